@@ -1,0 +1,106 @@
+//! One list of a backend, page by page to its end.
+
+use std::collections::HashSet;
+
+use http::Uri;
+use vmcp_core::item::{Item, Kind};
+use vmcp_core::limits;
+use vmcp_json::{Object, quote};
+use vmcp_mcp::{Call, Exchange, Failure, Message, Outcome, Session, method, modern_params, request};
+
+use crate::introspect::{OURSELVES, within};
+
+/// Whom we ask, and in which session, if the backend is legacy.
+#[derive(Debug)]
+pub(super) struct Asking<'a> {
+    pub(super) exchange: &'a Exchange,
+    pub(super) url: &'a Uri,
+    pub(super) session: Option<&'a Session>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    pub(super) items: Vec<Item>,
+    pub(super) faults: Vec<String>,
+}
+
+impl Asking<'_> {
+    /// Items up to the end or to a bound; what went wrong is said and loses only what came after it.
+    pub(super) async fn list(&self, kind: Kind) -> Listed {
+        let mut listed = Listed::default();
+        let result = within(limits::INVENTORY_TIME, self.pages(kind, &mut listed)).await;
+        if let Err(failure) = result {
+            listed.faults.push(format!("could not list {}s to the end: {failure}", kind.noun()));
+        }
+        listed
+    }
+
+    async fn pages(&self, kind: Kind, listed: &mut Listed) -> Result<(), Failure> {
+        let mut cursor: Option<String> = None;
+        let mut seen = HashSet::new();
+        let mut bytes = 0;
+        for page in 0..limits::INVENTORY_PAGES {
+            let id = format!("\"vmcp-list-{page}\"");
+            let (body, _) = self.exchange.ask(self.call(kind, &id, cursor.as_deref()), &id).await?;
+            bytes += body.len();
+            if bytes > limits::INVENTORY_BYTES {
+                return Err(Failure::TooLarge { limit: limits::INVENTORY_BYTES });
+            }
+            let limits = self.exchange.answer_limits();
+            let Ok(Message::Response(response)) = Message::parse(&body, &limits) else {
+                return Err(Failure::Protocol("not a response".into()));
+            };
+            let result = match response.outcome {
+                Outcome::Result(result) => result,
+                Outcome::Error { code, error } => {
+                    let message =
+                        error.get("message").and_then(|message| message.as_str()).unwrap_or_default();
+                    return Err(Failure::Protocol(format!("{message} ({code})")));
+                }
+            };
+            take(kind, &result, listed)?;
+            let Some(next) = result.get("nextCursor").and_then(|next| next.as_str()) else { return Ok(()) };
+            if next.len() > limits::CURSOR_BYTES || !seen.insert(next.clone().into_owned()) {
+                return Err(Failure::Protocol("a cursor came twice or is too long".into()));
+            }
+            cursor = Some(next.into_owned());
+        }
+        Err(Failure::Protocol(format!("more than {} pages", limits::INVENTORY_PAGES)))
+    }
+
+    fn call(&self, kind: Kind, id: &str, cursor: Option<&str>) -> Call {
+        let name = match kind {
+            Kind::Tool => method::TOOLS_LIST,
+            Kind::Resource => method::RESOURCES_LIST,
+            Kind::Template => method::TEMPLATES_LIST,
+            Kind::Prompt => method::PROMPTS_LIST,
+        };
+        let members = cursor.map(|cursor| format!("\"cursor\":{}", quote(cursor))).unwrap_or_default();
+        match self.session {
+            None => {
+                Call::modern(self.url, name, request(id, name, Some(&modern_params(&OURSELVES, &members))))
+            }
+            Some(session) => {
+                let params = format!("{{{members}}}");
+                let body = request(id, name, (!members.is_empty()).then_some(params.as_str()));
+                Call { url: self.url.clone(), headers: session.headers(), body: body.into() }
+            }
+        }
+    }
+}
+
+fn take(kind: Kind, result: &Object<'_>, listed: &mut Listed) -> Result<(), Failure> {
+    let items = result.get(kind.list()).and_then(|items| items.as_array());
+    let items = items.ok_or_else(|| Failure::Protocol(format!("a result without `{}`", kind.list())))?;
+    for item in items {
+        if listed.items.len() == limits::INVENTORY_ITEMS {
+            return Err(Failure::Protocol(format!("more than {} items", limits::INVENTORY_ITEMS)));
+        }
+        match Item::read(kind, item.raw()) {
+            Ok(item) => listed.items.push(item),
+            Err(fault) => listed.faults.push(format!("a {} was left out: {fault}", kind.noun())),
+        }
+    }
+    Ok(())
+}

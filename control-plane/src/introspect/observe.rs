@@ -1,0 +1,125 @@
+//! One task per backend that asks until it is answered. What was last observed stays.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use http::Uri;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use vmcp_core::backend::BackendId;
+use vmcp_core::inventory::Inventory;
+use vmcp_core::limits;
+use vmcp_mcp::Exchange;
+
+use crate::introspect::inventory;
+
+/// What is known of each backend.
+pub(crate) type Observations = BTreeMap<BackendId, Observation>;
+
+/// What is known of a backend.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Observation {
+    /// What it offers, as it last said.
+    pub(crate) inventory: Option<Arc<Inventory>>,
+    /// Why the last question was not answered.
+    pub(crate) last_error: Option<String>,
+}
+
+/// The tasks, by backend.
+#[derive(Debug)]
+pub(crate) struct Observers {
+    exchange: Exchange,
+    observations: watch::Sender<Observations>,
+    running: BTreeMap<BackendId, (Uri, AbortHandle)>,
+}
+
+impl Observers {
+    pub(crate) fn new(exchange: Exchange) -> Self {
+        Self { exchange, observations: watch::Sender::default(), running: BTreeMap::new() }
+    }
+
+    /// What is known, as it changes.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Observations> {
+        self.observations.subscribe()
+    }
+
+    /// Makes the tasks those of `wanted`: starts what is new or has moved, ends and forgets what is gone.
+    pub(crate) fn follow(&mut self, wanted: &BTreeMap<BackendId, Uri>) {
+        let gone = |id: &BackendId, url: &Uri| wanted.get(id) != Some(url);
+        let observations = &self.observations;
+        self.running.retain(|id, (url, task)| {
+            let keep = !gone(id, url);
+            if !keep {
+                task.abort();
+                // A workload that has moved keeps what was last observed until it answers at its new address.
+                if !wanted.contains_key(id) {
+                    observations.send_modify(|all| drop(all.remove(id)));
+                }
+            }
+            keep
+        });
+        for (id, url) in wanted {
+            if !self.running.contains_key(id) {
+                let task = observe(self.exchange.clone(), id.clone(), url.clone(), self.observations.clone());
+                self.running.insert(id.clone(), (url.clone(), tokio::spawn(task).abort_handle()));
+            }
+        }
+    }
+}
+
+impl Drop for Observers {
+    fn drop(&mut self) {
+        self.running.values().for_each(|(_, task)| task.abort());
+    }
+}
+
+async fn observe(exchange: Exchange, id: BackendId, url: Uri, observations: watch::Sender<Observations>) {
+    let mut wait = limits::RETRY_FIRST;
+    loop {
+        let asked = inventory(&exchange, &url).await;
+        let is_answered = asked.is_ok();
+        observations.send_modify(|all| {
+            let observation = all.entry(id.clone()).or_default();
+            match asked {
+                Ok(inventory) => {
+                    *observation = Observation { inventory: Some(Arc::new(inventory)), last_error: None };
+                }
+                Err(failure) => observation.last_error = Some(chain(&failure)),
+            }
+        });
+        if is_answered {
+            tracing::info!(backend = %id, "backend answered");
+            return;
+        }
+        tokio::time::sleep(jittered(wait)).await;
+        wait = (wait * 2).min(limits::RETRY_LONGEST);
+    }
+}
+
+/// Full jitter: anything up to `longest`, so that many do not come at once.
+fn jittered(longest: Duration) -> Duration {
+    let mut bytes = [0; 2];
+    // Without randomness the wait is the longest one.
+    if rand::fill(&mut bytes).is_err() {
+        return longest;
+    }
+    longest.mul_f64(f64::from(u16::from_le_bytes(bytes)) / f64::from(u16::MAX))
+}
+
+/// What happened and why, each cause once.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

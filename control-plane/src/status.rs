@@ -1,0 +1,153 @@
+//! How things are, as an operator reads it.
+
+use std::collections::BTreeMap;
+
+use http::Uri;
+use serde::Serialize;
+use vmcp_core::backend::BackendId;
+use vmcp_core::diagnostic::{Diagnostic, Severity};
+
+use crate::app::Accepted;
+use crate::introspect::{Observation, Observations};
+
+/// How things are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Status {
+    /// The accepted desired state; 0 before the first.
+    pub generation: u64,
+    /// The published state; 0 before the first.
+    pub revision: u64,
+    /// By name.
+    pub virtual_servers: Vec<VirtualServerStatus>,
+    /// By group and name.
+    pub backends: Vec<BackendStatus>,
+    /// What there is to say about catalogs.
+    pub diagnostics: Vec<DiagnosticStatus>,
+}
+
+/// A virtual server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VirtualServerStatus {
+    /// Its name.
+    pub name: String,
+    /// The group that it presents.
+    pub group: String,
+    /// Whether it is served at `/mcp` too.
+    pub default: bool,
+}
+
+/// A backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackendStatus {
+    /// The workload.
+    pub name: String,
+    /// Its group.
+    pub group: String,
+    /// Where it is called; absent while a stdio workload has not come up yet.
+    pub url: Option<String>,
+    /// `modern`, `legacy`.
+    pub eras: Vec<&'static str>,
+    /// Whether it has answered.
+    pub health: Health,
+    /// What it offers.
+    pub counts: Option<Counts>,
+    /// Why it last did not answer.
+    pub last_error: Option<String>,
+}
+
+/// Whether a backend answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It has not been asked to the end yet.
+    Unknown,
+    /// It has answered.
+    Healthy,
+    /// It has not answered when it was last asked.
+    Unhealthy,
+}
+
+/// How many items there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Counts {
+    pub tools: usize,
+    pub resources: usize,
+    pub resource_templates: usize,
+    pub prompts: usize,
+}
+
+/// Something to say about a catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DiagnosticStatus {
+    /// `note` or `warning`.
+    pub severity: &'static str,
+    /// Where.
+    pub virtual_server: String,
+    /// Whose item.
+    pub backend: Option<String>,
+    /// What, why, and what to do.
+    pub message: String,
+}
+
+pub(crate) fn describe(
+    accepted: &Accepted,
+    revision: u64,
+    workloads: &BTreeMap<BackendId, Option<Uri>>,
+    known: &Observations,
+    diagnostics: &[Diagnostic],
+) -> Status {
+    let virtual_servers = accepted.desired.virtual_servers.values().map(|server| VirtualServerStatus {
+        name: server.name.to_string(),
+        group: server.group.to_string(),
+        default: server.is_default,
+    });
+    let backends = workloads.iter().map(|(id, url)| describe_backend(id, url.as_ref(), known.get(id)));
+    let diagnostics = diagnostics.iter().map(|diagnostic| DiagnosticStatus {
+        severity: match diagnostic.severity {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+        },
+        virtual_server: diagnostic.virtual_server.to_string(),
+        backend: diagnostic.backend.as_ref().map(ToString::to_string),
+        message: diagnostic.message.clone(),
+    });
+    Status {
+        generation: accepted.generation,
+        revision,
+        virtual_servers: virtual_servers.collect(),
+        backends: backends.collect(),
+        diagnostics: diagnostics.collect(),
+    }
+}
+
+fn describe_backend(id: &BackendId, url: Option<&Uri>, known: Option<&Observation>) -> BackendStatus {
+    let inventory = known.and_then(|observation| observation.inventory.as_ref());
+    let last_error = known.and_then(|observation| observation.last_error.clone());
+    let eras = inventory.map(|inventory| {
+        let (modern, legacy) = (inventory.eras.modern, inventory.eras.legacy.is_some());
+        [(modern, "modern"), (legacy, "legacy")]
+            .into_iter()
+            .filter(|(has, _)| *has)
+            .map(|(_, era)| era)
+            .collect()
+    });
+    let health = match (inventory, &last_error) {
+        (_, Some(_)) => Health::Unhealthy,
+        (Some(_), None) => Health::Healthy,
+        (None, None) => Health::Unknown,
+    };
+    let counts = inventory.map(|inventory| {
+        let [tools, resources, resource_templates, prompts] = inventory.counts();
+        Counts { tools, resources, resource_templates, prompts }
+    });
+    BackendStatus {
+        name: id.name.to_string(),
+        group: id.group.to_string(),
+        url: url.map(ToString::to_string),
+        eras: eras.unwrap_or_default(),
+        health,
+        counts,
+        last_error,
+    }
+}

@@ -1,0 +1,112 @@
+//! Every bound of the product, each with its reason. Nothing else states one.
+
+use std::time::Duration;
+
+use vmcp_json::Limits;
+
+/// A request body: the largest argument that a model plausibly writes, times a hundred.
+pub const REQUEST_BYTES: usize = 8 * 1024 * 1024;
+
+/// Nesting of any message: schemas and arguments that people write stay under 30; 64 keeps the stack small.
+pub const DEPTH: usize = 64;
+
+/// What a client may send.
+pub const REQUEST: Limits = Limits::new(REQUEST_BYTES, DEPTH);
+
+/// One item's definition: a schema that no model could use is larger.
+pub const ITEM: Limits = Limits::new(1024 * 1024, DEPTH);
+
+/// A backend's answer in one piece: an image or a document, base64.
+pub const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// One event of a backend's stream; the same content may come either way.
+pub const EVENT_BYTES: usize = ANSWER_BYTES;
+
+/// What popular clients accept as a tool's name.
+pub const NAME_CHARACTERS: usize = 64;
+
+/// Items on one page of a list: many clients read the first page only, so it holds what people have.
+pub const PAGE_ITEMS: usize = 1_000;
+
+/// Pages that introspection reads of one list.
+pub const INVENTORY_PAGES: usize = 100;
+
+/// Items that introspection takes of one list.
+pub const INVENTORY_ITEMS: usize = 10_000;
+
+/// Bytes of definitions that introspection takes of one backend.
+pub const INVENTORY_BYTES: usize = 16 * 1024 * 1024;
+
+/// A cursor that a backend hands out.
+pub const CURSOR_BYTES: usize = 4 * 1024;
+
+/// Time for one list of a backend to the end.
+pub const INVENTORY_TIME: Duration = Duration::from_secs(10);
+
+/// Time for one probing question to a backend.
+pub const PROBE_TIME: Duration = Duration::from_secs(10);
+
+/// Time until a connection to a backend stands: longer than two lost SYNs would cost patience.
+pub const CONNECT_TIME: Duration = Duration::from_secs(1);
+
+/// How long an unused connection to a backend is kept: shorter than what common servers keep.
+pub const IDLE_CONNECTION_TIME: Duration = Duration::from_secs(55);
+
+/// Time until a backend's answer begins.
+pub const CALL_TIME: Duration = Duration::from_secs(60);
+
+/// Silence within a backend's stream.
+pub const STREAM_SILENCE_TIME: Duration = Duration::from_secs(300);
+
+/// How long the first revision waits for backends that have not answered, so that one slow backend delays nobody.
+pub const SETTLE_TIME: Duration = Duration::from_millis(1_500);
+
+/// Changes that come together are published together.
+pub const COALESCE_TIME: Duration = Duration::from_millis(50);
+
+/// Asking a backend again after a failure: first and longest wait, before jitter.
+pub const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// See [`RETRY_FIRST`].
+pub const RETRY_LONGEST: Duration = Duration::from_secs(30);
+
+/// Time for a stdio child to come up: `npx` and `uvx` may download it first.
+pub const CHILD_START_TIME: Duration = Duration::from_secs(60);
+
+/// Time for a stdio child to end after its input was closed, and again after SIGTERM.
+pub const CHILD_STOP_TIME: Duration = Duration::from_secs(2);
+
+/// One line of a stdio child.
+pub const CHILD_LINE_BYTES: usize = ANSWER_BYTES;
+
+/// What is kept of a stdio child's standard error: enough for the last stack trace.
+pub const CHILD_STDERR_BYTES: usize = 16 * 1024;
+
+/// Requests under way in one stdio child.
+pub const CHILD_REQUESTS: usize = 1_024;
+
+/// Notifications waiting for one request of a stdio child; a slower reader loses the oldest claim to be told.
+pub const CHILD_NOTIFICATIONS: usize = 256;
+
+/// How long a legacy session id is good.
+pub const SESSION_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Backend sessions that a replica keeps open.
+pub const BACKEND_SESSIONS: u64 = 10_000;
+
+/// An unused backend session is ended.
+pub const BACKEND_SESSION_IDLE_TIME: Duration = Duration::from_secs(30 * 60);
+
+/// Sessions whose end is remembered.
+pub const ENDED_SESSIONS: u64 = 100_000;
+
+/// A comment goes out on a stream after this much silence, so that intermediaries keep it open.
+pub const KEEP_ALIVE_TIME: Duration = Duration::from_secs(15);
+
+/// How long a modern client may take a list for fresh; subscribers are told at once.
+pub const LIST_FRESH_TIME: Duration = Duration::from_secs(5);
+
+/// Text of all backends' instructions together: they stand in every model's context.
+pub const INSTRUCTIONS_BYTES: usize = 16 * 1024;
+
+/// Requests in flight finish within this time when the process is told to stop.
+pub const DRAIN_TIME: Duration = Duration::from_secs(10);

@@ -1,0 +1,82 @@
+//! `prefix_format`: how a workload's name goes before its tools' names.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::name::Name;
+
+/// A text in which `{workload}` stands for the workload's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrefixFormat(String);
+
+/// Why a text is not a prefix format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPrefix {
+    /// Every workload would get the same prefix.
+    #[error("a prefix format contains `{{workload}}`; without it names of different workloads would meet")]
+    NoWorkload,
+    /// A placeholder that nobody fills.
+    #[error("unknown placeholder `{{{0}}}`; the only one is `{{workload}}`")]
+    Placeholder(String),
+}
+
+const WORKLOAD: &str = "{workload}";
+
+impl PrefixFormat {
+    /// The name under which a workload's item is exposed.
+    pub fn apply(&self, workload: &Name, original_name: &str) -> String {
+        format!("{}{original_name}", self.0.replace(WORKLOAD, workload.as_str()))
+    }
+}
+
+impl Default for PrefixFormat {
+    fn default() -> Self {
+        Self(format!("{WORKLOAD}_"))
+    }
+}
+
+impl FromStr for PrefixFormat {
+    type Err = InvalidPrefix;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPrefix> {
+        let rest = text.replace(WORKLOAD, "");
+        if let Some((_, tail)) = rest.split_once('{') {
+            let placeholder = tail.split('}').next().unwrap_or_default();
+            return Err(InvalidPrefix::Placeholder(placeholder.to_owned()));
+        }
+        if rest.len() == text.len() {
+            return Err(InvalidPrefix::NoWorkload);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for PrefixFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workload_stands_anywhere_in_the_prefix() {
+        let github: Name = "github".parse().unwrap();
+        let table =
+            [("{workload}_", "github_x"), ("{workload}.", "github.x"), ("my-{workload}-", "my-github-x")];
+        for (format, expected) in table {
+            assert_eq!(format.parse::<PrefixFormat>().unwrap().apply(&github, "x"), expected);
+        }
+    }
+
+    #[test]
+    fn other_placeholders_and_none_are_refused() {
+        assert_eq!("x_".parse::<PrefixFormat>(), Err(InvalidPrefix::NoWorkload));
+        let table = [("{server}_", "server"), ("{workload}{n}", "n"), ("{", "")];
+        for (format, name) in table {
+            assert_eq!(format.parse::<PrefixFormat>(), Err(InvalidPrefix::Placeholder(name.into())));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The members of an object, found as ranges in a text that has been checked.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use crate::scan::{Fault, Limits, Scanner};
+use crate::text;
+use crate::value::Value;
+
+/// The members of one object, in the order in which they were written, duplicates included.
+#[derive(Debug, Clone)]
+pub struct Object<'a> {
+    source: &'a str,
+    range: Range<usize>,
+    members: SmallVec<[Span; 8]>,
+}
+
+/// One member of an object.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
+    /// The name as written, without its quotes and with its escapes.
+    raw_name: &'a str,
+    /// Where the name opens, its quote included.
+    start: usize,
+    /// What it holds.
+    pub value: Value<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    name_start: usize,
+    name_end: usize,
+    value_start: usize,
+    value_end: usize,
+}
+
+impl<'a> Object<'a> {
+    /// Checks the whole text against RFC 8259 and `limits`, and finds the members of the object that it must be.
+    ///
+    /// # Errors
+    /// The first [`Fault`] from the left.
+    pub fn parse(text: &'a [u8], limits: &Limits) -> Result<Self, Fault> {
+        let value = Value::parse(text, limits)?;
+        value.as_object().ok_or(Fault::NotAnObject)
+    }
+
+    /// Finds the members of an object in a text that has been checked.
+    pub(crate) fn scan(source: &'a str, range: Range<usize>) -> Self {
+        let bytes = source.as_bytes();
+        let mut members = SmallVec::new();
+        let mut at = skip_white_space(bytes, range.start + 1);
+        while bytes[at] != b'}' {
+            let name_end = skip(bytes, at);
+            let colon = skip_white_space(bytes, name_end);
+            let value_start = skip_white_space(bytes, colon + 1);
+            let value_end = skip(bytes, value_start);
+            members.push(Span { name_start: at + 1, name_end: name_end - 1, value_start, value_end });
+            at = skip_white_space(bytes, value_end);
+            if bytes[at] == b',' {
+                at = skip_white_space(bytes, at + 1);
+            }
+        }
+        Self { source, range, members }
+    }
+
+    /// Where the object stands in the text that was parsed, braces included.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// The object as it was written.
+    pub fn raw(&self) -> &'a str {
+        &self.source[self.range.clone()]
+    }
+
+    /// How many members there are, duplicates counted.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there is no member.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// The members in the order in which they were written.
+    pub fn members(&self) -> impl ExactSizeIterator<Item = Member<'a>> + use<'a, '_> {
+        let source = self.source;
+        self.members.iter().map(move |span| Member {
+            raw_name: &source[span.name_start..span.name_end],
+            start: span.name_start - 1,
+            value: Value::new(source, span.value_start..span.value_end),
+        })
+    }
+
+    /// The first member with that name; escapes in the text's names are understood.
+    pub fn member(&self, name: &str) -> Option<Member<'a>> {
+        self.members().find(|member| member.is_named(name))
+    }
+
+    /// What the first member with that name holds.
+    pub fn get(&self, name: &str) -> Option<Value<'a>> {
+        self.member(name).map(|member| member.value)
+    }
+
+    /// A name that two members share, escapes understood: `{"a":1,"\u0061":2}` has one.
+    ///
+    /// Readers disagree about which of the two counts, so whoever decides by a member must refuse both
+    /// (RFC 8259 section 4).
+    pub fn duplicate(&self) -> Option<Cow<'a, str>> {
+        const PAIRWISE: usize = 12;
+        if self.members.len() > PAIRWISE {
+            let mut seen = HashSet::with_capacity(self.members.len());
+            return self.members().map(|member| member.name()).find(|name| !seen.insert(name.clone()));
+        }
+        self.members().enumerate().find_map(|(index, member)| {
+            let name = member.name();
+            self.members().take(index).any(|earlier| earlier.is_named(&name)).then_some(name)
+        })
+    }
+}
+
+impl<'a> Member<'a> {
+    /// The name with escapes decoded; borrowed where nothing is escaped.
+    pub fn name(&self) -> Cow<'a, str> {
+        text::decode(self.raw_name)
+    }
+
+    /// Whether the name, escapes decoded, is this one.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.raw_name == name || (self.raw_name.contains('\\') && self.name() == name)
+    }
+
+    /// Where the member stands in the text that was parsed, from its name to the end of its value.
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.value.range().end
+    }
+}
+
+impl<'a> Value<'a> {
+    /// Checks the whole text, which may be any value, against RFC 8259 and `limits`.
+    ///
+    /// # Errors
+    /// The first [`Fault`] from the left.
+    pub fn parse(text: &'a [u8], limits: &Limits) -> Result<Self, Fault> {
+        let (mut scanner, source) = Scanner::new(text, limits)?;
+        let range = scanner.document()?;
+        Ok(Value::new(source, range))
+    }
+}
+
+/// Behind the value that begins at `at`, in a checked text: only strings and brackets need to be told apart.
+pub(crate) fn skip(bytes: &[u8], mut at: usize) -> usize {
+    match bytes[at] {
+        b'"' => skip_string(bytes, at),
+        b'{' | b'[' => {
+            let mut depth = 0_usize;
+            loop {
+                match bytes[at] {
+                    b'"' => {
+                        at = skip_string(bytes, at);
+                        continue;
+                    }
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => depth -= 1,
+                    _ => {}
+                }
+                at += 1;
+                if depth == 0 {
+                    return at;
+                }
+            }
+        }
+        _ => {
+            while at < bytes.len()
+                && !matches!(bytes[at], b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r' | b':')
+            {
+                at += 1;
+            }
+            at
+        }
+    }
+}
+
+fn skip_string(bytes: &[u8], at: usize) -> usize {
+    let mut at = at + 1;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at..]) {
+        at += found;
+        if bytes[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    bytes.len()
+}
+
+pub(crate) fn skip_white_space(bytes: &[u8], mut at: usize) -> usize {
+    while at < bytes.len() && matches!(bytes[at], b' ' | b'\t' | b'\n' | b'\r') {
+        at += 1;
+    }
+    at
+}

@@ -1,0 +1,17 @@
+//! Every file that the fuzzer has found worth keeping goes through the fuzz target once.
+
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
+#[path = "../fuzz/fuzz_targets/walk.rs"]
+mod walk;
+
+#[test]
+fn the_corpus_goes_through_the_fuzz_target() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/object");
+    let mut files = 0;
+    for entry in fs_err::read_dir(folder).unwrap() {
+        walk::walk(&fs_err::read(entry.unwrap().path()).unwrap());
+        files += 1;
+    }
+    assert!(files > 20, "the corpus is missing: {files} files");
+}

@@ -1,0 +1,200 @@
+//! One decoder that walks a tree and gathers every fault: unknown keys with a suggestion, keys that are not built yet,
+//! values of the wrong kind, keys written twice.
+
+use std::str::FromStr;
+
+use crate::fault::{Fault, Place};
+use crate::tree::{Node, Value};
+
+/// A key that a mapping may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Key {
+    /// It works.
+    Built(&'static str),
+    /// It is part of the product and not of this version.
+    Later(&'static str),
+}
+
+/// Gathers what is wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// The members of a mapping that are known, each once.
+#[derive(Debug)]
+pub(crate) struct Fields<'n> {
+    /// Where the mapping stands.
+    pub(crate) place: &'n Place,
+    path: String,
+    members: Vec<(&'static str, &'n Node)>,
+}
+
+impl Decoder {
+    /// Says what is wrong.
+    pub(crate) fn fault(&mut self, place: &Place, path: &str, message: String, help: Option<String>) {
+        self.faults.push(Fault { place: place.clone(), path: path.to_owned(), message, help });
+    }
+
+    /// Says that something works in a later version only.
+    pub(crate) fn not_built(&mut self, place: &Place, path: &str, what: &str) {
+        let help = Some("take it out for now; the changelog names what each version brings".to_owned());
+        self.fault(place, path, format!("{what} is not built yet"), help);
+    }
+
+    /// The members of a mapping. Spellings in camelCase are synonyms.
+    pub(crate) fn mapping<'n>(&mut self, node: &'n Node, path: &str, known: &[Key]) -> Option<Fields<'n>> {
+        let Value::Mapping(written) = &node.value else {
+            self.fault(&node.place, path, format!("expected a mapping, found {}", node.noun()), None);
+            return None;
+        };
+        let mut members: Vec<(&'static str, &Node)> = Vec::new();
+        for (key, value) in written {
+            let Value::Scalar { text, .. } = &key.value else {
+                self.fault(&key.place, path, "a key must be a text".to_owned(), None);
+                continue;
+            };
+            let name = snake_case(text);
+            let here = join(path, &name);
+            match known.iter().find(|known| known.name() == name) {
+                Some(Key::Built(name)) if members.iter().any(|(earlier, _)| earlier == name) => {
+                    self.fault(&key.place, &here, format!("`{text}` is written twice"), None);
+                }
+                Some(Key::Built(name)) => members.push((name, value)),
+                Some(Key::Later(_)) => self.not_built(&key.place, &here, &format!("`{text}`")),
+                None => self.fault(&key.place, &here, format!("unknown key `{text}`"), suggest(&name, known)),
+            }
+        }
+        Some(Fields { place: &node.place, path: path.to_owned(), members })
+    }
+
+    /// A text that a type can be made of.
+    pub(crate) fn text<T>(&mut self, node: &Node, path: &str) -> Option<T>
+    where
+        T: FromStr<Err: std::fmt::Display>,
+    {
+        let Value::Scalar { text, .. } = &node.value else {
+            self.fault(&node.place, path, format!("expected a text, found {}", node.noun()), None);
+            return None;
+        };
+        if node.is_nothing() {
+            self.fault(&node.place, path, "expected a text, found nothing".to_owned(), None);
+            return None;
+        }
+        match text.parse() {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.fault(&node.place, path, format!("`{text}`: {why}"), None);
+                None
+            }
+        }
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn boolean(&mut self, node: &Node, path: &str) -> Option<bool> {
+        match &node.value {
+            Value::Scalar { text, is_plain: true } if text == "true" => Some(true),
+            Value::Scalar { text, is_plain: true } if text == "false" => Some(false),
+            _ => {
+                let message = format!("expected `true` or `false`, found {}", node.noun());
+                self.fault(&node.place, path, message, None);
+                None
+            }
+        }
+    }
+
+    /// The items of a list.
+    pub(crate) fn list<'n>(&mut self, node: &'n Node, path: &str) -> &'n [Node] {
+        match &node.value {
+            Value::Sequence(items) => items,
+            _ => {
+                self.fault(&node.place, path, format!("expected a list, found {}", node.noun()), None);
+                &[]
+            }
+        }
+    }
+
+    /// The members of a mapping whose keys people choose.
+    pub(crate) fn free_mapping<'n>(&mut self, node: &'n Node, path: &str) -> &'n [(Node, Node)] {
+        match &node.value {
+            Value::Mapping(members) => members,
+            _ => {
+                self.fault(&node.place, path, format!("expected a mapping, found {}", node.noun()), None);
+                &[]
+            }
+        }
+    }
+
+    /// One of several words, some of which work in a later version only.
+    pub(crate) fn word(&mut self, node: &Node, path: &str, known: &[Key]) -> Option<&'static str> {
+        let text: String = self.text(node, path)?;
+        match known.iter().find(|known| known.name() == text) {
+            Some(Key::Built(word)) => Some(word),
+            Some(Key::Later(_)) => {
+                self.not_built(&node.place, path, &format!("`{text}`"));
+                None
+            }
+            None => {
+                let words: Vec<String> = known.iter().map(|known| format!("`{}`", known.name())).collect();
+                let message = format!("unknown value `{text}`; it can be {}", words.join(", "));
+                self.fault(&node.place, path, message, suggest(&text, known));
+                None
+            }
+        }
+    }
+}
+
+impl<'n> Fields<'n> {
+    /// What a member holds, and the way to it.
+    pub(crate) fn get(&self, name: &str) -> Option<(&'n Node, String)> {
+        let (_, node) = self.members.iter().find(|(known, _)| *known == name)?;
+        Some((node, join(&self.path, name)))
+    }
+
+    /// The same; says so if it is missing.
+    pub(crate) fn require(
+        &self,
+        decoder: &mut Decoder,
+        name: &str,
+        help: &str,
+    ) -> Option<(&'n Node, String)> {
+        let found = self.get(name);
+        if found.is_none() {
+            let message = format!("`{name}` is missing");
+            decoder.fault(self.place, &join(&self.path, name), message, Some(help.to_owned()));
+        }
+        found
+    }
+}
+
+impl Key {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Built(name) | Self::Later(name) => name,
+        }
+    }
+}
+
+/// The way one step further.
+pub(crate) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// `prefixFormat` is `prefix_format`.
+fn snake_case(text: &str) -> String {
+    let mut snake = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(character.to_ascii_lowercase());
+    }
+    snake
+}
+
+/// The nearest of what is known.
+fn suggest(text: &str, known: &[Key]) -> Option<String> {
+    let distance = |known: &Key| strsim::damerau_levenshtein(known.name(), text);
+    let nearest = known.iter().min_by_key(|known| distance(known)).filter(|known| distance(known) <= 3)?;
+    Some(format!("did you mean `{}`?", nearest.name()))
+}

@@ -1,0 +1,12 @@
+//! What people write: YAML in, core values and every fault with its place out. Pure: files are read by the caller.
+//!
+//! `tree` reads YAML with spans, `decode` walks it with a decoder that gathers faults, `desired` joins all documents.
+
+mod decode;
+mod desired;
+mod document;
+mod fault;
+mod tree;
+
+pub use desired::{Source, read};
+pub use fault::{Fault, Place};

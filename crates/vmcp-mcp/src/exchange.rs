@@ -1,0 +1,263 @@
+//! One request to a backend and its answer, over pooled connections. The only thing that opens them.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use vmcp_json::Limits;
+
+use crate::body::{self, collect};
+use crate::header;
+use crate::message::{Message, Response};
+use crate::session::SessionId;
+use crate::stream::EventStream;
+
+/// What an answer may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Time until a connection stands, TLS included.
+    pub connect: Duration,
+    /// How long an unused connection is kept.
+    pub idle: Duration,
+    /// Largest answer in one piece, in bytes.
+    pub answer_bytes: usize,
+    /// Largest event of a stream, in bytes.
+    pub event_bytes: usize,
+    /// Deepest nesting of an answer.
+    pub depth: usize,
+}
+
+/// A request to a backend.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The backend's MCP endpoint.
+    pub url: Uri,
+    /// Headers besides `Content-Type` and `Accept`.
+    pub headers: HeaderMap,
+    /// One JSON-RPC message.
+    pub body: Bytes,
+}
+
+impl From<body::Incomplete> for Failure {
+    fn from(incomplete: body::Incomplete) -> Self {
+        match incomplete {
+            body::Incomplete::TooLarge { limit } => Self::TooLarge { limit },
+            body::Incomplete::Broken(source) => Self::Broken(source),
+        }
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answered {
+    /// The session that a legacy backend has begun with this answer.
+    pub session: Option<SessionId>,
+    /// The answer itself.
+    pub answer: Answer,
+}
+
+/// What came back, by its shape.
+#[derive(Debug)]
+pub enum Answer {
+    /// One body that says it is JSON. Unread.
+    Message(Bytes),
+    /// A stream of events.
+    Stream(EventStream),
+    /// Taken, with nothing to say: the answer to notifications.
+    Accepted,
+    /// Another status. The body may be a JSON-RPC error.
+    Refused {
+        /// Not 2xx.
+        status: StatusCode,
+        /// At most 64 KiB of it.
+        body: Bytes,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No connection: nothing has been sent.
+    #[error("could not connect")]
+    Unreachable(#[source] Box<dyn StdError + Send + Sync>),
+    /// The connection broke: the request may have been executed.
+    #[error("the connection broke")]
+    Broken(#[source] Box<dyn StdError + Send + Sync>),
+    /// The time was up: the request may have been executed.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The answer is over a bound.
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The bound.
+        limit: usize,
+    },
+    /// A status that is no answer.
+    #[error("answered with HTTP status {0}")]
+    Status(StatusCode),
+    /// Something that is not MCP.
+    #[error("{0}")]
+    Protocol(String),
+}
+
+/// Connections to backends, pooled by origin. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    bounds: Bounds,
+}
+
+const REFUSAL_BYTES: usize = 64 * 1024;
+static JSON: HeaderValue = HeaderValue::from_static("application/json");
+static BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+
+impl Exchange {
+    /// A pool with no connections yet. TLS trusts what the operating system trusts.
+    ///
+    /// # Errors
+    /// The system's certificates cannot be read.
+    pub fn new(bounds: Bounds) -> std::io::Result<Self> {
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(bounds.connect));
+        let tls = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_all_versions();
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(bounds.idle)
+            .build(tls.wrap_connector(tcp));
+        Ok(Self { client, bounds })
+    }
+
+    /// How deep and how large an answer may be, for whoever reads one.
+    pub fn answer_limits(&self) -> Limits {
+        Limits::new(self.bounds.answer_bytes, self.bounds.depth)
+    }
+
+    /// Sends one message and returns what the backend answers. Redirects are not followed. Dropping the future
+    /// closes the exchange.
+    ///
+    /// # Errors
+    /// See [`Failure`]; a status that is not 2xx is an [`Answer::Refused`].
+    pub async fn send(&self, call: Call) -> Result<Answered, Failure> {
+        let response = self.open(Method::POST, call.url, call.headers, call.body).await?;
+        let status = response.status();
+        let session = response.headers().get(header::SESSION_ID).cloned().map(SessionId::new);
+        let answer = if !status.is_success() {
+            let body = collect(response.into_body(), REFUSAL_BYTES).await.unwrap_or_default();
+            Answer::Refused { status, body }
+        } else {
+            match content_type(response.headers()) {
+                ContentType::Json => {
+                    Answer::Message(collect(response.into_body(), self.bounds.answer_bytes).await?)
+                }
+                ContentType::Events => {
+                    Answer::Stream(EventStream::new(response.into_body(), self.bounds.event_bytes))
+                }
+                ContentType::Other if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT => {
+                    Answer::Accepted
+                }
+                ContentType::Other => {
+                    return Err(Failure::Protocol("answered with neither JSON nor events".into()));
+                }
+            }
+        };
+        Ok(Answered { session, answer })
+    }
+
+    /// Sends one request and waits for its response, whether it comes alone or at the end of a stream; what else the
+    /// stream carries is passed over. For requests that we author. `id` is JSON.
+    ///
+    /// # Errors
+    /// See [`Failure`]. A JSON-RPC error is a response.
+    pub async fn ask(&self, call: Call, id: &str) -> Result<(Bytes, Option<SessionId>), Failure> {
+        let limits = self.answer_limits();
+        let Answered { session, answer } = self.send(call).await?;
+        let is_ours =
+            |body: &[u8]| read_response(body, &limits).is_some_and(|response| response_is(&response, id));
+        let body = match answer {
+            Answer::Message(body) => body,
+            Answer::Refused { body, .. } if is_ours(&body) => body,
+            Answer::Refused { status, .. } => return Err(Failure::Status(status)),
+            Answer::Accepted => return Err(Failure::Protocol("a request was answered with nothing".into())),
+            Answer::Stream(mut stream) => loop {
+                match stream.next().await? {
+                    Some(event) if is_ours(&event.data) => break event.data,
+                    Some(_) => {}
+                    None => return Err(Failure::Protocol("the stream ended without a response".into())),
+                }
+            },
+        };
+        if is_ours(&body) {
+            Ok((body, session))
+        } else {
+            Err(Failure::Protocol("not a response to the request".into()))
+        }
+    }
+
+    /// Ends a legacy session; whatever comes back is passed over.
+    pub(crate) async fn delete(&self, url: Uri, headers: HeaderMap) {
+        // A backend may not know how to end sessions (405), or may have forgotten this one (404).
+        drop(self.open(Method::DELETE, url, headers, Bytes::new()).await);
+    }
+
+    async fn open(
+        &self,
+        method: Method,
+        url: Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<http::Response<Incoming>, Failure> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = url;
+        *request.headers_mut() = headers;
+        request.headers_mut().insert(CONTENT_TYPE, JSON.clone());
+        request.headers_mut().insert(ACCEPT, BOTH.clone());
+        self.client.request(request).await.map_err(|error| {
+            if error.is_connect() {
+                Failure::Unreachable(error.into())
+            } else {
+                Failure::Broken(error.into())
+            }
+        })
+    }
+}
+
+pub(crate) fn read_response<'a>(body: &'a [u8], limits: &Limits) -> Option<Response<'a>> {
+    match Message::parse(body, limits) {
+        Ok(Message::Response(response)) => Some(response),
+        _ => None,
+    }
+}
+
+/// An error without an id answers the only request of its exchange.
+fn response_is(response: &Response<'_>, id: &str) -> bool {
+    response.id.is_none_or(|answered| answered.is(id))
+}
+
+enum ContentType {
+    Json,
+    Events,
+    Other,
+}
+
+fn content_type(headers: &HeaderMap) -> ContentType {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        ContentType::Json
+    } else if essence.eq_ignore_ascii_case("text/event-stream") {
+        ContentType::Events
+    } else {
+        ContentType::Other
+    }
+}

@@ -1,0 +1,23 @@
+//! The MCP wire: messages as borrowed ranges over raw bytes, protocol versions, header rules, server-sent events, and
+//! [`Exchange`], the only thing that opens connections to backends. Knows the protocol, and nothing of virtual servers.
+
+pub mod body;
+pub mod code;
+mod compose;
+mod exchange;
+pub mod header;
+mod message;
+pub mod method;
+mod probe;
+mod session;
+pub mod sse;
+mod stream;
+mod version;
+
+pub use compose::{Implementation, accepted_meta, error, modern_params, notification, request, result};
+pub use exchange::{Answer, Answered, Bounds, Call, Exchange, Failure};
+pub use message::{Id, Malformed, Message, Notification, Outcome, Rejected, Request, Response};
+pub use probe::{Discovered, discover};
+pub use session::{Initialized, Session, SessionId, close, open};
+pub use stream::EventStream;
+pub use version::{Era, ProtocolVersion};

@@ -1,0 +1,40 @@
+//! Method names.
+
+/// Legacy: begins a session.
+pub const INITIALIZE: &str = "initialize";
+/// Legacy: ends the handshake.
+pub const INITIALIZED: &str = "notifications/initialized";
+/// Modern: what the server is and has.
+pub const DISCOVER: &str = "server/discover";
+/// Legacy: is anybody there.
+pub const PING: &str = "ping";
+/// Lists tools.
+pub const TOOLS_LIST: &str = "tools/list";
+/// Calls a tool.
+pub const TOOLS_CALL: &str = "tools/call";
+/// Lists resources.
+pub const RESOURCES_LIST: &str = "resources/list";
+/// Lists resource templates.
+pub const TEMPLATES_LIST: &str = "resources/templates/list";
+/// Reads a resource.
+pub const RESOURCES_READ: &str = "resources/read";
+/// Lists prompts.
+pub const PROMPTS_LIST: &str = "prompts/list";
+/// Gets a prompt.
+pub const PROMPTS_GET: &str = "prompts/get";
+/// Completes an argument of a prompt or a template.
+pub const COMPLETE: &str = "completion/complete";
+/// Modern: a stream of change notifications.
+pub const LISTEN: &str = "subscriptions/listen";
+/// Modern: the first message of that stream.
+pub const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+/// Progress of a running request.
+pub const PROGRESS: &str = "notifications/progress";
+/// The sender of a request no longer wants it.
+pub const CANCELLED: &str = "notifications/cancelled";
+/// The list of tools has changed.
+pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+/// The list of resources has changed.
+pub const RESOURCES_CHANGED: &str = "notifications/resources/list_changed";
+/// The list of prompts has changed.
+pub const PROMPTS_CHANGED: &str = "notifications/prompts/list_changed";

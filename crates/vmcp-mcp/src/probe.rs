@@ -1,0 +1,82 @@
+//! Finds out whether a backend is modern
+//! (MCP 2026-07-28, Versioning, Backward Compatibility with Initialization-Based Versions).
+
+use http::{HeaderMap, HeaderValue, Uri};
+
+use crate::compose::{Implementation, modern_params, request};
+use crate::exchange::{Call, Exchange, Failure, read_response};
+use crate::message::Outcome;
+use crate::version::ProtocolVersion;
+use crate::{code, header, method};
+
+/// What a modern backend says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovered {
+    /// `capabilities` as it was written.
+    pub capabilities: String,
+    /// What a model should know, if it says anything.
+    pub instructions: Option<String>,
+}
+
+const ID: &str = "\"vmcp-discover\"";
+
+/// Asks `server/discover`. `None`: the backend answered, and not as a modern one.
+///
+/// # Errors
+/// No answer at all, or a modern one that refuses every version we speak.
+pub async fn discover(
+    exchange: &Exchange,
+    url: &Uri,
+    client: &Implementation<'_>,
+) -> Result<Option<Discovered>, Failure> {
+    let call = modern_call(
+        url,
+        method::DISCOVER,
+        None,
+        request(ID, method::DISCOVER, Some(&modern_params(client, ""))),
+    );
+    let body = match exchange.ask(call, ID).await {
+        Ok((body, _)) => body,
+        // Whatever is not JSON-RPC comes from a server that does not know the method.
+        Err(Failure::Status(_) | Failure::Protocol(_)) => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    let limits = exchange.answer_limits();
+    let Some(response) = read_response(&body, &limits) else { return Ok(None) };
+    match response.outcome {
+        Outcome::Result(result) => {
+            let versions = result.get("supportedVersions").and_then(|value| value.as_array());
+            let ours = ProtocolVersion::LATEST_MODERN.as_str();
+            if !versions.is_some_and(|mut all| all.any(|version| version.as_str().as_deref() == Some(ours))) {
+                return Ok(None);
+            }
+            let capabilities = result.get("capabilities").map_or("{}", |value| value.raw()).to_owned();
+            let instructions = result.get("instructions").and_then(|value| value.as_str());
+            Ok(Some(Discovered { capabilities, instructions: instructions.map(|text| text.into_owned()) }))
+        }
+        Outcome::Error { code, error } if code::is_modern(code) => {
+            let message = error.get("message").and_then(|message| message.as_str()).unwrap_or_default();
+            Err(Failure::Protocol(format!("refused server/discover: {message} ({code})")))
+        }
+        Outcome::Error { .. } => Ok(None),
+    }
+}
+
+/// A modern request with the headers that mirror it. `name` is what `Mcp-Name` mirrors, where the method has it.
+pub(crate) fn modern_call(url: &Uri, method: &'static str, name: Option<&str>, body: String) -> Call {
+    let mut headers = HeaderMap::with_capacity(4);
+    headers
+        .insert(header::PROTOCOL_VERSION, HeaderValue::from_static(ProtocolVersion::LATEST_MODERN.as_str()));
+    headers.insert(header::METHOD, HeaderValue::from_static(method));
+    if let Some(name) = name {
+        headers.insert(header::NAME, header::encode(name));
+    }
+    Call { url: url.clone(), headers, body: body.into() }
+}
+
+impl Call {
+    /// A modern request that we author, with the headers that it needs; for methods that mirror no name.
+    pub fn modern(url: &Uri, method: &'static str, body: String) -> Self {
+        modern_call(url, method, None, body)
+    }
+}

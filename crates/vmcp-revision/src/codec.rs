@@ -1,0 +1,215 @@
+//! The only place where bytes of the publish protocol become core values and back.
+
+use bytes::Bytes;
+use prost::Message;
+use vmcp_core::backend::{Backend, BackendId};
+use vmcp_core::catalog::{Exposed, Share};
+use vmcp_core::inventory::{Eras, Legacy};
+use vmcp_core::item::Kind;
+use vmcp_core::name::Name;
+use vmcp_proto::v1;
+
+use crate::part::{Part, PartName};
+
+/// A part's bytes as a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decoded {
+    /// A virtual server.
+    VirtualServer(ServedServer),
+    /// A backend.
+    Backend(Backend),
+    /// A share of a catalog.
+    Share(Share),
+}
+
+/// A virtual server as a data plane sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedServer {
+    /// Stands in its path.
+    pub name: Name,
+    /// Whether it is served at `/mcp` too.
+    pub is_default: bool,
+}
+
+/// Why a part cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// Not a message of this protocol.
+    #[error("its bytes are not a message: {0}")]
+    Bytes(#[from] prost::DecodeError),
+    /// A field that cannot be what it says.
+    #[error("field `{field}` is not usable: {why}")]
+    Field {
+        /// Which.
+        field: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// Its bytes are about something else than its name.
+    #[error("its bytes are about `{0}`")]
+    Misnamed(PartName),
+}
+
+/// A virtual server as a part.
+pub fn encode_virtual_server(server: &ServedServer) -> Part {
+    let message = v1::VirtualServer { name: server.name.to_string(), is_default: server.is_default };
+    part(PartName::VirtualServer(server.name.clone()), &message)
+}
+
+/// A backend as a part.
+pub fn encode_backend(backend: &Backend) -> Part {
+    let legacy = backend.eras.legacy.as_ref();
+    let message = v1::Backend {
+        group: backend.id.group.to_string(),
+        name: backend.id.name.to_string(),
+        url: backend.url.to_string(),
+        modern: backend.eras.modern,
+        legacy: legacy.map(|l| v1::Legacy { version: l.version.clone(), has_sessions: l.has_sessions }),
+    };
+    part(PartName::Backend(backend.id.clone()), &message)
+}
+
+/// A share of the catalog of `virtual_server` as a part.
+pub fn encode_share(virtual_server: &Name, group: &Name, share: &Share) -> Part {
+    let backend = BackendId { group: group.clone(), name: share.backend.clone() };
+    let items = share.items.iter().map(|item| v1::Item {
+        kind: kind_to_wire(item.kind).into(),
+        exposed_name: item.exposed_name.clone(),
+        original_name: item.original_name.clone(),
+        definition: item.definition.clone(),
+    });
+    let message = v1::Share {
+        virtual_server: virtual_server.to_string(),
+        group: group.to_string(),
+        backend: share.backend.to_string(),
+        items: items.collect(),
+        completes: share.completes,
+        instructions: share.instructions.clone(),
+    };
+    part(PartName::Catalog { virtual_server: virtual_server.clone(), backend }, &message)
+}
+
+/// A part as a value, held to its name.
+///
+/// # Errors
+/// [`Rejection`]: the bytes come from a version that this one does not understand, or are damaged.
+pub fn decode(part: &Part) -> Result<Decoded, Rejection> {
+    let bytes = part.bytes.clone();
+    let (name, decoded) = match part.name {
+        PartName::VirtualServer(_) => decode_virtual_server(bytes)?,
+        PartName::Backend(_) => decode_backend(bytes)?,
+        PartName::Catalog { .. } => decode_share(bytes)?,
+    };
+    if name == part.name { Ok(decoded) } else { Err(Rejection::Misnamed(name)) }
+}
+
+fn decode_virtual_server(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
+    let message = v1::VirtualServer::decode(bytes)?;
+    let name = parse_name("name", &message.name)?;
+    let server = ServedServer { name: name.clone(), is_default: message.is_default };
+    Ok((PartName::VirtualServer(name), Decoded::VirtualServer(server)))
+}
+
+fn decode_backend(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
+    let message = v1::Backend::decode(bytes)?;
+    let id =
+        BackendId { group: parse_name("group", &message.group)?, name: parse_name("name", &message.name)? };
+    let url = message.url.parse().map_err(|error| field("url", &error))?;
+    let legacy = message.legacy.map(|l| Legacy { version: l.version, has_sessions: l.has_sessions });
+    let backend = Backend { id: id.clone(), url, eras: Eras { modern: message.modern, legacy } };
+    Ok((PartName::Backend(id), Decoded::Backend(backend)))
+}
+
+fn decode_share(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
+    let message = v1::Share::decode(bytes)?;
+    let virtual_server = parse_name("virtual_server", &message.virtual_server)?;
+    let group = parse_name("group", &message.group)?;
+    let backend = parse_name("backend", &message.backend)?;
+    let items = message.items.into_iter().map(|item| {
+        Ok(Exposed {
+            kind: kind_from_wire(item.kind)?,
+            exposed_name: item.exposed_name,
+            original_name: item.original_name,
+            definition: item.definition,
+        })
+    });
+    let share = Share {
+        backend: backend.clone(),
+        items: items.collect::<Result<_, Rejection>>()?,
+        completes: message.completes,
+        instructions: message.instructions,
+    };
+    let name = PartName::Catalog { virtual_server, backend: BackendId { group, name: backend } };
+    Ok((name, Decoded::Share(share)))
+}
+
+fn part(name: PartName, message: &impl Message) -> Part {
+    Part::new(name, message.encode_to_vec().into())
+}
+
+fn parse_name(name: &'static str, text: &str) -> Result<Name, Rejection> {
+    text.parse().map_err(|error| field(name, &error))
+}
+
+fn field(field: &'static str, why: &dyn std::fmt::Display) -> Rejection {
+    Rejection::Field { field, why: why.to_string() }
+}
+
+fn kind_to_wire(kind: Kind) -> v1::Kind {
+    match kind {
+        Kind::Tool => v1::Kind::Tool,
+        Kind::Resource => v1::Kind::Resource,
+        Kind::Template => v1::Kind::Template,
+        Kind::Prompt => v1::Kind::Prompt,
+    }
+}
+
+fn kind_from_wire(kind: i32) -> Result<Kind, Rejection> {
+    match v1::Kind::try_from(kind) {
+        Ok(v1::Kind::Tool) => Ok(Kind::Tool),
+        Ok(v1::Kind::Resource) => Ok(Kind::Resource),
+        Ok(v1::Kind::Template) => Ok(Kind::Template),
+        Ok(v1::Kind::Prompt) => Ok(Kind::Prompt),
+        Ok(v1::Kind::Unspecified) | Err(_) => Err(field("kind", &format!("unknown value {kind}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        let server = ServedServer { name: name("all"), is_default: true };
+        assert_eq!(decode(&encode_virtual_server(&server)), Ok(Decoded::VirtualServer(server)));
+
+        let id = BackendId { group: name("g"), name: name("b") };
+        let legacy = Legacy { version: "2025-11-25".into(), has_sessions: true };
+        let url = "http://127.0.0.1:1/mcp".parse().unwrap();
+        let backend = Backend { id, url, eras: Eras { modern: true, legacy: Some(legacy) } };
+        assert_eq!(decode(&encode_backend(&backend)), Ok(Decoded::Backend(backend)));
+
+        let items = Kind::ALL.map(|kind| Exposed {
+            kind,
+            exposed_name: "b_x".into(),
+            original_name: "x".into(),
+            definition: Bytes::from_static(b"{}"),
+        });
+        let share = Share { backend: name("b"), items: items.into(), completes: true, instructions: None };
+        assert_eq!(decode(&encode_share(&name("all"), &name("g"), &share)), Ok(Decoded::Share(share)));
+    }
+
+    #[test]
+    fn damaged_and_misnamed_parts_are_rejected() {
+        let good = encode_virtual_server(&ServedServer { name: name("all"), is_default: false });
+        let check = |name: PartName, bytes: &[u8]| decode(&Part::new(name, Bytes::copy_from_slice(bytes)));
+        assert!(matches!(check(good.name.clone(), b"\xff"), Err(Rejection::Bytes(_))));
+        assert!(matches!(check(good.name.clone(), b""), Err(Rejection::Field { field: "name", .. })));
+        let other = PartName::VirtualServer(name("other"));
+        assert_eq!(check(other, &good.bytes), Err(Rejection::Misnamed(good.name)));
+    }
+}

@@ -1,0 +1,13 @@
+//! Process scaffolding: telemetry, metrics and drain. No MCP word in it.
+
+mod drain;
+mod guard;
+mod listen;
+mod metrics;
+mod telemetry;
+
+pub use drain::{Drain, stop_signal};
+pub use guard::{Foreign, Guard};
+pub use listen::listen;
+pub use metrics::Metrics;
+pub use telemetry::{LogFormat, start_telemetry};

@@ -1,0 +1,185 @@
+//! Children as MCP servers over HTTP: one listener on loopback, one unguessable path per workload.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::rand;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::post;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode, Uri};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use vmcp_core::desired::Command;
+use vmcp_core::limits;
+use vmcp_mcp::{Message, ProtocolVersion, Request, body, code, error, method, result, sse};
+use vmcp_runtime::{Drain, listen};
+
+use crate::connection::{Asked, CannotAsk};
+use crate::environment::Environment;
+use crate::handshake::Spoken;
+use crate::pending::ToCaller;
+use crate::supervise::{self, ChildStatus, Tell, Up};
+
+/// Hosts workloads until the process stops.
+#[derive(Debug)]
+pub struct StdioHost {
+    address: SocketAddr,
+    children: Arc<Children>,
+    environment: Environment,
+    drain: Drain,
+}
+
+/// A hosted workload.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// Where it is called. Whoever knows this can call it.
+    pub url: Uri,
+    /// How its child is, as it changes.
+    pub status: watch::Receiver<ChildStatus>,
+    up: watch::Receiver<Option<Up>>,
+}
+
+/// The children that answer, by the secret in their path.
+type Children = ArcSwap<HashMap<String, watch::Receiver<Option<Up>>>>;
+
+impl StdioHost {
+    /// Listens on loopback, with no workload yet.
+    ///
+    /// # Errors
+    /// No port is to be had.
+    pub async fn start(environment: Environment, drain: Drain) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let children = Arc::<Children>::default();
+        let router = Router::new().route("/{secret}/mcp", post(serve)).with_state(children.clone());
+        drain.spawn(listen(listener, router, drain.clone()));
+        Ok(Self { address, children, environment, drain })
+    }
+
+    /// Starts a workload and keeps it running.
+    ///
+    /// # Errors
+    /// There is no randomness to make its path from.
+    pub fn host(&self, command: Command) -> std::io::Result<Workload> {
+        let mut secret = [0; 24];
+        rand::fill(&mut secret).map_err(|_| std::io::Error::other("no randomness is available"))?;
+        let secret = BASE64_URL_SAFE_NO_PAD.encode(secret);
+        let url = format!("http://{}/{secret}/mcp", self.address);
+        let url = url.parse().map_err(std::io::Error::other)?;
+        let (tell_up, up) = watch::channel(None);
+        let (tell_status, status) = watch::channel(ChildStatus::new());
+        self.children.rcu(|children| {
+            let mut children = HashMap::clone(children);
+            children.insert(secret.clone(), up.clone());
+            children
+        });
+        let tell = Tell { up: tell_up, status: tell_status };
+        self.drain.spawn(supervise::run(command, self.environment.clone(), tell, self.drain.clone()));
+        Ok(Workload { url, status, up })
+    }
+}
+
+impl Workload {
+    /// Resolves when its child answers for the first time.
+    pub async fn is_up(&self) {
+        let mut up = self.up.clone();
+        // The supervisor is gone only when the process stops.
+        let _ = up.wait_for(Option::is_some).await;
+    }
+}
+
+async fn serve(
+    State(children): State<Arc<Children>>,
+    Path(secret): Path<String>,
+    request: axum::extract::Request,
+) -> Response {
+    let Some(child) = children.load().get(&secret).cloned() else { return empty(StatusCode::NOT_FOUND) };
+    let Some(up) = child.borrow().clone() else { return empty(StatusCode::SERVICE_UNAVAILABLE) };
+    let Ok(body) = body::collect(request.into_body(), limits::REQUEST_BYTES).await else {
+        return empty(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    match Message::parse(&body, &limits::REQUEST) {
+        Ok(Message::Request(request)) => answer(&up, &request, &body).await,
+        // What one caller tells is not for a child that others use too, and a child asks nothing through us.
+        Ok(Message::Notification(_) | Message::Response(_)) => empty(StatusCode::ACCEPTED),
+        Err(rejected) => {
+            let message = error(None, code::INVALID_REQUEST, &rejected.why.to_string(), None);
+            json(StatusCode::BAD_REQUEST, message.into())
+        }
+    }
+}
+
+async fn answer(up: &Up, request: &Request<'_>, body: &Bytes) -> Response {
+    let meta =
+        request.params.as_ref().and_then(|params| params.get("_meta")).and_then(|meta| meta.as_object());
+    let is_modern = meta.is_some_and(|meta| meta.member("io.modelcontextprotocol/protocolVersion").is_some());
+    match (&up.spoken, is_modern) {
+        (Spoken::Modern, true) => {}
+        (Spoken::Legacy { initialized }, false) if request.method == method::INITIALIZE => {
+            return json(StatusCode::OK, result(request.id.raw(), initialized).into());
+        }
+        (Spoken::Legacy { .. }, false) => {}
+        (Spoken::Modern, false) => {
+            let data = format!("{{\"supported\":[\"{}\"]}}", ProtocolVersion::LATEST_MODERN);
+            let code = code::UNSUPPORTED_PROTOCOL_VERSION;
+            let message = error(Some(request.id.raw()), code, "Unsupported protocol version", Some(&data));
+            return json(StatusCode::BAD_REQUEST, message.into());
+        }
+        (Spoken::Legacy { .. }, true) => {
+            let message =
+                error(Some(request.id.raw()), code::METHOD_NOT_FOUND, "This server is legacy", None);
+            return json(StatusCode::BAD_REQUEST, message.into());
+        }
+    }
+    match up.connection.ask(request, body, up.spoken.era()).await {
+        Ok(asked) => pass_on(asked).await,
+        Err(CannotAsk::Full) => empty(StatusCode::TOO_MANY_REQUESTS),
+        Err(CannotAsk::Gone) => empty(StatusCode::SERVICE_UNAVAILABLE),
+    }
+}
+
+/// One body if the response comes first, else a stream.
+async fn pass_on(mut asked: Asked) -> Response {
+    match asked.next().await {
+        None => empty(StatusCode::BAD_GATEWAY),
+        Some(ToCaller::Response(body)) => json(StatusCode::OK, body),
+        Some(ToCaller::Notification(first)) => {
+            let rest = stream::unfold(Some(asked), |asked| async {
+                let mut asked = asked?;
+                match asked.next().await? {
+                    ToCaller::Notification(message) => Some((sse::encode(&message), Some(asked))),
+                    ToCaller::Response(message) => Some((sse::encode(&message), None)),
+                }
+            });
+            let events = futures_util::StreamExt::chain(stream::iter([sse::encode(&first)]), rest);
+            let events = futures_util::StreamExt::map(events, Ok::<Bytes, Infallible>);
+            let mut response = Response::new(Body::from_stream(events));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+            response
+        }
+    }
+}
+
+fn json(status: StatusCode, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}

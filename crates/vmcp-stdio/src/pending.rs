@@ -1,0 +1,219 @@
+//! Requests under way in one child. Many callers share it, so ids and progress tokens towards it are ours; each answer
+//! goes back to its caller under the caller's own.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use vmcp_core::limits;
+use vmcp_json::{Edits, Limits, Object, Value};
+use vmcp_mcp::{Message, Request, method};
+
+/// Who waits for what.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    last: u64,
+    waiting: HashMap<u64, Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    id: String,
+    progress_token: Option<String>,
+    caller: mpsc::Sender<ToCaller>,
+}
+
+/// What a caller gets.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ToCaller {
+    /// About its request.
+    Notification(Bytes),
+    /// The end of it.
+    Response(Bytes),
+}
+
+/// What a message of the child asks of us.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum FromChild {
+    /// Nothing more.
+    Done,
+    /// An answer to `ping`; the id is JSON.
+    Pong(String),
+    /// A "no" to something that nobody has declared; the id is JSON.
+    Decline(String),
+}
+
+/// A child has as much to do as it can have.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+const LIMITS: Limits = Limits::new(limits::CHILD_LINE_BYTES, limits::DEPTH);
+
+impl Pending {
+    /// Takes a request in: our id for it, and the message under that id.
+    pub(crate) fn begin(
+        &mut self,
+        request: &Request<'_>,
+        body: &[u8],
+        caller: mpsc::Sender<ToCaller>,
+    ) -> Result<(u64, Vec<u8>), Full> {
+        if self.waiting.len() >= limits::CHILD_REQUESTS {
+            return Err(Full);
+        }
+        self.last += 1;
+        let ours = self.last.to_string();
+        let mut edits = Edits::new();
+        edits.replace(request.id.value(), ours.as_bytes());
+        let token = progress_token(request.params.as_ref());
+        if let Some(token) = token {
+            edits.replace(token, ours.as_bytes());
+        }
+        let progress_token = token.map(|token| token.raw().to_owned());
+        let message = edits.apply(body);
+        self.waiting.insert(self.last, Waiting { id: request.id.raw().to_owned(), progress_token, caller });
+        Ok((self.last, message))
+    }
+
+    /// The caller has gone; says whether it was still waiting.
+    pub(crate) fn forget(&mut self, id: u64) -> bool {
+        self.waiting.remove(&id).is_some()
+    }
+
+    /// The child is gone; so are all who wait for it.
+    pub(crate) fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// Takes in one line of the child. What belongs to nobody is dropped.
+    pub(crate) fn take(&mut self, line: &Bytes) -> FromChild {
+        match Message::parse(line, &LIMITS) {
+            Ok(Message::Response(response)) => {
+                let Some(id) = response.id else { return FromChild::Done };
+                let waiting = id.raw().parse().ok().and_then(|ours: u64| self.waiting.remove(&ours));
+                if let Some(waiting) = waiting {
+                    let mut edits = Edits::new();
+                    edits.replace(id.value(), waiting.id.as_bytes());
+                    // The last place of the queue is kept free for it, and a caller that has gone wants nothing.
+                    let _ = waiting.caller.try_send(ToCaller::Response(edits.apply(line).into()));
+                }
+                FromChild::Done
+            }
+            Ok(Message::Notification(notification)) => {
+                if notification.method == method::PROGRESS
+                    && let Some(params) = &notification.params
+                {
+                    self.progress(params, line);
+                }
+                FromChild::Done
+            }
+            Ok(Message::Request(request)) if request.method == method::PING => {
+                FromChild::Pong(request.id.raw().to_owned())
+            }
+            Ok(Message::Request(request)) => FromChild::Decline(request.id.raw().to_owned()),
+            Err(_) => FromChild::Done,
+        }
+    }
+
+    fn progress(&self, params: &Object<'_>, line: &Bytes) {
+        let Some(token) = params.get("progressToken") else { return };
+        let waiting = token.raw().parse().ok().and_then(|ours: u64| self.waiting.get(&ours));
+        let Some(waiting) = waiting else { return };
+        let Some(theirs) = &waiting.progress_token else { return };
+        if waiting.caller.capacity() > 1 {
+            let mut edits = Edits::new();
+            edits.replace(token, theirs.as_bytes());
+            // A caller that has gone wants nothing.
+            let _ = waiting.caller.try_send(ToCaller::Notification(edits.apply(line).into()));
+        }
+    }
+}
+
+fn progress_token<'a>(params: Option<&Object<'a>>) -> Option<Value<'a>> {
+    params?.get("_meta")?.as_object()?.get("progressToken")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begin(pending: &mut Pending, body: &str) -> (String, mpsc::Receiver<ToCaller>) {
+        let Ok(Message::Request(request)) = Message::parse(body.as_bytes(), &LIMITS) else {
+            panic!("{body}")
+        };
+        let (caller, receiver) = mpsc::channel(3);
+        let (_, message) = pending.begin(&request, body.as_bytes(), caller).unwrap();
+        (String::from_utf8(message).unwrap(), receiver)
+    }
+
+    fn take(pending: &mut Pending, line: &str) -> FromChild {
+        pending.take(&Bytes::copy_from_slice(line.as_bytes()))
+    }
+
+    #[test]
+    fn callers_with_the_same_ids_and_tokens_get_their_own() {
+        let mut pending = Pending::default();
+        let body =
+            r#"{"jsonrpc":"2.0","id":"a","method":"m","params":{"_meta":{"progressToken":7},"n":1.10}}"#;
+        let (first, mut to_first) = begin(&mut pending, body);
+        let (second, mut to_second) = begin(&mut pending, body);
+        assert_eq!(first, body.replace("\"a\"", "1").replace(":7}", ":1}"));
+        assert_eq!(second, body.replace("\"a\"", "2").replace(":7}", ":2}"));
+
+        let progress = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":2,"progress":1}}"#;
+        take(&mut pending, progress);
+        take(&mut pending, r#"{"jsonrpc":"2.0","id":2,"result":{"x":2}}"#);
+        take(&mut pending, r#"{"jsonrpc":"2.0","id":1,"result":{"x":1}}"#);
+        let text = |message: &str| Bytes::copy_from_slice(message.as_bytes());
+        let expected = ToCaller::Notification(text(&progress.replace(":2,", ":7,")));
+        assert_eq!(to_second.try_recv(), Ok(expected));
+        assert_eq!(
+            to_second.try_recv(),
+            Ok(ToCaller::Response(text(r#"{"jsonrpc":"2.0","id":"a","result":{"x":2}}"#)))
+        );
+        assert_eq!(
+            to_first.try_recv(),
+            Ok(ToCaller::Response(text(r#"{"jsonrpc":"2.0","id":"a","result":{"x":1}}"#)))
+        );
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_dropped() {
+        let mut pending = Pending::default();
+        let (_, mut receiver) = begin(&mut pending, r#"{"jsonrpc":"2.0","id":5,"method":"m"}"#);
+        for line in [
+            "not json",
+            r#"{"jsonrpc":"2.0","id":5,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":"1","result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":1}}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}"#,
+        ] {
+            assert_eq!(take(&mut pending, line), FromChild::Done, "{line}");
+        }
+        assert!(receiver.try_recv().is_err());
+        assert_eq!(
+            take(&mut pending, r#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#),
+            FromChild::Pong("0".into())
+        );
+        assert_eq!(
+            take(&mut pending, r#"{"jsonrpc":"2.0","id":"s","method":"sampling/createMessage"}"#),
+            FromChild::Decline("\"s\"".into())
+        );
+    }
+
+    #[test]
+    fn a_flood_of_progress_leaves_room_for_the_response() {
+        let mut pending = Pending::default();
+        let body = r#"{"jsonrpc":"2.0","id":5,"method":"m","params":{"_meta":{"progressToken":"t"}}}"#;
+        let (_, mut receiver) = begin(&mut pending, body);
+        for _ in 0..10 {
+            let progress = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}"#;
+            take(&mut pending, progress);
+        }
+        take(&mut pending, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+        let mut last = None;
+        while let Ok(message) = receiver.try_recv() {
+            last = Some(message);
+        }
+        assert!(matches!(last, Some(ToCaller::Response(_))));
+    }
+}

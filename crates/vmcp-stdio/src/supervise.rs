@@ -1,0 +1,150 @@
+//! Keeps one workload's child running: starts it, waits for its end, and starts it again with growing pauses.
+
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use vmcp_core::desired::Command;
+use vmcp_core::limits;
+use vmcp_runtime::Drain;
+
+use crate::child::{self, Started};
+use crate::connection::Connection;
+use crate::environment::Environment;
+use crate::handshake::{Spoken, handshake};
+use crate::stderr::Tail;
+
+/// How a child is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChildStatus {
+    /// What it is doing.
+    pub state: ChildState,
+    /// Its process, while there is one.
+    pub pid: Option<u32>,
+    /// How often it has been started again.
+    pub restarts: u64,
+    /// How it last ended, or why it could not be started.
+    pub last_exit: Option<String>,
+    /// The last of what it wrote to standard error.
+    pub stderr: String,
+}
+
+/// What a child is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChildState {
+    /// It has been started and has not answered yet.
+    Starting,
+    /// It answers.
+    Running,
+    /// It has ended and will be started again.
+    Waiting,
+    /// It has been stopped for good.
+    Stopped,
+}
+
+/// A child that answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Up {
+    pub(crate) connection: Connection,
+    pub(crate) spoken: Spoken,
+}
+
+/// What a supervisor tells.
+#[derive(Debug)]
+pub(crate) struct Tell {
+    /// The child, while it answers.
+    pub(crate) up: watch::Sender<Option<Up>>,
+    /// How it is.
+    pub(crate) status: watch::Sender<ChildStatus>,
+}
+
+impl ChildStatus {
+    pub(crate) fn new() -> Self {
+        Self { state: ChildState::Starting, pid: None, restarts: 0, last_exit: None, stderr: String::new() }
+    }
+}
+
+/// Runs until `drain` says to stop; then the child has ended too.
+pub(crate) async fn run(command: Command, environment: Environment, tell: Tell, drain: Drain) {
+    let mut wait = limits::RETRY_FIRST;
+    loop {
+        let started_at = Instant::now();
+        let ended = live(&command, &environment, &tell, &drain).await;
+        tell.up.send_replace(None);
+        if drain.is_stopped() {
+            break;
+        }
+        tracing::warn!(program = command.program, ended, "a stdio child has ended");
+        if started_at.elapsed() > limits::CHILD_START_TIME {
+            wait = limits::RETRY_FIRST;
+        }
+        tell.status.send_modify(|status| {
+            status.state = ChildState::Waiting;
+            status.pid = None;
+            status.last_exit = Some(ended);
+        });
+        tokio::select! {
+            () = drain.stopped() => break,
+            () = tokio::time::sleep(jittered(wait)) => {}
+        }
+        wait = (wait * 2).min(limits::RETRY_LONGEST);
+        tell.status.send_modify(|status| {
+            status.state = ChildState::Starting;
+            status.restarts += 1;
+        });
+    }
+    tell.status.send_modify(|status| {
+        status.state = ChildState::Stopped;
+        status.pid = None;
+    });
+}
+
+/// One life of the child: how it ended.
+async fn live(command: &Command, environment: &Environment, tell: &Tell, drain: &Drain) -> String {
+    let Started { mut process, stdin, stdout, stderr } = match child::start(command, environment) {
+        Ok(started) => started,
+        Err(error) => return format!("could not start `{}`: {error}", command.program),
+    };
+    let tail = Tail::new(limits::CHILD_STDERR_BYTES);
+    let reading = tokio::spawn(tail.clone().fill(stderr));
+    tell.status.send_modify(|status| status.pid = process.id());
+    let connection = Connection::open(stdin, stdout);
+    let ended = tokio::select! {
+        ended = process.ended() => Some(ended),
+        failed = greet(&connection, tell) => Some(failed),
+        () = drain.stopped() => None,
+    };
+    tell.up.send_replace(None);
+    // With the last clone its input is closed, which is how it is asked to end.
+    drop(connection);
+    process.stop().await;
+    // What it wrote last is what explains its end.
+    let _ = tokio::time::timeout(limits::CHILD_STOP_TIME, reading).await;
+    tell.status.send_modify(|status| status.stderr = tail.text());
+    ended.unwrap_or_default()
+}
+
+/// Makes the child known when it answers; returns only if it does not.
+async fn greet(connection: &Connection, tell: &Tell) -> String {
+    match handshake(connection).await {
+        Ok(spoken) => {
+            tell.status.send_modify(|status| status.state = ChildState::Running);
+            tell.up.send_replace(Some(Up { connection: connection.clone(), spoken }));
+            std::future::pending().await
+        }
+        Err(why) => why,
+    }
+}
+
+/// Half of `longest` to all of it, so that many do not start at once and none at once again.
+fn jittered(longest: Duration) -> Duration {
+    let mut bytes = [0; 2];
+    // Without randomness the wait is the longest one.
+    if rand::fill(&mut bytes).is_err() {
+        return longest;
+    }
+    longest.mul_f64(0.5 + f64::from(u16::from_le_bytes(bytes)) / f64::from(u16::MAX) / 2.0)
+}

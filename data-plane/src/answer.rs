@@ -1,0 +1,157 @@
+//! What needs no backend: the handshake, `ping`, lists and change notifications, from memory.
+
+mod listen;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use vmcp_core::item::Kind;
+use vmcp_core::limits;
+use vmcp_json::quote;
+use vmcp_mcp::{ProtocolVersion, header, result};
+
+use crate::app::Plane;
+use crate::bridge::OURSELVES;
+use crate::request::{Ask, Asked, Client, Refusal};
+use crate::snapshot::{Page, Server};
+
+pub(crate) use listen::listen_legacy;
+
+/// Answers a question about ourselves.
+pub(crate) fn answer(
+    plane: &Arc<Plane>,
+    server: &Arc<Server>,
+    asked: &Asked<'_>,
+) -> Result<Response, Refusal> {
+    match (asked.ask, asked.client) {
+        (Ask::List(kind), client) => list(plane, server, kind, client, asked),
+        (Ask::Initialize, Client::Legacy { version, .. }) => initialize(plane, server, version, asked),
+        (Ask::Discover, _) => Ok(respond(asked, discovered(server).as_bytes())),
+        (Ask::Listen, _) => listen::listen_modern(plane, server, asked),
+        (Ask::Ping, _) => Ok(respond(asked, b"{}")),
+        // Only a legacy client can ask to initialize, and the rest goes to backends.
+        _ => Err(Refusal::unknown_method(&asked.request.method, asked.client == Client::Modern)),
+    }
+}
+
+/// The owner of a prompt or template completes nothing, so there is nothing to propose.
+pub(crate) fn no_completion(asked: &Asked<'_>) -> Response {
+    let result_type = if asked.client == Client::Modern { ",\"resultType\":\"complete\"" } else { "" };
+    respond(asked, format!("{{\"completion\":{{\"values\":[]}}{result_type}}}").as_bytes())
+}
+
+/// A status without a body.
+pub(crate) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn respond(asked: &Asked<'_>, value: &[u8]) -> Response {
+    let mut response = Response::new(Body::from(result(asked.request.id.raw(), value)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// From memory, with a session id of our own (MCP 2025-11-25, Lifecycle, Initialization).
+fn initialize(
+    plane: &Plane,
+    server: &Server,
+    version: ProtocolVersion,
+    asked: &Asked<'_>,
+) -> Result<Response, Refusal> {
+    let session = plane.sessions.begin(&server.name, version).map_err(|_| Refusal::no_randomness())?;
+    let value = format!(
+        "{{\"protocolVersion\":\"{version}\",\"capabilities\":{},\"serverInfo\":{}{}}}",
+        capabilities(server),
+        server_info(server),
+        instructions(server),
+    );
+    let mut response = respond(asked, value.as_bytes());
+    let mut id = HeaderValue::try_from(session).map_err(|_| Refusal::no_randomness())?;
+    id.set_sensitive(true);
+    response.headers_mut().insert(header::SESSION_ID, id);
+    Ok(response)
+}
+
+/// MCP 2026-07-28, Discovery.
+fn discovered(server: &Server) -> String {
+    format!(
+        "{{\"supportedVersions\":{},\"capabilities\":{}{}{}",
+        ProtocolVersion::all_as_json(),
+        capabilities(server),
+        instructions(server),
+        modern_tail(server),
+    )
+}
+
+/// What every complete, cacheable modern result ends with. Lists are the same for every caller, so they are `public`.
+fn modern_tail(server: &Server) -> String {
+    format!(
+        ",\"resultType\":\"complete\",\"ttlMs\":{},\"cacheScope\":\"public\",\"_meta\":{{\"io.modelcontextprotocol/serverInfo\":{}}}}}",
+        limits::LIST_FRESH_TIME.as_millis(),
+        server_info(server),
+    )
+}
+
+/// What is served now or may be later: lists change while clients are connected.
+fn capabilities(server: &Server) -> String {
+    let completions = if server.completes { ",\"completions\":{}" } else { "" };
+    format!(
+        "{{\"tools\":{{\"listChanged\":true}},\"resources\":{{\"listChanged\":true}},\"prompts\":{{\"listChanged\":true}}{completions}}}"
+    )
+}
+
+fn server_info(server: &Server) -> String {
+    format!("{{\"name\":{},\"version\":{}}}", quote(server.name.as_str()), quote(OURSELVES.version))
+}
+
+fn instructions(server: &Server) -> String {
+    server
+        .instructions
+        .as_deref()
+        .map(|text| format!(",\"instructions\":{}", quote(text)))
+        .unwrap_or_default()
+}
+
+/// One page of a list: definitions as they were joined when the snapshot was built.
+fn list(
+    plane: &Plane,
+    server: &Server,
+    kind: Kind,
+    client: Client,
+    asked: &Asked<'_>,
+) -> Result<Response, Refusal> {
+    let list = server.lists.of(kind);
+    let cursor = asked.request.params.as_ref().and_then(|params| params.get("cursor"));
+    let page = match cursor {
+        None => list.first_page(),
+        Some(cursor) => {
+            let cursor = cursor.as_str().ok_or_else(Refusal::unknown_cursor)?;
+            let position = plane.sessions.open_cursor(&server.name, kind, &cursor);
+            list.page_behind(&position.map_err(|_| Refusal::unknown_cursor())?)
+        }
+    };
+    let next = match &page.last {
+        None => String::new(),
+        Some(last) => {
+            let cursor =
+                plane.sessions.cursor(&server.name, kind, last).map_err(|_| Refusal::no_randomness())?;
+            format!(",\"nextCursor\":\"{cursor}\"")
+        }
+    };
+    let tail = if client == Client::Modern { modern_tail(server) } else { "}".to_owned() };
+    Ok(page_response(kind, &page, &next, &tail, asked.request.id.raw()))
+}
+
+fn page_response(kind: Kind, page: &Page, next: &str, tail: &str, id: &str) -> Response {
+    let head = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"{}\":[", kind.list());
+    let pieces = [head.as_bytes(), &page.items, b"]", next.as_bytes(), tail.as_bytes(), b"}"];
+    let mut response = Response::new(Body::from(Bytes::from(pieces.concat())));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,179 @@
+//! Streams that tell clients when lists have changed: `subscriptions/listen`, and the GET stream of legacy clients.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::sync::watch;
+use vmcp_core::item::Kind;
+use vmcp_core::limits;
+use vmcp_core::name::Name;
+use vmcp_json::Object;
+use vmcp_mcp::{method, notification, result, sse};
+
+use crate::app::Plane;
+use crate::relay::event_stream;
+use crate::request::{Asked, Refusal};
+use crate::snapshot::Server;
+
+/// MCP 2026-07-28, Subscriptions: an acknowledgement, then what was asked for, then a result when we stop.
+pub(crate) fn listen_modern(
+    plane: &Arc<Plane>,
+    server: &Server,
+    asked: &Asked<'_>,
+) -> Result<Response, Refusal> {
+    let filter = asked.request.params.as_ref().and_then(|params| params.get("notifications"));
+    let filter = filter.and_then(|filter| filter.as_object());
+    let filter =
+        filter.ok_or_else(|| Refusal::malformed_params("`params.notifications` must be an object"))?;
+    let wanted = Wanted::read(&filter);
+    let id = asked.request.id.raw().to_owned();
+    let meta = format!("\"_meta\":{{\"io.modelcontextprotocol/subscriptionId\":{id}}}");
+    let params = format!("{{{meta},\"notifications\":{{{}}}}}", wanted.to_json());
+    let first = sse::encode(notification(method::ACKNOWLEDGED, Some(&params)).as_bytes());
+    let ends = Endings { id: Some(id), meta: Some(meta) };
+    Ok(respond(Listener::new(plane, server, wanted, ends, first)))
+}
+
+/// MCP 2025-11-25, Streamable HTTP, Listening for Messages from the Server.
+pub(crate) fn listen_legacy(plane: &Arc<Plane>, server: &Server) -> Response {
+    let wanted = Wanted { tools: true, resources: true, prompts: true };
+    respond(Listener::new(plane, server, wanted, Endings { id: None, meta: None }, sse::KEEP_ALIVE))
+}
+
+/// The changes that a client wants to hear of.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    tools: bool,
+    resources: bool,
+    prompts: bool,
+}
+
+impl Wanted {
+    fn read(filter: &Object<'_>) -> Self {
+        let wants = |name| filter.get(name).is_some_and(|value| value.is_true());
+        Self {
+            tools: wants("toolsListChanged"),
+            resources: wants("resourcesListChanged"),
+            prompts: wants("promptsListChanged"),
+        }
+    }
+
+    fn to_json(self) -> String {
+        let names = [
+            (self.tools, "toolsListChanged"),
+            (self.resources, "resourcesListChanged"),
+            (self.prompts, "promptsListChanged"),
+        ];
+        let granted: Vec<String> = names
+            .iter()
+            .filter(|(granted, _)| *granted)
+            .map(|(_, name)| format!("\"{name}\":true"))
+            .collect();
+        granted.join(",")
+    }
+}
+
+/// What marks the messages of a modern subscription.
+#[derive(Debug)]
+struct Endings {
+    id: Option<String>,
+    meta: Option<String>,
+}
+
+/// One open stream. It holds fingerprints, never a snapshot.
+struct Listener {
+    plane: Arc<Plane>,
+    server: Name,
+    wanted: Wanted,
+    ends: Endings,
+    changed: watch::Receiver<u64>,
+    known: [u64; 4],
+    ready: VecDeque<Bytes>,
+    has_ended: bool,
+}
+
+fn respond(listener: Listener) -> Response {
+    event_stream(Body::from_stream(stream::unfold(listener, |mut listener| async {
+        let bytes = listener.next().await?;
+        Some((Ok::<Bytes, Infallible>(bytes), listener))
+    })))
+}
+
+impl Listener {
+    fn new(plane: &Arc<Plane>, server: &Server, wanted: Wanted, ends: Endings, first: Bytes) -> Self {
+        Self {
+            plane: plane.clone(),
+            server: server.name.clone(),
+            wanted,
+            ends,
+            changed: plane.changed.subscribe(),
+            known: fingerprints(server),
+            ready: VecDeque::from([first]),
+            has_ended: false,
+        }
+    }
+
+    /// The next piece; `None` at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Some(bytes);
+            }
+            if self.has_ended {
+                return None;
+            }
+            let drain = self.plane.drain.clone();
+            tokio::select! {
+                () = drain.stopped() => self.end(),
+                changed = self.changed.changed() => match changed {
+                    Ok(()) => self.compare(),
+                    Err(_) => self.end(),
+                },
+                () = tokio::time::sleep(limits::KEEP_ALIVE_TIME) => return Some(sse::KEEP_ALIVE),
+            }
+        }
+    }
+
+    /// Says what differs from what the client knows; a virtual server that is gone ends the stream.
+    fn compare(&mut self) {
+        let snapshot = self.plane.snapshot.load();
+        let Some(server) = snapshot.server(self.server.as_str()) else { return self.end() };
+        let now = fingerprints(server);
+        let differs = |kind: Kind| {
+            let place = Kind::ALL.iter().position(|known| *known == kind).unwrap_or_default();
+            now[place] != self.known[place]
+        };
+        let changes = [
+            (self.wanted.tools && differs(Kind::Tool), method::TOOLS_CHANGED),
+            (
+                self.wanted.resources && (differs(Kind::Resource) || differs(Kind::Template)),
+                method::RESOURCES_CHANGED,
+            ),
+            (self.wanted.prompts && differs(Kind::Prompt), method::PROMPTS_CHANGED),
+        ];
+        let params = self.ends.meta.as_ref().map(|meta| format!("{{{meta}}}"));
+        for (_, name) in changes.iter().filter(|(has_changed, _)| *has_changed) {
+            self.ready.push_back(sse::encode(notification(name, params.as_deref()).as_bytes()));
+        }
+        self.known = now;
+    }
+
+    /// The cancelled notice and then the result, since the specification's pages differ on which one it is.
+    fn end(&mut self) {
+        self.has_ended = true;
+        let (Some(id), Some(meta)) = (&self.ends.id, &self.ends.meta) else { return };
+        let params = format!("{{\"requestId\":{id},{meta}}}");
+        self.ready.push_back(sse::encode(notification(method::CANCELLED, Some(&params)).as_bytes()));
+        let value = format!("{{\"resultType\":\"complete\",{meta}}}");
+        self.ready.push_back(sse::encode(&result(id, value.as_bytes())));
+    }
+}
+
+fn fingerprints(server: &Server) -> [u64; 4] {
+    Kind::ALL.map(|kind| server.lists.of(kind).fingerprint)
+}

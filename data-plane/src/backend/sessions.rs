@@ -1,0 +1,98 @@
+//! Sessions with legacy backends: one per client session and backend, begun at first use; one per call for clients that
+//! have none. Each is ended when nobody can use it any more.
+
+use std::sync::Arc;
+
+use moka::future::Cache;
+use vmcp_core::backend::BackendId;
+use vmcp_core::limits;
+use vmcp_mcp::{self as mcp, Exchange};
+
+use crate::bridge::OURSELVES;
+use crate::request::{Reason, Refusal};
+use crate::snapshot::{Backend, Server};
+
+/// The sessions that are open.
+#[derive(Debug)]
+pub(crate) struct BackendSessions {
+    exchange: Exchange,
+    open: Cache<(u128, BackendId), Arc<Opened>>,
+}
+
+/// A session with a backend, ended when the last user lets go of it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    exchange: Exchange,
+    url: http::Uri,
+    session: mcp::Session,
+}
+
+impl BackendSessions {
+    pub(crate) fn new(exchange: Exchange) -> Self {
+        let open = Cache::builder()
+            .max_capacity(limits::BACKEND_SESSIONS)
+            .time_to_idle(limits::BACKEND_SESSION_IDLE_TIME)
+            .build();
+        Self { exchange, open }
+    }
+
+    /// The session of a client with a backend; concurrent first calls begin one.
+    pub(crate) async fn opened(
+        &self,
+        client: Option<u128>,
+        backend: &Arc<Backend>,
+    ) -> Result<Arc<Opened>, Refusal> {
+        let Some(client) = client else {
+            return self.open(backend).await.map(Arc::new).map_err(|r| Refusal::backend(r, backend));
+        };
+        let key = (client, backend.id.clone());
+        let opening = async { self.open(backend).await.map(Arc::new) };
+        self.open.try_get_with(key, opening).await.map_err(|reason| Refusal::backend(*reason, backend))
+    }
+
+    /// The backend does not know it any more.
+    pub(crate) async fn forget(&self, client: Option<u128>, backend: &Backend) {
+        if let Some(client) = client {
+            self.open.invalidate(&(client, backend.id.clone())).await;
+        }
+    }
+
+    /// The client has ended its session, and with it those with our backends.
+    pub(crate) async fn end(&self, client: u128, server: &Server) {
+        for backend in &server.backends {
+            self.forget(Some(client), backend).await;
+        }
+    }
+
+    async fn open(&self, backend: &Backend) -> Result<Opened, Reason> {
+        let opening = mcp::open(&self.exchange, &backend.url, &OURSELVES);
+        match tokio::time::timeout(limits::PROBE_TIME, opening).await {
+            Ok(Ok(Some(initialized))) => Ok(Opened {
+                exchange: self.exchange.clone(),
+                url: backend.url.clone(),
+                session: initialized.session,
+            }),
+            Ok(Ok(None)) => Err(Reason::Protocol),
+            Ok(Err(failure)) => Err(Reason::from(&failure)),
+            Err(_) => Err(Reason::Timeout),
+        }
+    }
+}
+
+impl Opened {
+    pub(crate) fn session(&self) -> &mcp::Session {
+        &self.session
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (exchange, url, session) = (self.exchange.clone(), self.url.clone(), self.session.clone());
+        runtime.spawn(async move {
+            // A backend that does not answer is not waited for; it will forget the session by itself.
+            let ending = mcp::close(&exchange, &url, &session);
+            let _ = tokio::time::timeout(limits::PROBE_TIME, ending).await;
+        });
+    }
+}

@@ -1,0 +1,115 @@
+//! Between the eras: what a request lacks for its backend, and what an answer lacks, or has too much of, for its client.
+//! What a backend asks of the client does not cross yet; it is refused.
+
+use bytes::Bytes;
+use vmcp_json::{Edits, Object};
+use vmcp_mcp::{Era, Implementation, Outcome, Request, Response, accepted_meta, code};
+
+use crate::request::{Ask, Asked, Client, Reason, Refusal};
+use crate::snapshot::Backend;
+
+/// Which way the eras differ, if they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bridge {
+    /// Client and backend are of one era: bytes pass as they are.
+    None(Era),
+    /// A legacy client calls a modern backend.
+    ToModern,
+    /// A modern client calls a legacy backend.
+    ToLegacy { reads: bool },
+}
+
+/// Under which name we ask on behalf of clients that do not say theirs on every request.
+pub(crate) const OURSELVES: Implementation<'static> =
+    Implementation { name: "vmcp", version: env!("CARGO_PKG_VERSION") };
+
+impl Bridge {
+    /// The client's era where the backend has it.
+    pub(crate) fn between(asked: &Asked<'_>, backend: &Backend) -> Result<Self, Refusal> {
+        match (asked.client, backend.modern, backend.legacy.is_some()) {
+            (Client::Modern, true, _) => Ok(Self::None(Era::Modern)),
+            (Client::Legacy { .. }, _, true) => Ok(Self::None(Era::Legacy)),
+            (Client::Modern, false, true) => Ok(Self::ToLegacy { reads: asked.ask == Ask::ReadResource }),
+            (Client::Legacy { .. }, true, false) => Ok(Self::ToModern),
+            (_, false, false) => Err(Refusal::backend(Reason::Protocol, backend)),
+        }
+    }
+
+    /// The era in which the backend is called.
+    pub(crate) fn backend_speaks(self) -> Era {
+        match self {
+            Self::None(era) => era,
+            Self::ToModern => Era::Modern,
+            Self::ToLegacy { .. } => Era::Legacy,
+        }
+    }
+}
+
+/// Adds what the backend's era demands of every request.
+pub(crate) fn write_request(bridge: Bridge, request: &Request<'_>, edits: &mut Edits<'_>) {
+    if bridge != Bridge::ToModern {
+        return;
+    }
+    let members = accepted_meta(&OURSELVES);
+    let as_object = || {
+        let members: Vec<String> =
+            members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let Some(params) = &request.params else {
+        edits.add(&request.object, "params", format!("{{\"_meta\":{}}}", as_object()).as_bytes());
+        return;
+    };
+    match params.get("_meta").and_then(|meta| meta.as_object()) {
+        None => edits.add(params, "_meta", as_object().as_bytes()),
+        Some(meta) => {
+            for (name, value) in members.iter().filter(|(name, _)| meta.member(name).is_none()) {
+                edits.add(&meta, name, value.as_bytes());
+            }
+        }
+    }
+}
+
+/// A response as the client's era has it.
+pub(crate) fn read_response(
+    bridge: Bridge,
+    response: &Response<'_>,
+    body: Bytes,
+    backend: &Backend,
+) -> Result<Bytes, Refusal> {
+    let other_code;
+    let mut edits = Edits::new();
+    match (bridge, &response.outcome) {
+        (Bridge::None(_), _) => return Ok(body),
+        (Bridge::ToModern, Outcome::Result(result)) => {
+            let kind = result.get("resultType").and_then(|kind| kind.as_str());
+            if kind.is_some_and(|kind| kind != "complete") {
+                return Err(Refusal::backend(Reason::InputRequired, backend));
+            }
+            edits.remove(result, |name| matches!(name, "resultType" | "ttlMs" | "cacheScope"));
+        }
+        (Bridge::ToLegacy { reads }, Outcome::Result(result)) => {
+            complete(result, "resultType", b"\"complete\"", &mut edits);
+            if reads {
+                complete(result, "ttlMs", b"0", &mut edits);
+                complete(result, "cacheScope", b"\"private\"", &mut edits);
+            }
+        }
+        (Bridge::ToLegacy { .. }, Outcome::Error { code, error })
+            if *code == i64::from(code::RESOURCE_NOT_FOUND) =>
+        {
+            other_code = code::INVALID_PARAMS.to_string();
+            if let Some(code) = error.get("code") {
+                edits.replace(code, other_code.as_bytes());
+            }
+        }
+        (Bridge::ToModern | Bridge::ToLegacy { .. }, Outcome::Error { .. }) => {}
+    }
+    Ok(if edits.is_empty() { body } else { edits.apply(&body).into() })
+}
+
+fn complete(result: &Object<'_>, name: &str, value: &[u8], edits: &mut Edits<'_>) {
+    if result.member(name).is_none() {
+        edits.add(result, name, value);
+    }
+}

@@ -1,0 +1,16 @@
+//! The data plane: follows what a control plane publishes, answers MCP clients from an immutable snapshot, and sends each
+//! call to exactly one backend. The way of a request is [`request`]; the way of a revision is `follow` to `snapshot`.
+
+mod answer;
+mod app;
+mod backend;
+mod bridge;
+mod follow;
+mod http;
+mod metrics;
+mod relay;
+pub mod request;
+mod session;
+mod snapshot;
+
+pub use app::{DataPlane, Observed, Settings, StartError};

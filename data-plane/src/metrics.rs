@@ -1,0 +1,44 @@
+//! What is counted per request: one atomic addition.
+
+use prometheus_client::metrics::counter::Counter;
+use vmcp_runtime::Metrics;
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Answered from the snapshot.
+    Answered,
+    /// Answered by a backend.
+    Forwarded,
+    /// Refused before anything was asked of a backend.
+    Refused,
+    /// The backend did not answer as it should.
+    Failed,
+}
+
+/// Counters, made once.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    outcomes: Vec<Counter>,
+    dropped: Counter,
+}
+
+impl Counters {
+    pub(crate) fn register(metrics: &Metrics) -> Self {
+        let values = ["answered", "forwarded", "refused", "failed"];
+        let outcomes = metrics.counters("requests", "Requests of MCP clients by outcome", "outcome", &values);
+        let help = "Messages of backends that belong to no request";
+        let dropped = metrics.counters("backend_messages_dropped", help, "reason", &["unasked"]);
+        Self { outcomes, dropped: dropped.into_iter().next().unwrap_or_default() }
+    }
+
+    pub(crate) fn count(&self, outcome: Outcome) {
+        if let Some(counter) = self.outcomes.get(outcome as usize) {
+            counter.inc();
+        }
+    }
+
+    pub(crate) fn dropped(&self) -> &Counter {
+        &self.dropped
+    }
+}

@@ -1,0 +1,156 @@
+//! From a backend's answer to the client's: held to the request, bridged, and passed on whole or event by event.
+
+mod stream;
+
+pub(crate) use stream::event_stream;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use vmcp_json::Edits;
+use vmcp_mcp::{Answer, Answered, Call, Era, Id, Message, code, error, method};
+
+use crate::app::Plane;
+use crate::backend::{self, Opened};
+use crate::bridge::{self, Bridge};
+use crate::request::{Reason, Refusal};
+use crate::snapshot::Backend;
+
+/// What is needed to pass on the answer to one request.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    plane: Arc<Plane>,
+    backend: Arc<Backend>,
+    bridge: Bridge,
+    /// The client's id, as it wrote it.
+    id: String,
+    /// The backend session that must live as long as the answer.
+    session: Option<Arc<Opened>>,
+}
+
+/// What one message of a backend means for the client.
+#[derive(Debug)]
+enum Passed {
+    /// The response to its request.
+    Response(Bytes),
+    /// Something about its request.
+    Notification(Bytes),
+    /// Nothing.
+    Nothing,
+}
+
+/// The client's answer.
+pub(crate) async fn answer(relay: Relay, answered: Answered) -> Result<Response, Refusal> {
+    match answered.answer {
+        Answer::Message(body) => match relay.pass(body)? {
+            Passed::Response(body) => Ok(json(StatusCode::OK, body)),
+            Passed::Notification(_) | Passed::Nothing => Err(relay.refusal(Reason::Protocol)),
+        },
+        Answer::Stream(events) => Ok(stream::respond(relay, events)),
+        Answer::Accepted => Err(relay.refusal(Reason::Protocol)),
+        Answer::Refused { status, body } => match relay.pass(body) {
+            // A modern backend says "no" with a status and a JSON-RPC error; both are the client's.
+            Ok(Passed::Response(body)) => Ok(json(relay.status_of(status), body)),
+            Ok(Passed::Notification(_) | Passed::Nothing) | Err(_) => {
+                Err(relay.refusal(Reason::from(status)))
+            }
+        },
+    }
+}
+
+impl Relay {
+    pub(crate) fn new(
+        plane: Arc<Plane>,
+        backend: Arc<Backend>,
+        bridge: Bridge,
+        id: &str,
+        session: Option<Arc<Opened>>,
+    ) -> Self {
+        Self { plane, backend, bridge, id: id.to_owned(), session }
+    }
+
+    fn refusal(&self, reason: Reason) -> Refusal {
+        Refusal::backend(reason, &self.backend).with_id(&self.id)
+    }
+
+    /// Reads one message of the backend and decides what becomes of it.
+    fn pass(&self, body: Bytes) -> Result<Passed, Refusal> {
+        let limits = self.plane.exchange.answer_limits();
+        let message = Message::parse(&body, &limits).map_err(|_| self.refusal(Reason::Protocol))?;
+        match message {
+            Message::Notification(notification) if is_about_request(&notification.method) => {
+                Ok(Passed::Notification(body.clone()))
+            }
+            Message::Response(response) => match response.id {
+                Some(id) if id.is(&self.id) => {
+                    let bridged = bridge::read_response(self.bridge, &response, body.clone(), &self.backend)?;
+                    Ok(Passed::Response(under_our_id(id, &self.id, bridged)))
+                }
+                _ => {
+                    self.plane.counters.dropped().inc();
+                    Ok(Passed::Nothing)
+                }
+            },
+            Message::Request(request) => {
+                self.decline(request.id);
+                Ok(Passed::Nothing)
+            }
+            Message::Notification(_) => Ok(Passed::Nothing),
+        }
+    }
+
+    /// The backend asks something of a client that has declared that it can be asked nothing.
+    fn decline(&self, id: Id<'_>) {
+        self.plane.counters.dropped().inc();
+        let Some(session) = &self.session else { return };
+        let body = error(
+            Some(id.raw()),
+            code::METHOD_NOT_FOUND,
+            "The client has not declared this capability",
+            None,
+        );
+        let headers = session.session().headers();
+        let call = Call { url: self.backend.url.clone(), headers, body: body.into() };
+        let (plane, owner, held) = (self.plane.clone(), self.backend.clone(), session.clone());
+        tokio::spawn(async move {
+            // Whether the backend likes the answer changes nothing for the client.
+            let _ = backend::call(&plane.exchange, &owner, call).await;
+            drop(held);
+        });
+    }
+
+    /// A modern client must see the status that belongs to some codes; everything else behind us is 200.
+    fn status_of(&self, status: StatusCode) -> StatusCode {
+        let is_modern = self.bridge == Bridge::None(Era::Modern);
+        let says_something = matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND);
+        if is_modern && says_something { status } else { StatusCode::OK }
+    }
+}
+
+/// Lists change by our snapshot, not by what one backend says of its own.
+fn is_about_request(name: &str) -> bool {
+    !matches!(name, method::TOOLS_CHANGED | method::RESOURCES_CHANGED | method::PROMPTS_CHANGED)
+}
+
+/// The same id, written as the client wrote it. Positions of ids before the first change are those of the original.
+fn under_our_id(theirs: Id<'_>, ours: &str, body: Bytes) -> Bytes {
+    if theirs.raw() == ours {
+        return body;
+    }
+    let limits = vmcp_json::Limits::new(body.len(), usize::MAX);
+    let Ok(object) = vmcp_json::Object::parse(&body, &limits) else { return body };
+    let Some(id) = object.get("id") else { return body };
+    let mut edits = Edits::new();
+    edits.replace(id, ours.as_bytes());
+    edits.apply(&body).into()
+}
+
+fn json(status: StatusCode, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

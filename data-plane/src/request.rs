@@ -1,0 +1,103 @@
+//! The line: the way of a request, in one list of functions that never turns back.
+//!
+//! `receive` → `authenticate` → { `answer` | `authorize` → `route` → `credential` → `forward` }. Each step returns what the
+//! next one needs, so none can be left out.
+
+mod authenticate;
+mod authorize;
+mod credential;
+mod forward;
+mod receive;
+mod refusal;
+mod route;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use crate::answer;
+use crate::app::Plane;
+use crate::metrics::Outcome;
+use crate::snapshot::Server;
+use authenticate::authenticate;
+use authorize::authorize;
+use credential::credential;
+use forward::forward;
+pub(crate) use receive::{Ask, Asked, Client};
+pub(crate) use refusal::{Reason, Refusal};
+use route::{Routed, route};
+
+/// One message of a client.
+pub(crate) async fn post(plane: &Arc<Plane>, server: &Arc<Server>, request: http::Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    match line(plane, server, &head.headers, body).await {
+        Ok((response, outcome)) => {
+            plane.counters.count(outcome);
+            response
+        }
+        Err(refusal) => {
+            plane.counters.count(refusal.outcome());
+            refusal.into_response()
+        }
+    }
+}
+
+/// A legacy client's stream of what happens without being asked for.
+pub(crate) fn get(plane: &Arc<Plane>, server: &Arc<Server>, headers: &HeaderMap) -> Response {
+    match receive::receive_listener(headers, server, &plane.sessions) {
+        Ok(()) => answer::listen_legacy(plane, server),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// A legacy client ends its session.
+pub(crate) async fn delete(plane: &Arc<Plane>, server: &Arc<Server>, headers: &HeaderMap) -> Response {
+    match receive::receive_session(headers, server, &plane.sessions) {
+        Ok(session) => {
+            plane.sessions.end(&session);
+            plane.backend_sessions.end(session.id, server).await;
+            answer::empty(StatusCode::NO_CONTENT)
+        }
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn line(
+    plane: &Arc<Plane>,
+    server: &Arc<Server>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Response, Outcome), Refusal> {
+    let body = receive::receive_body(headers, body).await?;
+    match receive::receive(headers, &body, server, &plane.sessions)? {
+        None => Ok((answer::empty(StatusCode::ACCEPTED), Outcome::Answered)),
+        Some(asked) => {
+            let id = asked.request.id.raw();
+            proceed(plane, server, headers, &body, &asked).await.map_err(|refusal| refusal.with_id(id))
+        }
+    }
+}
+
+async fn proceed(
+    plane: &Arc<Plane>,
+    server: &Arc<Server>,
+    headers: &HeaderMap,
+    body: &Bytes,
+    asked: &Asked<'_>,
+) -> Result<(Response, Outcome), Refusal> {
+    let principal = authenticate(headers)?;
+    let Some(action) = asked.action()? else {
+        return Ok((answer::answer(plane, server, asked)?, Outcome::Answered));
+    };
+    let authorized = authorize(&principal, action)?;
+    match route(server, authorized, asked.client == Client::Modern)? {
+        Routed::NothingToComplete => Ok((answer::no_completion(asked), Outcome::Answered)),
+        Routed::To(route) => {
+            let credential = credential(&principal, &route)?;
+            Ok((forward(plane, &route, &credential, asked, headers, body).await?, Outcome::Forwarded))
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! To the backend and back: the request spliced, the answer passed on.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use vmcp_json::{Edits, quote};
+use vmcp_mcp::{Answer, Answered, Call, Era, ProtocolVersion, header};
+
+use crate::app::Plane;
+use crate::backend::{self, Opened};
+use crate::bridge::{self, Bridge};
+use crate::relay::{self, Relay};
+use crate::request::credential::Credential;
+use crate::request::route::Route;
+use crate::request::{Asked, Client, Reason, Refusal};
+use crate::snapshot::{Backend, Legacy};
+
+/// Sends the call to its one backend and returns the answer, whole or as a stream.
+pub(super) async fn forward(
+    plane: &Arc<Plane>,
+    route: &Route<'_>,
+    credential: &Credential,
+    asked: &Asked<'_>,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Response, Refusal> {
+    let backend = &route.target.backend;
+    let bridge = Bridge::between(asked, backend)?;
+    let body = outgoing_body(route, bridge, asked, body);
+    let (answered, session) = match bridge.backend_speaks() {
+        Era::Modern => {
+            let mut out = modern_headers(asked, &route.target.original_name, headers);
+            credential.write_headers(&mut out);
+            let call = Call { url: backend.url.clone(), headers: out, body };
+            (backend::call(&plane.exchange, backend, call).await?, None)
+        }
+        Era::Legacy => {
+            let legacy = backend.legacy.ok_or_else(|| Refusal::backend(Reason::Protocol, backend))?;
+            call_legacy(plane, backend, legacy, credential, asked, body).await?
+        }
+    };
+    let relay = Relay::new(plane.clone(), backend.clone(), bridge, asked.request.id.raw(), session);
+    relay::answer(relay, answered).await
+}
+
+/// In the session that belongs to the caller. A session that the backend has forgotten (404) is begun again, and the call
+/// sent once more, since it was refused before it was executed.
+async fn call_legacy(
+    plane: &Arc<Plane>,
+    backend: &Arc<Backend>,
+    legacy: Legacy,
+    credential: &Credential,
+    asked: &Asked<'_>,
+    body: Bytes,
+) -> Result<(Answered, Option<Arc<Opened>>), Refusal> {
+    let client = match asked.client {
+        Client::Legacy { session: Some(session), .. } => Some(session.id),
+        Client::Legacy { session: None, .. } | Client::Modern => None,
+    };
+    if !legacy.has_sessions {
+        let mut headers = HeaderMap::with_capacity(2);
+        headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(legacy.version.as_str()));
+        credential.write_headers(&mut headers);
+        let call = Call { url: backend.url.clone(), headers, body };
+        return Ok((backend::call(&plane.exchange, backend, call).await?, None));
+    }
+    let mut is_second = false;
+    loop {
+        let opened = plane.backend_sessions.opened(client, backend).await?;
+        let mut headers = opened.session().headers();
+        credential.write_headers(&mut headers);
+        let call = Call { url: backend.url.clone(), headers, body: body.clone() };
+        let answered = backend::call(&plane.exchange, backend, call).await?;
+        match answered.answer {
+            Answer::Refused { status: http::StatusCode::NOT_FOUND, .. } if !is_second => {
+                plane.backend_sessions.forget(client, backend).await;
+                is_second = true;
+            }
+            _ => return Ok((answered, Some(opened))),
+        }
+    }
+}
+
+/// The body under the backend's own name, and in its era. If nothing differs, the very same bytes.
+fn outgoing_body(route: &Route<'_>, bridge: Bridge, asked: &Asked<'_>, body: &Bytes) -> Bytes {
+    let quoted;
+    let mut edits = Edits::new();
+    if route.is_renamed
+        && let Some(name) = asked.name()
+    {
+        quoted = quote(&route.target.original_name);
+        edits.replace(name, quoted.as_bytes());
+    }
+    bridge::write_request(bridge, &asked.request, &mut edits);
+    if edits.is_empty() { body.clone() } else { edits.apply(body).into() }
+}
+
+/// The headers that mirror the body as the backend sees it. Mirrored arguments travel on as they are.
+fn modern_headers(asked: &Asked<'_>, original_name: &str, incoming: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    let version = HeaderValue::from_static(ProtocolVersion::LATEST_MODERN.as_str());
+    headers.insert(header::PROTOCOL_VERSION, version);
+    headers.insert(header::METHOD, HeaderValue::from_static(asked.ask.method()));
+    if let Some(mirrored) = asked.ask.mirrored() {
+        let name = match mirrored {
+            "uri" => asked.name().and_then(|uri| uri.as_str()).map(|uri| header::encode(&uri)),
+            _ => Some(header::encode(original_name)),
+        };
+        headers.extend(name.map(|name| (header::NAME, name)));
+    }
+    if asked.client == Client::Modern {
+        for (name, value) in incoming {
+            if name.as_str().starts_with(header::PARAM_PREFIX) {
+                headers.append(name, value.clone());
+            }
+        }
+    }
+    headers
+}

@@ -1,0 +1,313 @@
+//! From an HTTP request to a question whose era, session and mirrored headers have been checked.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use vmcp_core::item::Kind;
+use vmcp_core::limits;
+use vmcp_json::Object;
+use vmcp_mcp::{Era, Malformed, Message, ProtocolVersion, Request, body, header, method};
+
+use crate::request::Refusal;
+use crate::request::authorize::Action;
+use crate::session::{Session, Sessions};
+use crate::snapshot::Server;
+
+/// A question that has been checked.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) request: Request<'a>,
+    pub(crate) ask: Ask,
+    pub(crate) client: Client,
+}
+
+/// Who asks, as far as the protocol says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Client {
+    Modern,
+    Legacy {
+        version: ProtocolVersion,
+        /// Absent for clients that keep no session id.
+        session: Option<Session>,
+    },
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    Initialize,
+    Ping,
+    Discover,
+    Listen,
+    List(Kind),
+    CallTool,
+    GetPrompt,
+    ReadResource,
+    Complete,
+}
+
+/// The version that a modern request names.
+const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// The capabilities that a modern request declares.
+const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+
+/// Reads the whole body, within its bound.
+pub(super) async fn receive_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(Refusal::content_type());
+    }
+    body::collect(body, limits::REQUEST_BYTES).await.map_err(|incomplete| match incomplete {
+        body::Incomplete::TooLarge { .. } => Refusal::too_large(),
+        body::Incomplete::Broken(_) => Refusal::broken(),
+    })
+}
+
+/// Reads the message, finds out its era, and holds it to that era's rules. `None`: it needs no answer.
+pub(super) fn receive<'a>(
+    headers: &HeaderMap,
+    body: &'a [u8],
+    server: &Server,
+    sessions: &Sessions,
+) -> Result<Option<Asked<'a>>, Refusal> {
+    let message = Message::parse(body, &limits::REQUEST).map_err(|rejected| {
+        let refusal = Refusal::malformed(&rejected.why);
+        if let Some(id) = rejected.id { refusal.with_id(id.raw()) } else { refusal }
+    })?;
+    let request = match message {
+        Message::Request(request) => request,
+        // An answer to something that we never asked, or a notice that changes nothing here.
+        Message::Notification(_) | Message::Response(_) => {
+            if headers.contains_key(header::SESSION_ID) {
+                receive_session(headers, server, sessions)?;
+            }
+            return Ok(None);
+        }
+    };
+    let id = request.id.raw();
+    check(headers, request, server, sessions).map(Some).map_err(|refusal| refusal.with_id(id))
+}
+
+fn check<'a>(
+    headers: &HeaderMap,
+    request: Request<'a>,
+    server: &Server,
+    sessions: &Sessions,
+) -> Result<Asked<'a>, Refusal> {
+    let meta =
+        request.params.as_ref().and_then(|params| params.get("_meta")).and_then(|meta| meta.as_object());
+    let is_modern = match &meta {
+        Some(meta) if meta.member(META_VERSION).is_some() => true,
+        _ => names_modern_version(headers) && request.method != method::INITIALIZE,
+    };
+    let client = if is_modern {
+        check_modern(headers, &request, meta)?;
+        Client::Modern
+    } else {
+        check_legacy(headers, &request, server, sessions)?
+    };
+    let ask = Ask::of(&request.method, is_modern)
+        .ok_or_else(|| Refusal::unknown_method(&request.method, is_modern))?;
+    if is_modern && let Some(name) = ask.mirrored() {
+        let value = text_param(request.params.as_ref(), name)?;
+        header::require(headers, &header::NAME, &value).map_err(|m| Refusal::header_mismatch(&m))?;
+    }
+    Ok(Asked { request, ask, client })
+}
+
+/// A version header that no legacy client sends, outside a legacy session.
+fn names_modern_version(headers: &HeaderMap) -> bool {
+    let Ok(Some(version)) = header::value(headers, &header::PROTOCOL_VERSION) else { return false };
+    !headers.contains_key(header::SESSION_ID) && version.as_ref() > ProtocolVersion::LATEST_LEGACY.as_str()
+}
+
+/// MCP 2026-07-28, Streamable HTTP, Server Validation; Base Protocol, Per-request protocol fields.
+fn check_modern(headers: &HeaderMap, request: &Request<'_>, meta: Option<Object<'_>>) -> Result<(), Refusal> {
+    let Some(meta) = meta else {
+        return Err(Refusal::malformed_params("`params._meta` is missing"));
+    };
+    if let Some(name) = meta.duplicate() {
+        let why = Malformed::Duplicate { name: name.into_owned(), within: "`_meta`" };
+        return Err(Refusal::malformed(&why));
+    }
+    let Some(version) = meta.get(META_VERSION).and_then(|version| version.as_str()) else {
+        return Err(Refusal::malformed_params(&format!("`_meta` lacks `{META_VERSION}`")));
+    };
+    header::require(headers, &header::PROTOCOL_VERSION, &version)
+        .map_err(|m| Refusal::header_mismatch(&m))?;
+    if ProtocolVersion::parse(&version).is_none_or(|version| version.era() != Era::Modern) {
+        return Err(Refusal::unsupported_version(&version));
+    }
+    header::require(headers, &header::METHOD, &request.method).map_err(|m| Refusal::header_mismatch(&m))?;
+    if meta.get(META_CAPABILITIES).and_then(|capabilities| capabilities.as_object()).is_none() {
+        return Err(Refusal::malformed_params(&format!("`_meta` lacks `{META_CAPABILITIES}`")));
+    }
+    Ok(())
+}
+
+/// A session decides the version; headers that contradict it are common and harmless, since nothing follows from them.
+fn check_legacy(
+    headers: &HeaderMap,
+    request: &Request<'_>,
+    server: &Server,
+    sessions: &Sessions,
+) -> Result<Client, Refusal> {
+    if request.method == method::INITIALIZE {
+        let named = request.params.as_ref().and_then(|params| params.get("protocolVersion"));
+        let named = named.and_then(|version| version.as_str()).unwrap_or_default();
+        let version = ProtocolVersion::parse(&named).filter(|version| version.era() == Era::Legacy);
+        let version = version.unwrap_or(ProtocolVersion::LATEST_LEGACY);
+        return Ok(Client::Legacy { version, session: None });
+    }
+    if headers.contains_key(header::SESSION_ID) {
+        let session = receive_session(headers, server, sessions)?;
+        return Ok(Client::Legacy { version: session.version, session: Some(session) });
+    }
+    let version = match header::value(headers, &header::PROTOCOL_VERSION) {
+        Ok(None) => ProtocolVersion::ASSUMED,
+        Ok(Some(named)) => {
+            ProtocolVersion::parse(&named).ok_or_else(|| Refusal::unsupported_version(&named))?
+        }
+        Err(mismatch) => return Err(Refusal::header_mismatch(&mismatch)),
+    };
+    Ok(Client::Legacy { version, session: None })
+}
+
+/// The session that a legacy request names.
+pub(super) fn receive_session(
+    headers: &HeaderMap,
+    server: &Server,
+    sessions: &Sessions,
+) -> Result<Session, Refusal> {
+    let mut ids = headers.get_all(header::SESSION_ID).iter();
+    let id = ids.next().and_then(|id| id.to_str().ok()).filter(|_| ids.next().is_none());
+    let session = id.and_then(|id| sessions.open(&server.name, id).ok());
+    session.ok_or_else(Refusal::unknown_session)
+}
+
+/// GET: a client that can read a stream, in a session of ours, or without one.
+pub(super) fn receive_listener(
+    headers: &HeaderMap,
+    server: &Server,
+    sessions: &Sessions,
+) -> Result<(), Refusal> {
+    let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|accept| {
+        accept.split(',').any(|range| {
+            let range = range.split(';').next().unwrap_or_default().trim();
+            ["text/event-stream", "text/*", "*/*"].iter().any(|good| range.eq_ignore_ascii_case(good))
+        })
+    });
+    if !accepts {
+        return Err(Refusal::not_acceptable());
+    }
+    if names_modern_version(headers) {
+        return Err(Refusal::method_not_allowed());
+    }
+    if headers.contains_key(header::SESSION_ID) {
+        receive_session(headers, server, sessions)?;
+    }
+    Ok(())
+}
+
+fn text_param(params: Option<&Object<'_>>, name: &str) -> Result<String, Refusal> {
+    let value = params.and_then(|params| params.get(name)).and_then(|value| value.as_str());
+    value
+        .map(|text| text.into_owned())
+        .ok_or_else(|| Refusal::malformed_params(&format!("`params.{name}` must be a string")))
+}
+
+impl Ask {
+    fn of(name: &str, is_modern: bool) -> Option<Self> {
+        Some(match (name, is_modern) {
+            (method::TOOLS_CALL, _) => Self::CallTool,
+            (method::TOOLS_LIST, _) => Self::List(Kind::Tool),
+            (method::RESOURCES_LIST, _) => Self::List(Kind::Resource),
+            (method::TEMPLATES_LIST, _) => Self::List(Kind::Template),
+            (method::PROMPTS_LIST, _) => Self::List(Kind::Prompt),
+            (method::RESOURCES_READ, _) => Self::ReadResource,
+            (method::PROMPTS_GET, _) => Self::GetPrompt,
+            (method::COMPLETE, _) => Self::Complete,
+            (method::DISCOVER, true) => Self::Discover,
+            (method::LISTEN, true) => Self::Listen,
+            (method::INITIALIZE, false) => Self::Initialize,
+            (method::PING, false) => Self::Ping,
+            _ => return None,
+        })
+    }
+
+    /// The parameter that `Mcp-Name` mirrors.
+    pub(crate) fn mirrored(self) -> Option<&'static str> {
+        match self {
+            Self::CallTool | Self::GetPrompt => Some("name"),
+            Self::ReadResource => Some("uri"),
+            _ => None,
+        }
+    }
+
+    /// As it is written on the wire, for what goes to backends.
+    pub(crate) fn method(self) -> &'static str {
+        match self {
+            Self::Initialize => method::INITIALIZE,
+            Self::Ping => method::PING,
+            Self::Discover => method::DISCOVER,
+            Self::Listen => method::LISTEN,
+            Self::List(Kind::Tool) => method::TOOLS_LIST,
+            Self::List(Kind::Resource) => method::RESOURCES_LIST,
+            Self::List(Kind::Template) => method::TEMPLATES_LIST,
+            Self::List(Kind::Prompt) => method::PROMPTS_LIST,
+            Self::CallTool => method::TOOLS_CALL,
+            Self::GetPrompt => method::PROMPTS_GET,
+            Self::ReadResource => method::RESOURCES_READ,
+            Self::Complete => method::COMPLETE,
+        }
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// What is asked of a backend; `None` if no backend is needed.
+    pub(super) fn action(&self) -> Result<Option<Action<'a>>, Refusal> {
+        let text = |name: &str| {
+            let value = self.request.params.as_ref().and_then(|params| params.get(name));
+            value
+                .and_then(|value| value.as_str())
+                .ok_or_else(|| Refusal::malformed_params(&format!("`params.{name}` must be a string")))
+        };
+        Ok(Some(match self.ask {
+            Ask::CallTool => Action::CallTool(text("name")?),
+            Ask::GetPrompt => Action::GetPrompt(text("name")?),
+            Ask::ReadResource => Action::ReadResource(text("uri")?),
+            Ask::Complete => {
+                let reference = self.reference().ok_or_else(|| {
+                    Refusal::malformed_params(
+                        "`params.ref` must be a prompt's or a resource template's reference",
+                    )
+                })?;
+                if let Some(name) = reference.get("name") {
+                    Action::CompletePrompt(name.as_str().unwrap_or_default())
+                } else {
+                    Action::CompleteTemplate(
+                        reference.get("uri").and_then(|uri| uri.as_str()).unwrap_or_default(),
+                    )
+                }
+            }
+            Ask::Initialize | Ask::Ping | Ask::Discover | Ask::Listen | Ask::List(_) => return Ok(None),
+        }))
+    }
+
+    /// `params.ref` of a completion, with exactly one of its members.
+    fn reference(&self) -> Option<Object<'a>> {
+        let reference = self.request.params.as_ref()?.get("ref")?.as_object()?;
+        let names_one = reference.member("name").is_some() != reference.member("uri").is_some();
+        (names_one && reference.duplicate().is_none()).then_some(reference)
+    }
+
+    /// The value that names the item, to be replaced by the backend's own name.
+    pub(super) fn name(&self) -> Option<vmcp_json::Value<'a>> {
+        match self.ask {
+            Ask::Complete => self.reference()?.get("name"),
+            ask => self.request.params.as_ref()?.get(ask.mirrored()?),
+        }
+    }
+}

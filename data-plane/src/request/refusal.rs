@@ -1,0 +1,271 @@
+//! Every "no" to a client, with its status and code, in one place.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use vmcp_core::limits;
+use vmcp_json::quote;
+use vmcp_mcp::header::Mismatch;
+use vmcp_mcp::{Failure, Malformed, ProtocolVersion, code, error};
+
+use crate::metrics::Outcome;
+use crate::snapshot::Backend;
+
+/// A typed "no". Boxed, since it is rare and the line passes it through every step.
+#[derive(Debug)]
+pub(crate) struct Refusal(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    status: StatusCode,
+    code: i32,
+    message: String,
+    data: Option<String>,
+    id: Option<String>,
+    outcome: Outcome,
+}
+
+/// What went wrong behind us: `error.data.reason`, for clients to decide by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// It cannot be reached, or says that it is not there.
+    Unavailable,
+    /// It did not answer in time.
+    Timeout,
+    /// What it answered is not MCP.
+    Protocol,
+    /// What it answered is over a bound.
+    TooLarge,
+    /// It does not accept our credential.
+    Auth,
+    /// It wants to be left alone for a while.
+    Busy,
+    /// It asked the client for something that this client's era cannot be asked.
+    InputRequired,
+}
+
+impl Reason {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "backend_unavailable",
+            Self::Timeout => "backend_timeout",
+            Self::Protocol => "backend_protocol_error",
+            Self::TooLarge => "backend_response_too_large",
+            Self::Auth => "backend_auth_failed",
+            Self::Busy => "backend_busy",
+            Self::InputRequired => "backend_needs_input",
+        }
+    }
+
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Unavailable => "is not available",
+            Self::Timeout => "did not answer in time",
+            Self::Protocol => "did not answer as MCP demands",
+            Self::TooLarge => "answered more than is passed on",
+            Self::Auth => "does not accept the credential it is called with",
+            Self::Busy => "is busy",
+            Self::InputRequired => "asks for input, which this client's protocol version cannot give",
+        }
+    }
+}
+
+impl From<&Failure> for Reason {
+    fn from(failure: &Failure) -> Self {
+        match failure {
+            Failure::Unreachable(_) | Failure::Broken(_) => Self::Unavailable,
+            Failure::TimedOut => Self::Timeout,
+            Failure::TooLarge { .. } => Self::TooLarge,
+            Failure::Protocol(_) => Self::Protocol,
+            Failure::Status(status) => Self::from(*status),
+        }
+    }
+}
+
+impl From<StatusCode> for Reason {
+    fn from(status: StatusCode) -> Self {
+        match status {
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                Self::Unavailable
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Self::Auth,
+            StatusCode::TOO_MANY_REQUESTS => Self::Busy,
+            _ => Self::Protocol,
+        }
+    }
+}
+
+impl Refusal {
+    fn new(status: StatusCode, code: i32, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self(Box::new(Inner { status, code, message, data: None, id: None, outcome: Outcome::Refused }))
+    }
+
+    fn with_data(mut self, data: String) -> Self {
+        self.0.data = Some(data);
+        self
+    }
+
+    /// Answers this request; an id that is there stays.
+    pub(crate) fn with_id(mut self, id: &str) -> Self {
+        self.0.id.get_or_insert_with(|| id.to_owned());
+        self
+    }
+
+    /// How it is counted.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.0.outcome
+    }
+
+    /// Not a message.
+    pub(crate) fn malformed(why: &Malformed) -> Self {
+        let code = match why {
+            Malformed::Json(vmcp_json::Fault::TooLarge { .. }) => return Self::too_large(),
+            Malformed::Json(_) | Malformed::Duplicate { .. } => code::PARSE_ERROR,
+            Malformed::Batch | Malformed::Envelope(_) => code::INVALID_REQUEST,
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, format!("Not a JSON-RPC message: {why}"))
+    }
+
+    /// A body over the bound.
+    pub(crate) fn too_large() -> Self {
+        let message = format!("The body is larger than {} bytes", limits::REQUEST_BYTES);
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, code::INVALID_REQUEST, message)
+    }
+
+    /// The client went away while it was sending.
+    pub(crate) fn broken() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code::INVALID_REQUEST, "The body did not arrive whole")
+    }
+
+    /// Not JSON by its own account.
+    pub(crate) fn content_type() -> Self {
+        let message = "Content-Type must be application/json";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::INVALID_REQUEST, message)
+    }
+
+    /// Headers that contradict the body.
+    pub(crate) fn header_mismatch(mismatch: &Mismatch) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code::HEADER_MISMATCH, mismatch.to_string())
+    }
+
+    /// A version that we do not speak in the era in which it was named.
+    pub(crate) fn unsupported_version(requested: &str) -> Self {
+        let (supported, requested) = (ProtocolVersion::all_as_json(), quote(requested));
+        let data = format!("{{\"supported\":{supported},\"requested\":{requested}}}");
+        let (status, code) = (StatusCode::BAD_REQUEST, code::UNSUPPORTED_PROTOCOL_VERSION);
+        Self::new(status, code, "Unsupported protocol version").with_data(data)
+    }
+
+    /// A modern request that lacks what every one must carry.
+    pub(crate) fn malformed_params(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code::INVALID_PARAMS, message)
+    }
+
+    /// A method that nobody has, in the era in which it was called.
+    pub(crate) fn unknown_method(method: &str, is_modern: bool) -> Self {
+        let status = if is_modern { StatusCode::NOT_FOUND } else { StatusCode::OK };
+        Self::new(status, code::METHOD_NOT_FOUND, format!("Method not found: {method}"))
+    }
+
+    /// A tool or prompt that is not there, or not for this caller: one answer.
+    pub(crate) fn unknown(noun: &str, name: &str) -> Self {
+        Self::new(StatusCode::OK, code::INVALID_PARAMS, format!("Unknown {noun}: {name}"))
+    }
+
+    /// A resource that is not there, or not for this caller; legacy clients know another code for it
+    /// (MCP 2025-11-25, Resources, Error Handling).
+    pub(crate) fn unknown_resource(uri: &str, is_modern: bool) -> Self {
+        let code = if is_modern { code::INVALID_PARAMS } else { code::RESOURCE_NOT_FOUND };
+        let data = format!("{{\"uri\":{}}}", quote(uri));
+        Self::new(StatusCode::OK, code, format!("Resource not found: {uri}")).with_data(data)
+    }
+
+    /// A URI that templates of several backends describe.
+    pub(crate) fn ambiguous_resource(uri: &str) -> Self {
+        let message = format!("More than one backend offers resource templates for {uri}");
+        Self::new(StatusCode::OK, code::INVALID_PARAMS, message)
+    }
+
+    /// Not a cursor of this list.
+    pub(crate) fn unknown_cursor() -> Self {
+        Self::new(StatusCode::OK, code::INVALID_PARAMS, "Invalid cursor: start the list again")
+    }
+
+    /// No session, or not one that is still good.
+    pub(crate) fn unknown_session() -> Self {
+        Self::new(StatusCode::NOT_FOUND, code::INVALID_REQUEST, "Session not found: initialize again")
+    }
+
+    /// A stream was asked for by somebody who cannot read one.
+    pub(crate) fn not_acceptable() -> Self {
+        Self::new(StatusCode::NOT_ACCEPTABLE, code::INVALID_REQUEST, "Accept must include text/event-stream")
+    }
+
+    /// The backend did not answer as it should.
+    pub(crate) fn backend(reason: Reason, backend: &Backend) -> Self {
+        let name = &backend.id.name;
+        let message = format!("Backend `{name}` {}", reason.sentence());
+        let data = format!("{{\"reason\":{},\"backend\":{}}}", quote(reason.as_str()), quote(name.as_str()));
+        let mut refusal = Self::new(StatusCode::OK, code::INTERNAL_ERROR, message).with_data(data);
+        refusal.0.outcome = Outcome::Failed;
+        refusal
+    }
+
+    /// There is no randomness to make an id from.
+    pub(crate) fn no_randomness() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL_ERROR, "No randomness is available")
+    }
+
+    /// No virtual server is served there.
+    pub(crate) fn no_such_address() -> Self {
+        let message = "No virtual server here: MCP is at /<virtual server>/mcp";
+        Self::new(StatusCode::NOT_FOUND, code::INVALID_REQUEST, message)
+    }
+
+    /// Nothing has been published yet.
+    pub(crate) fn not_ready() -> Self {
+        let message = "Not ready: the first revision has not arrived";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code::INTERNAL_ERROR, message)
+    }
+
+    /// Neither POST nor GET nor DELETE.
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, code::INVALID_REQUEST, "Use POST, GET or DELETE")
+    }
+
+    /// Addressed under a name that is not ours.
+    pub(crate) fn foreign_host() -> Self {
+        Self::new(StatusCode::FORBIDDEN, code::INVALID_REQUEST, "Host is not a loopback name")
+    }
+
+    /// Sent by a page of somebody else.
+    pub(crate) fn foreign_origin() -> Self {
+        Self::new(StatusCode::FORBIDDEN, code::INVALID_REQUEST, "Origin is not allowed")
+    }
+
+    /// The error response without its HTTP frame.
+    pub(crate) fn to_message(&self) -> String {
+        let inner = &self.0;
+        error(inner.id.as_deref(), inner.code, &inner.message, inner.data.as_deref())
+    }
+
+    /// The whole answer.
+    pub(crate) fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.to_message()));
+        *response.status_mut() = self.0.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        match self.0.status {
+            StatusCode::METHOD_NOT_ALLOWED => {
+                headers.insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}

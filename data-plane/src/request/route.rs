@@ -1,0 +1,59 @@
+//! Which backend owns what is asked for.
+
+use crate::request::Refusal;
+use crate::request::authorize::{Action, Authorized};
+use crate::snapshot::{Reading, Server, Target};
+
+/// The owner of what is asked for. Made here only, from what has been authorized.
+#[derive(Debug)]
+pub(super) struct Route<'s> {
+    pub(super) target: &'s Target,
+    /// Whether the request names the item by its exposed name, which the backend does not know.
+    pub(super) is_renamed: bool,
+}
+
+/// Where to go on.
+#[derive(Debug)]
+pub(super) enum Routed<'s> {
+    To(Route<'s>),
+    /// The owner completes nothing.
+    NothingToComplete,
+}
+
+/// Finds the owner. What is hidden and what does not exist have one answer.
+pub(super) fn route<'s>(
+    server: &'s Server,
+    authorized: Authorized<'_>,
+    is_modern: bool,
+) -> Result<Routed<'s>, Refusal> {
+    let index = &server.index;
+    let (target, name) = match authorized.action() {
+        Action::CallTool(name) => (index.tool(name).ok_or_else(|| Refusal::unknown("tool", name))?, name),
+        Action::GetPrompt(name) => {
+            (index.prompt(name).ok_or_else(|| Refusal::unknown("prompt", name))?, name)
+        }
+        Action::CompletePrompt(name) => {
+            let target = index.prompt(name).ok_or_else(|| Refusal::unknown("prompt", name))?;
+            if !target.backend.completes {
+                return Ok(Routed::NothingToComplete);
+            }
+            (target, name)
+        }
+        Action::CompleteTemplate(uri) => {
+            let target = index.template(uri).ok_or_else(|| Refusal::unknown_resource(uri, is_modern))?;
+            if !target.backend.completes {
+                return Ok(Routed::NothingToComplete);
+            }
+            return Ok(Routed::To(Route { target, is_renamed: false }));
+        }
+        Action::ReadResource(uri) => {
+            return match index.resource(uri) {
+                Reading::One(target) => Ok(Routed::To(Route { target, is_renamed: false })),
+                Reading::Nobody => Err(Refusal::unknown_resource(uri, is_modern)),
+                Reading::Ambiguous => Err(Refusal::ambiguous_resource(uri)),
+            };
+        }
+    };
+    let is_renamed = name.as_ref() != target.original_name.as_ref();
+    Ok(Routed::To(Route { target, is_renamed }))
+}

@@ -1,0 +1,186 @@
+//! Legacy session ids and list cursors: sealed, so that any replica can read its own and nobody can make one.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use moka::sync::Cache;
+use vmcp_core::item::Kind;
+use vmcp_core::limits;
+use vmcp_core::name::Name;
+use vmcp_mcp::ProtocolVersion;
+use vmcp_seal::{KEY_BYTES, KeyRing, NONCE_BYTES};
+
+use crate::snapshot::Position;
+
+/// Opens and seals; remembers which sessions have ended.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    ring: KeyRing,
+    ended: Cache<u128, ()>,
+}
+
+/// A session that a client has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub(crate) id: u128,
+    pub(crate) version: ProtocolVersion,
+    /// Seconds since 1970.
+    pub(crate) issued_at: u64,
+}
+
+/// There is no randomness.
+#[derive(Debug)]
+pub(crate) struct NoRandomness;
+
+/// Not a session of ours that is still good. Whether foreign, altered, expired or ended, nobody learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnknownSession;
+
+/// Not a cursor of ours for this list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnknownCursor;
+
+/// Told apart from later forms.
+const FORM: u8 = 1;
+
+impl Sessions {
+    pub(crate) fn new() -> Result<Self, NoRandomness> {
+        let key: [u8; KEY_BYTES] = random()?;
+        let ring = KeyRing::new(&[(1, key)]).map_err(|_| NoRandomness)?;
+        let ended =
+            Cache::builder().max_capacity(limits::ENDED_SESSIONS).time_to_live(limits::SESSION_TIME).build();
+        Ok(Self { ring, ended })
+    }
+
+    /// Begins a session with a virtual server: its sealed id.
+    pub(crate) fn begin(&self, server: &Name, version: ProtocolVersion) -> Result<String, NoRandomness> {
+        let session = Session { id: u128::from_le_bytes(random()?), version, issued_at: now() };
+        Ok(encode_base64(&self.ring.seal(&purpose("session", server), random()?, &session.to_bytes())))
+    }
+
+    pub(crate) fn open(&self, server: &Name, sealed: &str) -> Result<Session, UnknownSession> {
+        let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| UnknownSession)?;
+        let bytes = self.ring.open(&purpose("session", server), &sealed).map_err(|_| UnknownSession)?;
+        let session = Session::from_bytes(&bytes).ok_or(UnknownSession)?;
+        let age = now().saturating_sub(session.issued_at);
+        if age > limits::SESSION_TIME.as_secs() || self.ended.contains_key(&session.id) {
+            return Err(UnknownSession);
+        }
+        Ok(session)
+    }
+
+    pub(crate) fn end(&self, session: &Session) {
+        self.ended.insert(session.id, ());
+    }
+
+    /// A cursor that goes on behind an item of a list.
+    pub(crate) fn cursor(
+        &self,
+        server: &Name,
+        kind: Kind,
+        behind: &Position,
+    ) -> Result<String, NoRandomness> {
+        let text = format!("{}\n{}", behind.backend, behind.exposed_name);
+        Ok(encode_base64(&self.ring.seal(&purpose(kind.list(), server), random()?, text.as_bytes())))
+    }
+
+    pub(crate) fn open_cursor(
+        &self,
+        server: &Name,
+        kind: Kind,
+        cursor: &str,
+    ) -> Result<Position, UnknownCursor> {
+        let sealed = BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_| UnknownCursor)?;
+        let text = self.ring.open(&purpose(kind.list(), server), &sealed).map_err(|_| UnknownCursor)?;
+        let text = String::from_utf8(text).map_err(|_| UnknownCursor)?;
+        let (backend, exposed_name) = text.split_once('\n').ok_or(UnknownCursor)?;
+        let backend = backend.parse().map_err(|_| UnknownCursor)?;
+        Ok(Position { backend, exposed_name: exposed_name.to_owned() })
+    }
+}
+
+impl Session {
+    fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = vec![FORM];
+        bytes.extend_from_slice(&self.id.to_le_bytes());
+        bytes.extend_from_slice(&self.issued_at.to_le_bytes());
+        bytes.extend_from_slice(self.version.as_str().as_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (form, rest) = bytes.split_first()?;
+        let (id, rest) = rest.split_first_chunk::<16>()?;
+        let (issued_at, version) = rest.split_first_chunk::<8>()?;
+        let version = ProtocolVersion::parse(std::str::from_utf8(version).ok()?)?;
+        let (id, issued_at) = (u128::from_le_bytes(*id), u64::from_le_bytes(*issued_at));
+        (*form == FORM).then_some(Self { id, version, issued_at })
+    }
+}
+
+/// What a sealed value is good for, and where.
+fn purpose(what: &str, server: &Name) -> Vec<u8> {
+    [what.as_bytes(), b"\0", server.as_str().as_bytes()].concat()
+}
+
+fn encode_base64(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(bytes)
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+const _: () = assert!(NONCE_BYTES == 12);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_session_is_good_at_its_virtual_server_until_it_ends() {
+        let sessions = Sessions::new().unwrap();
+        let id = sessions.begin(&name("a"), ProtocolVersion::V2025_06_18).unwrap();
+        assert!(id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)), "{id}");
+        let session = sessions.open(&name("a"), &id).unwrap();
+        assert_eq!(session.version, ProtocolVersion::V2025_06_18);
+        assert_eq!(sessions.open(&name("b"), &id), Err(UnknownSession));
+        assert_eq!(Sessions::new().unwrap().open(&name("a"), &id), Err(UnknownSession));
+        sessions.end(&session);
+        assert_eq!(sessions.open(&name("a"), &id), Err(UnknownSession));
+    }
+
+    #[test]
+    fn no_altered_session_or_cursor_is_accepted() {
+        let sessions = Sessions::new().unwrap();
+        let id = sessions.begin(&name("a"), ProtocolVersion::V2025_11_25).unwrap();
+        let behind = Position { backend: name("b"), exposed_name: "b_x\ny".into() };
+        let cursor = sessions.cursor(&name("a"), Kind::Tool, &behind).unwrap();
+        assert_eq!(sessions.open_cursor(&name("a"), Kind::Tool, &cursor), Ok(behind));
+        assert_eq!(sessions.open_cursor(&name("a"), Kind::Prompt, &cursor), Err(UnknownCursor));
+        for at in 0..id.len() {
+            let mut altered = id.clone().into_bytes();
+            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+            let altered = String::from_utf8(altered).unwrap();
+            assert_eq!(sessions.open(&name("a"), &altered), Err(UnknownSession), "{at}");
+        }
+        for at in 0..cursor.len() {
+            let mut altered = cursor.clone().into_bytes();
+            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+            let altered = String::from_utf8(altered).unwrap();
+            assert_eq!(sessions.open_cursor(&name("a"), Kind::Tool, &altered), Err(UnknownCursor), "{at}");
+        }
+    }
+}

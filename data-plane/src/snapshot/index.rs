@@ -1,0 +1,118 @@
+//! From an exposed name to the backend that owns it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use vmcp_core::catalog::Share;
+use vmcp_core::item::Kind;
+use vmcp_core::template::UriTemplate;
+
+use crate::snapshot::Backend;
+
+/// The way back from what clients see.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    tools: HashMap<Box<str>, Target>,
+    prompts: HashMap<Box<str>, Target>,
+    resources: HashMap<Box<str>, Target>,
+    templates: HashMap<Box<str>, Target>,
+    /// In the order of the list.
+    patterns: Vec<(UriTemplate, Target)>,
+    /// Backends that list a scheme and authority.
+    origins: HashMap<Box<str>, Vec<Target>>,
+}
+
+/// Where something belongs.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) backend: Arc<Backend>,
+    /// The backend's own name for it.
+    pub(crate) original_name: Arc<str>,
+}
+
+/// Whom a URI belongs to.
+#[derive(Debug)]
+pub(crate) enum Reading<'a> {
+    /// One backend.
+    One(&'a Target),
+    /// Nobody.
+    Nobody,
+    /// More than one, none more than another.
+    Ambiguous,
+}
+
+impl Index {
+    pub(super) fn build(offered: &[(Arc<Backend>, &Share)]) -> Self {
+        let mut index = Self::default();
+        for (backend, share) in offered {
+            for item in &share.items {
+                let target =
+                    Target { backend: backend.clone(), original_name: item.original_name.as_str().into() };
+                let key: Box<str> = item.exposed_name.as_str().into();
+                if matches!(item.kind, Kind::Resource | Kind::Template) {
+                    index.note_origin(&key, &target);
+                }
+                match item.kind {
+                    Kind::Tool => drop(index.tools.insert(key, target)),
+                    Kind::Prompt => drop(index.prompts.insert(key, target)),
+                    Kind::Resource => drop(index.resources.insert(key, target)),
+                    Kind::Template => {
+                        index.patterns.push((UriTemplate::parse(&key), target.clone()));
+                        index.templates.insert(key, target);
+                    }
+                }
+            }
+        }
+        index
+    }
+
+    pub(crate) fn tool(&self, exposed_name: &str) -> Option<&Target> {
+        self.tools.get(exposed_name)
+    }
+
+    pub(crate) fn prompt(&self, exposed_name: &str) -> Option<&Target> {
+        self.prompts.get(exposed_name)
+    }
+
+    /// Whose template or resource a completion refers to.
+    pub(crate) fn template(&self, uri: &str) -> Option<&Target> {
+        self.templates.get(uri).or_else(|| self.resources.get(uri))
+    }
+
+    /// Whom a URI belongs to: by exact URI, then template, then to the only backend that lists its scheme and authority.
+    pub(crate) fn resource(&self, uri: &str) -> Reading<'_> {
+        if let Some(target) = self.resources.get(uri) {
+            return Reading::One(target);
+        }
+        let matching =
+            self.patterns.iter().filter(|(pattern, _)| pattern.matches(uri)).map(|(_, target)| target);
+        match only(matching) {
+            Reading::Nobody => only(self.origins.get(origin(uri)).into_iter().flatten()),
+            found => found,
+        }
+    }
+
+    fn note_origin(&mut self, uri: &str, target: &Target) {
+        let targets = self.origins.entry(origin(uri).into()).or_default();
+        if !targets.iter().any(|known| known.backend.id == target.backend.id) {
+            targets.push(target.clone());
+        }
+    }
+}
+
+/// The one backend among `targets`.
+fn only<'a>(mut targets: impl Iterator<Item = &'a Target>) -> Reading<'a> {
+    let Some(first) = targets.next() else { return Reading::Nobody };
+    if targets.all(|other| other.backend.id == first.backend.id) {
+        Reading::One(first)
+    } else {
+        Reading::Ambiguous
+    }
+}
+
+/// Scheme and authority: `file:///a/b` is `file://`, `note://x/y` is `note://x`; a template's expression ends it.
+fn origin(uri: &str) -> &str {
+    let start = uri.find("://").map_or_else(|| uri.find(':').map_or(0, |colon| colon + 1), |at| at + 3);
+    let length = uri[start..].find(['/', '?', '#', '{']).unwrap_or(uri.len() - start);
+    &uri[..start + length]
+}

@@ -1,0 +1,29 @@
+//! `vmcpctl`: validates manifests and serves both planes in one process. A library, so that the stories in `tests/` can
+//! run it as a process of their own.
+
+mod commands;
+mod demo;
+mod manifests;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use settings::{Cli, Command};
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Serve(serve) => commands::serve(serve),
+        Command::Validate(validate) => commands::validate(&validate),
+        Command::Version => commands::version(),
+        Command::Demo(demo) => commands::demo(demo),
+    };
+    outcome.unwrap_or_else(|error| {
+        anstream::eprintln!("{}error{}: {error:#}", settings::RED.render(), settings::RED.render_reset());
+        ExitCode::from(1)
+    })
+}

@@ -1,0 +1,5 @@
+//! The operator's hand.
+
+fn main() -> std::process::ExitCode {
+    vmcpctl::main()
+}

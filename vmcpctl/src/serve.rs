@@ -1,0 +1,81 @@
+//! Both planes in one process: the same publisher and follower as between processes, over an in-process channel.
+
+mod admin;
+mod summary;
+mod workloads;
+
+use std::io::IsTerminal;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use vmcp_control_plane::ControlPlane;
+use vmcp_core::desired::Desired;
+use vmcp_core::limits;
+use vmcp_data_plane::DataPlane;
+use vmcp_mcp::{Bounds, Exchange};
+use vmcp_runtime::{Drain, LogFormat, Metrics, listen, start_telemetry, stop_signal};
+use vmcp_stdio::StdioHost;
+
+use crate::settings::{self, Serve};
+use admin::Admin;
+use summary::Summary;
+use workloads::Hosting;
+
+/// Serves until the process is told to stop.
+pub(crate) async fn run(serve: Serve, desired: Desired) -> anyhow::Result<()> {
+    let is_terminal = std::io::stderr().is_terminal();
+    let filter = serve.log.clone().unwrap_or_else(|| if is_terminal { "warn" } else { "info" }.to_owned());
+    start_telemetry(&filter, if serve.log_json { LogFormat::Json } else { LogFormat::Text })?;
+    let listener = bind(SocketAddr::new(serve.host, serve.port), "--port").await?;
+    let admin_listener =
+        bind(SocketAddr::from((Ipv4Addr::LOCALHOST, serve.admin_port)), "--admin-port").await?;
+    let (address, admin_address) = (listener.local_addr()?, admin_listener.local_addr()?);
+
+    let (drain, metrics) = (Drain::new(), Metrics::new());
+    let exchange =
+        Exchange::new(bounds()).context("could not read the certificates that the system trusts")?;
+    let host = StdioHost::start(settings::environment(), drain.clone()).await?;
+    let hosting = Hosting::start(&host, &desired, &drain)?;
+
+    let control = vmcp_control_plane::Settings {
+        exchange: exchange.clone(),
+        hosted: hosting.hosted(),
+        drain: drain.clone(),
+    };
+    let (control_plane, follower) = ControlPlane::start(control);
+    let data =
+        vmcp_data_plane::Settings { listener, exchange, metrics: metrics.clone(), drain: drain.clone() };
+    let data_plane = DataPlane::start(data, follower)?;
+    let admin = Admin::new(admin_address, &control_plane, &data_plane, &hosting, metrics);
+    drain.spawn(listen(admin_listener, admin.router(), drain.clone()));
+    let summary = Summary::new(&desired, address, admin_address, is_terminal);
+    control_plane.accept(desired);
+    drain.spawn(summary.run(
+        control_plane.status(),
+        data_plane.observed(),
+        hosting.children(),
+        drain.clone(),
+    ));
+
+    stop_signal().await;
+    if !drain.finish(limits::DRAIN_TIME).await {
+        tracing::warn!("stopped before everything had ended");
+    }
+    Ok(())
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("could not listen on {address}; choose another with {flag}"))
+}
+
+fn bounds() -> Bounds {
+    Bounds {
+        connect: limits::CONNECT_TIME,
+        idle: limits::IDLE_CONNECTION_TIME,
+        answer_bytes: limits::ANSWER_BYTES,
+        event_bytes: limits::EVENT_BYTES,
+        depth: limits::DEPTH,
+    }
+}

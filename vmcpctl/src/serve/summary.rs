@@ -1,0 +1,191 @@
+//! What a person sees while it serves: the URL, the backends as they come up, and how to add it to clients.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anstyle::{AnsiColor, Style};
+use tokio::sync::watch;
+use vmcp_control_plane::{BackendStatus, Counts, Health, Status};
+use vmcp_core::desired::Desired;
+use vmcp_data_plane::Observed;
+use vmcp_runtime::Drain;
+use vmcp_stdio::ChildState;
+
+use crate::serve::workloads::Children;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const RED: Style = AnsiColor::Red.on_default();
+
+/// Shows how things are, on standard error.
+#[derive(Debug)]
+pub(super) struct Summary {
+    /// Each virtual server with its URL.
+    servers: Vec<(String, String)>,
+    admin: SocketAddr,
+    is_open: bool,
+    is_terminal: bool,
+}
+
+impl Summary {
+    pub(super) fn new(desired: &Desired, address: SocketAddr, admin: SocketAddr, is_terminal: bool) -> Self {
+        let is_only = desired.virtual_servers.len() == 1;
+        let servers = desired.virtual_servers.values().map(|server| {
+            let path = if is_only || server.is_default {
+                "/mcp".to_owned()
+            } else {
+                format!("/{}/mcp", server.name)
+            };
+            (server.name.to_string(), format!("http://{address}{path}"))
+        });
+        Self { servers: servers.collect(), admin, is_open: !address.ip().is_loopback(), is_terminal }
+    }
+
+    /// Shows it again whenever something has changed.
+    pub(super) async fn run(
+        self,
+        mut status: watch::Receiver<Arc<Status>>,
+        mut observed: watch::Receiver<Observed>,
+        children: Children,
+        drain: Drain,
+    ) {
+        if self.is_open {
+            anstream::eprintln!(
+                "{YELLOW}warning{YELLOW:#}: everybody who reaches this address may call every tool: `incoming_auth` is anonymous"
+            );
+        }
+        let mut shown = String::new();
+        let mut told = BTreeMap::new();
+        loop {
+            let now = status.borrow_and_update().clone();
+            let is_ready = observed.borrow_and_update().revision > 0;
+            if self.is_terminal {
+                self.redraw(&mut shown, self.page(&now, is_ready, &children));
+            } else if is_ready {
+                self.tell_changes(&mut told, &now, &children);
+            }
+            tokio::select! {
+                () = drain.stopped() => return,
+                Ok(()) = status.changed() => {}
+                Ok(()) = observed.changed() => {}
+                // What children do reaches us through neither.
+                () = tokio::time::sleep(std::time::Duration::from_millis(250)) => {}
+            }
+        }
+    }
+
+    /// In place of what was shown before.
+    fn redraw(&self, shown: &mut String, page: String) {
+        if *shown == page {
+            return;
+        }
+        match shown.lines().count() {
+            0 => anstream::eprint!("{page}"),
+            lines => anstream::eprint!("\x1b[{lines}A\x1b[J{page}"),
+        }
+        *shown = page;
+    }
+
+    /// One line for each thing that is not as it was told last.
+    fn tell_changes(&self, told: &mut BTreeMap<String, String>, status: &Status, children: &Children) {
+        for (name, url) in &self.servers {
+            if told.insert(format!("server {name}"), url.clone()).is_none() {
+                anstream::eprintln!("serving `{name}` at {url}");
+            }
+        }
+        for backend in &status.backends {
+            let (_, state) = state(backend, children);
+            let line = format!("backend `{}`: {state}", backend.name);
+            if told.insert(format!("backend {}/{}", backend.group, backend.name), line.clone()).as_ref()
+                != Some(&line)
+            {
+                anstream::eprintln!("{line}");
+            }
+        }
+    }
+
+    fn page(&self, status: &Status, is_ready: bool, children: &Children) -> String {
+        let mut page = String::new();
+        let out = &mut page;
+        let phase = if is_ready { "" } else { " · starting" };
+        line(out, &format!("\n{BOLD}vmcp {}{BOLD:#}{DIM}{phase}{DIM:#}\n", env!("CARGO_PKG_VERSION")));
+        for (name, url) in &self.servers {
+            line(out, &format!("  {BOLD}{url}{BOLD:#}  {DIM}{name}{DIM:#}"));
+        }
+        line(out, "");
+        let width = status.backends.iter().map(|backend| backend.name.len()).max().unwrap_or_default();
+        for backend in &status.backends {
+            let (style, state) = state(backend, children);
+            let state: String = state.chars().take(100).collect();
+            line(out, &format!("  {style}●{style:#} {:width$}  {state}", backend.name));
+        }
+        let warnings = status.diagnostics.len();
+        if warnings > 0 {
+            line(
+                out,
+                &format!("\n  {YELLOW}{warnings} to know about names and lists{YELLOW:#}: see /status"),
+            );
+        }
+        if let Some((name, url)) = self.servers.first() {
+            line(out, &format!("\n{DIM}Add it to{DIM:#}"));
+            line(out, &format!("  Claude Code  claude mcp add --transport http {name} {url}"));
+            line(
+                out,
+                &format!(
+                    "  Cursor       {{\"mcpServers\":{{\"{name}\":{{\"url\":\"{url}\"}}}}}}  {DIM}in ~/.cursor/mcp.json{DIM:#}"
+                ),
+            );
+            line(
+                out,
+                &format!(
+                    "  VS Code      code --add-mcp '{{\"name\":\"{name}\",\"type\":\"http\",\"url\":\"{url}\"}}'"
+                ),
+            );
+        }
+        line(out, &format!("\n{DIM}Status  http://{}/status   Stop  Ctrl-C{DIM:#}\n", self.admin));
+        page
+    }
+}
+
+fn line(page: &mut String, text: &str) {
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(page, "{text}");
+}
+
+/// How a backend is, in words.
+fn state(backend: &BackendStatus, children: &Children) -> (Style, String) {
+    let child = children
+        .iter()
+        .find(|(id, _)| id.group.as_str() == backend.group && id.name.as_str() == backend.name);
+    let child = child.map(|(_, child)| child.borrow().clone());
+    if let Some(child) = child.filter(|child| child.state != ChildState::Running) {
+        let why = child.last_exit.map(|exit| format!(": {exit}")).unwrap_or_default();
+        return match child.state {
+            ChildState::Waiting => (RED, format!("down, will be started again{why}")),
+            ChildState::Stopped => (DIM, "stopped".to_owned()),
+            ChildState::Starting | ChildState::Running => (YELLOW, format!("starting{why}")),
+        };
+    }
+    match (&backend.counts, &backend.last_error, backend.health) {
+        (Some(counts), None, Health::Healthy) => (GREEN, describe(counts)),
+        (_, Some(error), _) => (RED, format!("does not answer: {error}")),
+        _ => (YELLOW, "is being asked".to_owned()),
+    }
+}
+
+fn describe(counts: &Counts) -> String {
+    let all = [
+        (counts.tools, "tool"),
+        (counts.resources, "resource"),
+        (counts.resource_templates, "template"),
+        (counts.prompts, "prompt"),
+    ];
+    let some = all.iter().filter(|(count, _)| *count > 0);
+    let some: Vec<String> =
+        some.map(|(count, noun)| format!("{count} {noun}{}", if *count == 1 { "" } else { "s" })).collect();
+    if some.is_empty() { "up, offers nothing".to_owned() } else { some.join(", ") }
+}

@@ -1,0 +1,105 @@
+//! What is said on the command line or in `VMCP_…` variables. The only file that reads the environment.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use anstyle::{AnsiColor, Style};
+use clap::builder::styling::Styles;
+use clap::{Args, Parser, Subcommand};
+use vmcp_stdio::Environment;
+
+/// For what went wrong.
+pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// One URL for all your MCP servers.
+#[derive(Debug, Parser)]
+#[command(name = "vmcpctl", styles = STYLES, disable_version_flag = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the virtual servers of manifests: control plane, data plane and stdio workloads in one process
+    Serve(Serve),
+    /// Check manifests and say everything that is wrong with them
+    Validate(Validate),
+    /// Print the version
+    Version,
+    /// Run one of three small MCP servers over standard input and output
+    #[command(subcommand)]
+    Demo(Demo),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Manifests {
+    /// Manifest to read; repeat it for several
+    #[arg(
+        short = 'f',
+        long = "config",
+        value_name = "FILE",
+        required = true,
+        env = "VMCP_CONFIG",
+        value_delimiter = ','
+    )]
+    pub(crate) config: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) manifests: Manifests,
+    /// Address on which MCP clients come in
+    #[arg(long, default_value = "127.0.0.1", env = "VMCP_HOST")]
+    pub(crate) host: IpAddr,
+    /// Port on which MCP clients come in; 0 takes a free one
+    #[arg(long, default_value_t = 4483, env = "VMCP_PORT")]
+    pub(crate) port: u16,
+    /// Port of /livez, /readyz, /status and /metrics, on loopback; 0 takes a free one
+    #[arg(long, default_value_t = 4484, env = "VMCP_ADMIN_PORT")]
+    pub(crate) admin_port: u16,
+    /// What to log, such as `info` or `warn,vmcp_mcp=debug` [default: warn on a terminal, else info]
+    #[arg(long, value_name = "FILTER", env = "VMCP_LOG")]
+    pub(crate) log: Option<String>,
+    /// Log one JSON object a line
+    #[arg(long, env = "VMCP_LOG_JSON")]
+    pub(crate) log_json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    #[command(flatten)]
+    pub(crate) manifests: Manifests,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Demo {
+    /// Time in any time zone
+    Clock,
+    /// A notes store with tools, resources, templates and prompts
+    Notes {
+        /// Folder that keeps the notes; in memory without it
+        #[arg(long, value_name = "DIR", env = "VMCP_DEMO_NOTES_DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// A reader over one folder
+    Files {
+        /// The folder
+        #[arg(long, value_name = "DIR", default_value = ".", env = "VMCP_DEMO_FILES_DIR")]
+        dir: PathBuf,
+    },
+}
+
+/// What children of this process inherit: what they need to find programs and a home, and this program's own folder to
+/// look in, so that a workload can be one of its demo servers.
+pub(crate) fn environment() -> Environment {
+    let own_program = std::env::current_exe().ok();
+    Environment::inherit(std::env::vars_os(), own_program.as_deref().and_then(|program| program.parent()))
+}
