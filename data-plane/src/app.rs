@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use vmcp_mcp::Exchange;
 use vmcp_revision::Follower;
-use vmcp_runtime::{Drain, Guard, Metrics, listen};
+use vmcp_runtime::{Drain, Guard, Metrics, serve_on_lanes};
 
 use crate::backend::BackendSessions;
 use crate::follow;
@@ -46,17 +46,18 @@ pub struct Observed {
     pub rejected: Vec<(String, String)>,
 }
 
-/// What every request can reach.
-#[derive(Debug)]
+/// What every request can reach, shared by all lanes but for the connections to backends.
+#[derive(Debug, Clone)]
 pub(crate) struct Plane {
     /// The whole that is served; replaced in one step.
-    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     /// Wakes streams when the snapshot has been replaced.
     pub(crate) changed: watch::Sender<u64>,
+    /// Connections to backends, kept where the requests are that use them.
     pub(crate) exchange: Exchange,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) backend_sessions: BackendSessions,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) drain: Drain,
     pub(crate) guard: Guard,
 }
@@ -64,8 +65,8 @@ pub(crate) struct Plane {
 /// A data plane cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The listener has no address.
-    #[error("could not read the listener's address")]
+    /// The listener has no address, or threads cannot be started.
+    #[error("could not serve the listener")]
     Listener(#[source] std::io::Error),
     /// There is no randomness for keys.
     #[error("could not make the keys that seal session ids")]
@@ -80,19 +81,21 @@ impl DataPlane {
     pub fn start(settings: Settings, follower: Follower) -> Result<Self, StartError> {
         let Settings { listener, exchange, metrics, drain } = settings;
         let address = listener.local_addr().map_err(StartError::Listener)?;
-        let plane = Arc::new(Plane {
-            snapshot: ArcSwap::default(),
+        let plane = Plane {
+            snapshot: Arc::default(),
             changed: watch::Sender::new(0),
-            backend_sessions: BackendSessions::new(exchange.clone()),
+            backend_sessions: BackendSessions::new(),
             exchange,
-            sessions: Sessions::new().map_err(|_| StartError::Keys)?,
-            counters: Counters::register(&metrics),
+            sessions: Arc::new(Sessions::new().map_err(|_| StartError::Keys)?),
+            counters: Arc::new(Counters::register(&metrics)),
             drain: drain.clone(),
             guard: Guard::new(address),
-        });
+        };
         let (observe, observed) = watch::channel(Observed::default());
         drain.spawn(follow::run(plane.clone(), follower, observe));
-        drain.spawn(listen(listener, router(plane), drain.clone()));
+        let lane =
+            move || router(Arc::new(Plane { exchange: plane.exchange.unconnected(), ..plane.clone() }));
+        serve_on_lanes(listener, &drain, lane).map_err(StartError::Listener)?;
         Ok(Self { observed })
     }
 

@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 pub(crate) type Held = HashMap<PartName, (Digest, Arc<Decoded>)>;
 
 /// Follows until the publisher or the process ends.
-pub(crate) async fn run(plane: Arc<Plane>, mut follower: Follower, observe: watch::Sender<Observed>) {
+pub(crate) async fn run(plane: Plane, mut follower: Follower, observe: watch::Sender<Observed>) {
     let mut held = Held::new();
     loop {
         let published = tokio::select! {

@@ -112,6 +112,7 @@ pub enum Failure {
 #[derive(Debug, Clone)]
 pub struct Exchange {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    connector: HttpsConnector<HttpConnector>,
     bounds: Bounds,
 }
 
@@ -130,11 +131,13 @@ impl Exchange {
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(bounds.connect));
         let tls = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_all_versions();
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(bounds.idle)
-            .build(tls.wrap_connector(tcp));
-        Ok(Self { client, bounds })
+        let connector = tls.wrap_connector(tcp);
+        Ok(Self { client: pool(&connector, &bounds), connector, bounds })
+    }
+
+    /// The same with a pool of its own, for a thread that is to share no connection with others.
+    pub fn unconnected(&self) -> Self {
+        Self { client: pool(&self.connector, &self.bounds), ..self.clone() }
     }
 
     /// How deep and how large an answer may be, for whoever reads one.
@@ -230,6 +233,16 @@ impl Exchange {
             }
         })
     }
+}
+
+fn pool(
+    connector: &HttpsConnector<HttpConnector>,
+    bounds: &Bounds,
+) -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(bounds.idle)
+        .build(connector.clone())
 }
 
 pub(crate) fn read_response<'a>(body: &'a [u8], limits: &Limits) -> Option<Response<'a>> {

@@ -2,12 +2,14 @@
 
 mod drain;
 mod guard;
+mod lanes;
 mod listen;
 mod metrics;
 mod telemetry;
 
 pub use drain::{Drain, stop_signal};
 pub use guard::{Foreign, Guard};
+pub use lanes::serve_on_lanes;
 pub use listen::listen;
 pub use metrics::Metrics;
 pub use telemetry::{LogFormat, start_telemetry};

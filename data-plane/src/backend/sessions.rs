@@ -12,10 +12,9 @@ use crate::bridge::OURSELVES;
 use crate::request::{Reason, Refusal};
 use crate::snapshot::{Backend, Server};
 
-/// The sessions that are open.
-#[derive(Debug)]
+/// The sessions that are open. Cheap to clone.
+#[derive(Debug, Clone)]
 pub(crate) struct BackendSessions {
-    exchange: Exchange,
     open: Cache<(u128, BackendId), Arc<Opened>>,
 }
 
@@ -28,25 +27,26 @@ pub(crate) struct Opened {
 }
 
 impl BackendSessions {
-    pub(crate) fn new(exchange: Exchange) -> Self {
+    pub(crate) fn new() -> Self {
         let open = Cache::builder()
             .max_capacity(limits::BACKEND_SESSIONS)
             .time_to_idle(limits::BACKEND_SESSION_IDLE_TIME)
             .build();
-        Self { exchange, open }
+        Self { open }
     }
 
     /// The session of a client with a backend; concurrent first calls begin one.
     pub(crate) async fn opened(
         &self,
+        exchange: &Exchange,
         client: Option<u128>,
         backend: &Arc<Backend>,
     ) -> Result<Arc<Opened>, Refusal> {
         let Some(client) = client else {
-            return self.open(backend).await.map(Arc::new).map_err(|r| Refusal::backend(r, backend));
+            return open(exchange, backend).await.map(Arc::new).map_err(|r| Refusal::backend(r, backend));
         };
         let key = (client, backend.id.clone());
-        let opening = async { self.open(backend).await.map(Arc::new) };
+        let opening = async { open(exchange, backend).await.map(Arc::new) };
         self.open.try_get_with(key, opening).await.map_err(|reason| Refusal::backend(*reason, backend))
     }
 
@@ -63,19 +63,18 @@ impl BackendSessions {
             self.forget(Some(client), backend).await;
         }
     }
+}
 
-    async fn open(&self, backend: &Backend) -> Result<Opened, Reason> {
-        let opening = mcp::open(&self.exchange, &backend.url, &OURSELVES);
-        match tokio::time::timeout(limits::PROBE_TIME, opening).await {
-            Ok(Ok(Some(initialized))) => Ok(Opened {
-                exchange: self.exchange.clone(),
-                url: backend.url.clone(),
-                session: initialized.session,
-            }),
-            Ok(Ok(None)) => Err(Reason::Protocol),
-            Ok(Err(failure)) => Err(Reason::from(&failure)),
-            Err(_) => Err(Reason::Timeout),
+async fn open(exchange: &Exchange, backend: &Backend) -> Result<Opened, Reason> {
+    let opening = mcp::open(exchange, &backend.url, &OURSELVES);
+    match tokio::time::timeout(limits::PROBE_TIME, opening).await {
+        Ok(Ok(Some(initialized))) => {
+            let (exchange, url) = (exchange.clone(), backend.url.clone());
+            Ok(Opened { exchange, url, session: initialized.session })
         }
+        Ok(Ok(None)) => Err(Reason::Protocol),
+        Ok(Err(failure)) => Err(Reason::from(&failure)),
+        Err(_) => Err(Reason::Timeout),
     }
 }
 

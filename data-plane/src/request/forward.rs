@@ -68,7 +68,7 @@ async fn call_legacy(
     }
     let mut is_second = false;
     loop {
-        let opened = plane.backend_sessions.opened(client, backend).await?;
+        let opened = plane.backend_sessions.opened(&plane.exchange, client, backend).await?;
         let mut headers = opened.session().headers();
         credential.write_headers(&mut headers);
         let call = Call { url: backend.url.clone(), headers, body: body.clone() };

@@ -97,6 +97,10 @@ impl Summary {
                 anstream::eprintln!("serving `{name}` at {url}");
             }
         }
+        let status_url = format!("http://{}/status", self.admin);
+        if told.insert("status".to_owned(), status_url.clone()).is_none() {
+            anstream::eprintln!("status at {status_url}");
+        }
         for backend in &status.backends {
             let (_, state) = state(backend, children);
             let line = format!("backend `{}`: {state}", backend.name);

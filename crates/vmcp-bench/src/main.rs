@@ -1,0 +1,62 @@
+//! `vmcp-bench run`: the same requests straight to a neutral backend, through nginx and through us, each a process of its
+//! own, in one run; throughput, latency, CPU per request and memory, as Markdown and JSON.
+
+mod backend;
+mod driver;
+mod process;
+mod report;
+mod scenario;
+mod targets;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Measures what a request costs on its way.
+#[derive(Debug, Parser)]
+#[command(name = "vmcp-bench")]
+enum Cli {
+    /// Run every scenario and write report.md and report.json
+    Run(Run),
+    /// Be a neutral MCP server that answers at once
+    Backend {
+        /// Where it listens
+        #[arg(long)]
+        listen: SocketAddr,
+        /// Tools that it lists
+        #[arg(long, default_value_t = 50)]
+        tools: usize,
+    },
+}
+
+/// What is measured.
+#[derive(Debug, clap::Args)]
+struct Run {
+    /// The vmcpctl to measure; the one beside this program if absent
+    #[arg(long)]
+    vmcpctl: Option<PathBuf>,
+    /// Seconds for each row
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Connections, kept alive
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
+    /// Requests a second of the open loop
+    #[arg(long, default_value_t = 2_000)]
+    rate: u64,
+    /// Folder for the report
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+    /// Exit with 1 if a target of the report is missed
+    #[arg(long)]
+    enforce: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    match Cli::parse() {
+        Cli::Backend { listen, tools } => runtime.block_on(backend::serve(listen, tools)),
+        Cli::Run(run) => runtime.block_on(scenario::run(&run)),
+    }
+}

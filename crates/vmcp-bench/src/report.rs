@@ -1,0 +1,156 @@
+//! The numbers as Markdown and JSON, with the targets that they are held to.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::driver::Measured;
+
+/// One run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    seconds: u64,
+    connections: usize,
+    open_loop_rate: u64,
+    processors: usize,
+    rows: Vec<Row>,
+}
+
+/// One target under one load.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    asked: &'static str,
+    target: &'static str,
+    closed_loop_per_second: f64,
+    closed_loop: Latency,
+    open_loop: Latency,
+    /// Of the proxy, in microseconds.
+    cpu_per_request_us: Option<f64>,
+    resident_kib: Option<u64>,
+}
+
+/// In microseconds.
+#[derive(Debug, Serialize)]
+struct Latency {
+    p50_us: f64,
+    p90_us: f64,
+    p99_us: f64,
+    p999_us: f64,
+}
+
+/// How much more CPU than nginx ours may take.
+const TARGETS: [(&str, f64); 3] =
+    [("tools/call", 2.0), ("tools/call, legacy", 2.0), ("tools/list of 50", 1.5)];
+
+impl Row {
+    pub(crate) fn new(
+        asked: &'static str,
+        target: &'static str,
+        closed: &Measured,
+        open: &Measured,
+        cpu: Option<Duration>,
+        resident_kib: Option<u64>,
+    ) -> Self {
+        Self {
+            asked,
+            target,
+            closed_loop_per_second: closed.requests as f64 / closed.elapsed.as_secs_f64(),
+            closed_loop: Latency::of(&closed.latency),
+            open_loop: Latency::of(&open.latency),
+            cpu_per_request_us: cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / closed.requests as f64),
+            resident_kib,
+        }
+    }
+
+    /// For progress.
+    pub(crate) fn line(&self) -> String {
+        let cpu = self.cpu_per_request_us.map(|cpu| format!(", {cpu:.1} µs CPU each")).unwrap_or_default();
+        format!("{}: {}: {:.0}/s{cpu}", self.asked, self.target, self.closed_loop_per_second)
+    }
+}
+
+impl Latency {
+    fn of(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
+        Self { p50_us: at(0.5), p90_us: at(0.9), p99_us: at(0.99), p999_us: at(0.999) }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(seconds: u64, connections: usize, open_loop_rate: u64) -> Self {
+        let processors = std::thread::available_parallelism().map_or(0, usize::from);
+        Self { seconds, connections, open_loop_rate, processors, rows: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
+    /// Whether every target holds; without nginx there is nothing to hold ours to.
+    pub(crate) fn holds(&self) -> bool {
+        self.ratios().iter().all(|(_, ratio, limit)| ratio <= limit)
+    }
+
+    /// `report.md` and `report.json`.
+    pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        fs_err::create_dir_all(folder)?;
+        fs_err::write(folder.join("report.json"), serde_json::to_vec_pretty(self)?)?;
+        fs_err::write(folder.join("report.md"), self.markdown()?)?;
+        Ok(())
+    }
+
+    /// Our rows, how much CPU they take for each unit that nginx takes, and how much they may.
+    fn ratios(&self) -> Vec<(&Row, f64, f64)> {
+        let of_nginx = |asked: &str| self.rows.iter().find(|row| row.asked == asked && row.target == "nginx");
+        let ours = self.rows.iter().filter(|row| row.target.starts_with("vmcp"));
+        ours.filter_map(|row| {
+            let nginx = of_nginx(row.asked)?.cpu_per_request_us?;
+            let (_, limit) = TARGETS.iter().find(|(asked, _)| *asked == row.asked)?;
+            Some((row, row.cpu_per_request_us? / nginx, *limit))
+        })
+        .collect()
+    }
+
+    fn markdown(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        writeln!(text, "# What a request costs\n")?;
+        writeln!(
+            text,
+            "Client, proxy and backend are processes of their own on {} processors; {} kept connections, {} s a row. The closed \
+             loop asks again when it is answered; the open loop asks {} times a second and counts from when it should have.\n",
+            self.processors, self.connections, self.seconds, self.open_loop_rate
+        )?;
+        writeln!(
+            text,
+            "| asked | target | requests/s | p50 µs | p99 µs | open loop p50 µs | p99 µs | p99.9 µs | CPU µs/request | memory MiB |"
+        )?;
+        writeln!(text, "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")?;
+        for row in &self.rows {
+            let cpu = row.cpu_per_request_us.map(|cpu| format!("{cpu:.1}")).unwrap_or_default();
+            let memory =
+                row.resident_kib.map(|kib| format!("{:.1}", kib as f64 / 1024.0)).unwrap_or_default();
+            writeln!(
+                text,
+                "| {} | {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {cpu} | {memory} |",
+                row.asked,
+                row.target,
+                row.closed_loop_per_second,
+                row.closed_loop.p50_us,
+                row.closed_loop.p99_us,
+                row.open_loop.p50_us,
+                row.open_loop.p99_us,
+                row.open_loop.p999_us,
+            )?;
+        }
+        writeln!(text, "\n## Targets\n")?;
+        writeln!(text, "| asked | target | CPU of nginx × | at most | |\n|---|---|---:|---:|---|")?;
+        for (row, ratio, limit) in self.ratios() {
+            let verdict = if ratio <= limit { "holds" } else { "missed" };
+            writeln!(text, "| {} | {} | {ratio:.2} | {limit:.1} | {verdict} |", row.asked, row.target)?;
+        }
+        Ok(text)
+    }
+}

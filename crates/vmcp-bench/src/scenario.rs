@@ -1,0 +1,153 @@
+//! What is compared: calls and lists, straight, through nginx, and through us before 1, 5 and 50 backends.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderValue};
+use vmcp_mcp::{ProtocolVersion, header, method};
+
+use crate::Run;
+use crate::driver::{Load, Prepared, closed_loop, open_loop};
+use crate::process::Watched;
+use crate::report::{Report, Row};
+use crate::targets;
+
+/// Tools in the list that is compared.
+const LISTED: usize = 50;
+/// How many backends ours stands before.
+const BACKENDS: [usize; 3] = [1, 5, 50];
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+struct Asking {
+    name: &'static str,
+    method: &'static str,
+    is_modern: bool,
+}
+
+const ASKED: [Asking; 3] = [
+    Asking { name: "tools/call", method: method::TOOLS_CALL, is_modern: true },
+    Asking { name: "tools/call, legacy", method: method::TOOLS_CALL, is_modern: false },
+    Asking { name: "tools/list of 50", method: method::TOOLS_LIST, is_modern: true },
+];
+
+/// Runs everything and writes the report.
+pub(crate) async fn run(run: &Run) -> anyhow::Result<()> {
+    let vmcpctl = match &run.vmcpctl {
+        Some(path) => path.clone(),
+        None => targets::own_vmcpctl()?,
+    };
+    let mut report = Report::new(run.seconds, run.connections, run.rate);
+    straight_and_nginx(run, &mut report).await?;
+    for count in BACKENDS {
+        ours(run, &vmcpctl, count, &mut report).await?;
+    }
+    report.write(&run.out)?;
+    if run.enforce && !report.holds() {
+        bail!("a target is missed; see {}", run.out.join("report.md").display());
+    }
+    Ok(())
+}
+
+async fn straight_and_nginx(run: &Run, report: &mut Report) -> anyhow::Result<()> {
+    let backend = targets::backend(LISTED)?;
+    let nginx = targets::nginx(backend.address)?;
+    if nginx.is_none() {
+        say("nginx is not installed: its rows are left out");
+    }
+    for asking in ASKED {
+        let tools = ["tool_0".to_owned()];
+        let load = load(backend.address, asking, &tools);
+        measure(run, report, asking, "direct", &load, None).await?;
+        if let Some(nginx) = &nginx {
+            let load = Load { address: nginx.address, ..load };
+            measure(run, report, asking, "nginx", &load, Some(nginx.watched()?)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The same list of 50 tools, whoever offers how many of them.
+async fn ours(run: &Run, vmcpctl: &Path, count: usize, report: &mut Report) -> anyhow::Result<()> {
+    let backends =
+        (0..count).map(|_| targets::backend(LISTED / count)).collect::<anyhow::Result<Vec<_>>>()?;
+    let addresses: Vec<SocketAddr> = backends.iter().map(|backend| backend.address).collect();
+    let vmcp = targets::vmcp(vmcpctl, &addresses)?;
+    let tools: Vec<String> = (0..count).map(|n| format!("b{n}_tool_0")).collect();
+    let name: &'static str = match count {
+        1 => "vmcp, 1 backend",
+        5 => "vmcp, 5 backends",
+        _ => "vmcp, 50 backends",
+    };
+    for asking in ASKED {
+        let load = load(vmcp.address, asking, &tools);
+        measure(run, report, asking, name, &load, Some(vmcp.watched()?)).await?;
+    }
+    Ok(())
+}
+
+async fn measure(
+    run: &Run,
+    report: &mut Report,
+    asking: Asking,
+    target: &'static str,
+    load: &Load,
+    watched: Option<Watched>,
+) -> anyhow::Result<()> {
+    let time = Duration::from_secs(run.seconds);
+    let what = || format!("{} {target}", asking.name);
+    closed_loop(load, run.connections, Duration::from_millis(500)).await.with_context(what)?;
+    let before = watched.as_ref().map(Watched::cpu).transpose()?;
+    let closed = closed_loop(load, run.connections, time).await.with_context(what)?;
+    let after = watched.as_ref().map(Watched::cpu).transpose()?;
+    let open = open_loop(load, run.connections, run.rate, time).await.with_context(what)?;
+    let resident_kib = watched.as_ref().map(Watched::resident_kib).transpose()?;
+    let cpu = before.zip(after).map(|(before, after)| after.saturating_sub(before));
+    let row = Row::new(asking.name, target, &closed, &open, cpu, resident_kib);
+    say(&row.line());
+    report.push(row);
+    Ok(())
+}
+
+fn load(address: SocketAddr, asking: Asking, tools: &[String]) -> Load {
+    let requests = match asking.method {
+        method::TOOLS_CALL => tools.iter().map(|tool| prepared(address, asking, Some(tool))).collect(),
+        _ => vec![prepared(address, asking, None)],
+    };
+    Load { address, path: "/mcp".to_owned(), requests: Arc::new(requests) }
+}
+
+fn prepared(address: SocketAddr, asking: Asking, tool: Option<&str>) -> Prepared {
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
+    let call = tool.map(|tool| {
+        format!(r#""name":"{tool}","arguments":{{"query":"what everybody wants to know","limit":10}}"#)
+    });
+    let members: Vec<String> = call.into_iter().chain(asking.is_modern.then(|| meta.to_owned())).collect();
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":7,"method":"{}","params":{{{}}}}}"#,
+        asking.method,
+        members.join(",")
+    );
+    let version =
+        if asking.is_modern { ProtocolVersion::LATEST_MODERN } else { ProtocolVersion::LATEST_LEGACY };
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, header::encode(&address.to_string()));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
+    if asking.is_modern {
+        headers.insert(header::METHOD, HeaderValue::from_static(asking.method));
+        headers.extend(tool.map(|tool| (header::NAME, header::encode(tool))));
+    }
+    Prepared { headers, body: Bytes::from(body) }
+}
+
+#[expect(clippy::print_stderr, reason = "progress for whoever waits")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,10 @@
+//! What tests need: backends that speak raw bytes, `vmcpctl serve` as a process of its own, and a client that sends exactly
+//! what it is told. No shipped binary depends on it.
+
+mod backend;
+mod client;
+mod served;
+
+pub use backend::{RawBackend, Recorded, Reply, mcp_reply};
+pub use client::{Answer, Client, Events, LEGACY, modern};
+pub use served::{Served, eventually};

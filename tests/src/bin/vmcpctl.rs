@@ -1,0 +1,5 @@
+//! `vmcpctl`, for the stories.
+
+fn main() -> std::process::ExitCode {
+    vmcpctl::main()
+}

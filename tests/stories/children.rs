@@ -1,0 +1,114 @@
+//! Stdio children that die, and what they leave behind.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use vmcp_testkit::{Served, eventually};
+
+use crate::serve;
+
+const NOW: &str = r#""name":"clock_now""#;
+
+async fn pid(served: &Served) -> Option<i32> {
+    served.process("clock").await["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok())
+}
+
+#[tokio::test]
+async fn straight_line_06_a_child_that_dies_is_restarted_and_calls_fail_at_once_meanwhile() {
+    let clock =
+        "{name: clock, command: sh, args: [-c, 'echo begun >&2; sleep 0.3; exec vmcpctl demo clock']}";
+    let served = serve(&[clock.to_owned()]).await;
+    served.until_healthy("clock", Duration::from_secs(10)).await;
+    let client = served.client();
+    assert_eq!(client.modern("tools/call", NOW).await.code(), None);
+
+    kill(Pid::from_raw(pid(&served).await.unwrap()), Signal::SIGKILL).unwrap();
+    let is_absent = eventually(Duration::from_secs(5), async || {
+        let asked = Instant::now();
+        let answer = client.modern("tools/call", NOW).await;
+        assert!(asked.elapsed() < Duration::from_millis(500), "not at once: {:?}", asked.elapsed());
+        answer.code() == Some(-32603)
+    });
+    assert!(is_absent.await);
+    let answer = client.modern("tools/call", NOW).await;
+    if answer.code().is_some() {
+        assert_eq!(answer.json()["error"]["data"]["reason"], "backend_unavailable", "{}", answer.text());
+    }
+    let listed = client.modern("tools/list", "").await.text();
+    assert!(listed.contains("clock_now"), "unknown is not empty: {listed}");
+
+    let is_back =
+        eventually(Duration::from_secs(10), async || client.modern("tools/call", NOW).await.code().is_none());
+    assert!(is_back.await, "{}", served.log());
+    let process = served.process("clock").await;
+    assert_eq!(process["restarts"], 1);
+    assert_eq!(process["stderr"], "begun\n");
+    assert!(process["last_exit"].as_str().unwrap().contains("signal: 9"), "{process}");
+}
+
+#[tokio::test]
+async fn a_call_under_way_when_the_child_dies_is_answered() {
+    let slow = "{name: clock, command: sh, args: [-c, 'vmcpctl demo clock; true']}";
+    let served = serve(&[slow.to_owned()]).await;
+    served.until_healthy("clock", Duration::from_secs(10)).await;
+    // The shell's group is stopped, so the call waits in the child that will never read it.
+    let group = Pid::from_raw(pid(&served).await.unwrap());
+    nix::sys::signal::killpg(group, Signal::SIGSTOP).unwrap();
+    let client = served.client();
+    let call = tokio::spawn(async move { client.modern("tools/call", NOW).await });
+    let is_waiting = eventually(Duration::from_millis(300), async || call.is_finished()).await;
+    assert!(!is_waiting);
+    nix::sys::signal::killpg(group, Signal::SIGKILL).unwrap();
+    let answer = call.await.unwrap();
+    assert_eq!(answer.json()["error"]["data"]["reason"], "backend_unavailable", "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_be_started_is_said_and_others_serve() {
+    let served = serve(&[
+        "{name: clock, command: vmcpctl, args: [demo, clock]}".to_owned(),
+        "{name: broken, command: /no/such/program}".to_owned(),
+        "{name: rude, command: sh, args: [-c, 'echo cannot go on >&2; exit 3']}".to_owned(),
+    ])
+    .await;
+    served.until_healthy("clock", Duration::from_secs(10)).await;
+    assert_eq!(served.client().modern("tools/call", NOW).await.code(), None);
+    assert!(served.process("broken").await["last_exit"].as_str().unwrap().contains("/no/such/program"));
+    let is_said = eventually(Duration::from_secs(5), async || {
+        let rude = served.process("rude").await;
+        rude["stderr"] == "cannot go on\n"
+            && rude["last_exit"].as_str().is_some_and(|exit| exit.contains('3'))
+    });
+    assert!(is_said.await, "{}", served.status().await);
+    assert!(served.log().contains("backend `rude`: "), "{}", served.log());
+}
+
+#[tokio::test]
+async fn children_are_stopped_with_all_that_they_have_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("pid");
+    let script = format!("sleep 1000 & echo $! > {}; exec vmcpctl demo clock", mark.display());
+    let served = serve(&[format!("{{name: clock, command: sh, args: [-c, '{script}']}}")]).await;
+    served.until_healthy("clock", Duration::from_secs(10)).await;
+    let sleeper: i32 = fs_err::read_to_string(&mark).unwrap().trim().parse().unwrap();
+    let child = pid(&served).await.unwrap();
+    let took = served.stop().await;
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    let is_gone = async |pid: i32| {
+        eventually(Duration::from_secs(2), async || {
+            // A process that nobody has collected yet is gone all the same.
+            let status = fs_err::read_to_string(format!("/proc/{pid}/status"));
+            status.map_or(true, |status| status.contains("State:\tZ"))
+        })
+        .await
+    };
+    assert!(is_gone(child).await && is_gone(sleeper).await);
+}
+
+#[tokio::test]
+async fn a_child_gets_its_own_variables_and_no_secret_of_ours() {
+    let script = "test -z \"$CARGO_MANIFEST_DIR\" && test \"$GREETING\" = hello && exec vmcpctl demo clock";
+    let clock = format!("{{name: clock, command: sh, args: [-c, '{script}'], env: {{GREETING: hello}}}}");
+    serve(&[clock]).await.until_healthy("clock", Duration::from_secs(10)).await;
+}

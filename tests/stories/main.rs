@@ -1,0 +1,40 @@
+//! The stories: each *Must hold* sentence of an issue is a test named after it.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a story that goes wrong may panic")]
+
+mod bytes;
+mod children;
+mod clients;
+mod lists;
+mod quickstart;
+mod refusals;
+mod schema;
+mod sessions;
+mod slow;
+
+use std::path::Path;
+
+use vmcp_testkit::Served;
+
+/// The `vmcpctl` under test.
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_vmcpctl-story"))
+}
+
+/// The repository.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Serves one virtual server over workloads, each a line of YAML.
+async fn serve(workloads: &[String]) -> Served {
+    let workloads: String = workloads.iter().map(|workload| format!("  - {workload}\n")).collect();
+    let manifest = format!(
+        "name: all\ngroup: g\nincoming_auth: {{type: anonymous}}\n---\nkind: group\nname: g\nworkloads:\n{workloads}"
+    );
+    Served::start(program(), &manifest).await
+}
+
+/// A workload at a URL.
+fn at(name: &str, url: &str) -> String {
+    format!("{{name: {name}, url: '{url}'}}")
+}

@@ -1,0 +1,88 @@
+//! The first minutes of a newcomer.
+
+use std::process::Command;
+use std::time::Duration;
+
+use vmcp_testkit::Served;
+
+use crate::{program, root};
+
+#[tokio::test]
+async fn straight_line_01_quickstart_serves_its_three_servers_within_ten_seconds() {
+    let served = Served::start_file(program(), &root().join("examples/quickstart/vmcp.yaml"), root()).await;
+    for backend in ["clock", "files", "notes"] {
+        served.until_healthy(backend, Duration::from_secs(10)).await;
+    }
+    assert!(served.started().elapsed() < Duration::from_secs(10));
+    let list = served.client().modern("tools/list", "").await.json();
+    let names: Vec<&str> =
+        list["result"]["tools"].as_array().unwrap().iter().filter_map(|t| t["name"].as_str()).collect();
+    assert!(
+        names.contains(&"clock_now") && names.contains(&"files_read") && names.contains(&"notes_write"),
+        "{names:?}"
+    );
+    let read =
+        served.client().modern("tools/call", r#""name":"files_read","arguments":{"path":"hello.md"}"#).await;
+    assert!(read.text().contains("examples/quickstart/files"), "{}", read.text());
+}
+
+#[test]
+fn straight_line_01_the_two_commands_stand_in_the_readme() {
+    let readme = fs_err::read_to_string(root().join("README.md")).unwrap();
+    for command in [
+        "cargo run --release --bin vmcpctl -- serve --config examples/quickstart/vmcp.yaml",
+        "cargo test --workspace",
+    ] {
+        assert!(readme.lines().any(|line| line.trim() == command), "the README lacks `{command}`");
+    }
+}
+
+#[tokio::test]
+async fn every_example_is_valid() {
+    let mut files = 0;
+    for folder in fs_err::read_dir(root().join("examples")).unwrap() {
+        let file = folder.unwrap().path().join("vmcp.yaml");
+        let output = Command::new(program()).args(["validate", "-f"]).arg(&file).output().unwrap();
+        assert!(output.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
+        files += 1;
+    }
+    assert!(files > 0);
+}
+
+#[test]
+fn validate_shows_every_fault_with_its_line_and_exits_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.yaml");
+    fs_err::write(&file, "name: all\ngrup: g\nincoming_auth: {type: oidc}\n").unwrap();
+    let output = Command::new(program()).args(["validate", "--config"]).arg(&file).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in
+        ["unknown key `grup`", "did you mean `group`?", "bad.yaml:2:1", "`oidc` is not built yet", "3 faults"]
+    {
+        assert!(text.contains(part), "lacks `{part}`:\n{text}");
+    }
+    assert!(!text.contains('\x1b'), "colour without a terminal:\n{text}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn wrong_usage_exits_2_and_a_file_that_cannot_be_read_exits_1_and_is_named() {
+    let code = |arguments: &[&str]| {
+        let output = Command::new(program()).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(code(&["serve"]).0, Some(2));
+    assert_eq!(code(&["serve", "--config", "x", "--port", "many"]).0, Some(2));
+    for verb in ["serve", "validate"] {
+        let (code, text) = code(&[verb, "--config", "/nowhere/vmcp.yaml"]);
+        assert_eq!(code, Some(1));
+        assert!(text.contains("/nowhere/vmcp.yaml"), "{text}");
+    }
+}
+
+#[test]
+fn version_is_printed_on_standard_output() {
+    let output = Command::new(program()).arg("version").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("vmcpctl {}\n", env!("CARGO_PKG_VERSION")));
+}
