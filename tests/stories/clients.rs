@@ -53,7 +53,8 @@ async fn straight_line_02_rmcp_client_legacy() {
     let served = quickstart().await;
     let transport = StreamableHttpClientTransport::from_uri(served.url());
     let client = ().serve_with_lifecycle(transport, ClientLifecycleMode::Initialize).await.unwrap();
-    assert!(client.peer_info().is_some_and(|info| info.server_info.name == "quickstart"));
+    let server = client.peer_info().and_then(|info| info.server_info.clone());
+    assert_eq!(server.map(|server| server.name).as_deref(), Some("quickstart"));
     use_everything(client).await;
 }
 

@@ -27,9 +27,12 @@ fn root() -> &'static Path {
 
 /// Serves one virtual server over workloads, each a line of YAML.
 async fn serve(workloads: &[String]) -> Served {
-    let workloads: String = workloads.iter().map(|workload| format!("  - {workload}\n")).collect();
+    let workloads = match workloads.join("\n  - ") {
+        none if none.is_empty() => " []".to_owned(),
+        some => format!("\n  - {some}"),
+    };
     let manifest = format!(
-        "name: all\ngroup: g\nincoming_auth: {{type: anonymous}}\n---\nkind: group\nname: g\nworkloads:\n{workloads}"
+        "name: all\ngroup: g\nincoming_auth: {{type: anonymous}}\n---\nkind: group\nname: g\nworkloads:{workloads}\n"
     );
     Served::start(program(), &manifest).await
 }

@@ -62,10 +62,12 @@ async fn straight_line_05_a_late_child_joins_and_clients_are_told() {
     let after = served.client().modern("tools/list", "").await.text();
     assert!(after.contains("late_now"), "{after}");
 
-    tokio::spawn(served.stop());
-    let cancelled = subscription.next().await.unwrap();
-    assert!(cancelled.contains("notifications/cancelled"), "{cancelled}");
-    let result = subscription.next().await.unwrap();
-    assert!(result.contains(r#""resultType":"complete""#) && result.contains(r#""id":1"#), "{result}");
-    assert_eq!((subscription.next().await, legacy.next().await), (None, None));
+    let ending = async {
+        let cancelled = subscription.next().await.unwrap();
+        assert!(cancelled.contains("notifications/cancelled"), "{cancelled}");
+        let result = subscription.next().await.unwrap();
+        assert!(result.contains(r#""resultType":"complete""#) && result.contains(r#""id":1"#), "{result}");
+        assert_eq!((subscription.next().await, legacy.next().await), (None, None));
+    };
+    tokio::join!(served.stop(), ending);
 }

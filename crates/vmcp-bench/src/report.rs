@@ -24,6 +24,7 @@ pub(crate) struct Report {
 pub(crate) struct Row {
     asked: &'static str,
     target: &'static str,
+    backends: usize,
     closed_loop_per_second: f64,
     closed_loop: Latency,
     open_loop: Latency,
@@ -48,7 +49,7 @@ const TARGETS: [(&str, f64); 3] =
 impl Row {
     pub(crate) fn new(
         asked: &'static str,
-        target: &'static str,
+        (target, backends): (&'static str, usize),
         closed: &Measured,
         open: &Measured,
         cpu: Option<Duration>,
@@ -57,6 +58,7 @@ impl Row {
         Self {
             asked,
             target,
+            backends,
             closed_loop_per_second: closed.requests as f64 / closed.elapsed.as_secs_f64(),
             closed_loop: Latency::of(&closed.latency),
             open_loop: Latency::of(&open.latency),
@@ -65,10 +67,15 @@ impl Row {
         }
     }
 
+    fn label(&self) -> String {
+        let noun = if self.backends == 1 { "backend" } else { "backends" };
+        format!("{}, {} {noun}", self.target, self.backends)
+    }
+
     /// For progress.
     pub(crate) fn line(&self) -> String {
         let cpu = self.cpu_per_request_us.map(|cpu| format!(", {cpu:.1} µs CPU each")).unwrap_or_default();
-        format!("{}: {}: {:.0}/s{cpu}", self.asked, self.target, self.closed_loop_per_second)
+        format!("{}: {}: {:.0}/s{cpu}", self.asked, self.label(), self.closed_loop_per_second)
     }
 }
 
@@ -104,10 +111,14 @@ impl Report {
 
     /// Our rows, how much CPU they take for each unit that nginx takes, and how much they may.
     fn ratios(&self) -> Vec<(&Row, f64, f64)> {
-        let of_nginx = |asked: &str| self.rows.iter().find(|row| row.asked == asked && row.target == "nginx");
-        let ours = self.rows.iter().filter(|row| row.target.starts_with("vmcp"));
+        let of_nginx = |ours: &Row| {
+            self.rows
+                .iter()
+                .find(|row| row.target == "nginx" && row.asked == ours.asked && row.backends == ours.backends)
+        };
+        let ours = self.rows.iter().filter(|row| row.target == "vmcp");
         ours.filter_map(|row| {
-            let nginx = of_nginx(row.asked)?.cpu_per_request_us?;
+            let nginx = of_nginx(row)?.cpu_per_request_us?;
             let (_, limit) = TARGETS.iter().find(|(asked, _)| *asked == row.asked)?;
             Some((row, row.cpu_per_request_us? / nginx, *limit))
         })
@@ -136,7 +147,7 @@ impl Report {
                 text,
                 "| {} | {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {cpu} | {memory} |",
                 row.asked,
-                row.target,
+                row.label(),
                 row.closed_loop_per_second,
                 row.closed_loop.p50_us,
                 row.closed_loop.p99_us,
@@ -149,7 +160,7 @@ impl Report {
         writeln!(text, "| asked | target | CPU of nginx × | at most | |\n|---|---|---:|---:|---|")?;
         for (row, ratio, limit) in self.ratios() {
             let verdict = if ratio <= limit { "holds" } else { "missed" };
-            writeln!(text, "| {} | {} | {ratio:.2} | {limit:.1} | {verdict} |", row.asked, row.target)?;
+            writeln!(text, "| {} | {} | {ratio:.2} | {limit:.1} | {verdict} |", row.asked, row.label())?;
         }
         Ok(text)
     }

@@ -1,4 +1,4 @@
-//! What is compared: calls and lists, straight, through nginx, and through us before 1, 5 and 50 backends.
+//! What is compared: calls and lists, straight, and through nginx and us before 1, 5 and 50 backends.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::targets;
 
 /// Tools in the list that is compared.
 const LISTED: usize = 50;
-/// How many backends ours stands before.
+/// How many backends the proxies stand before.
 const BACKENDS: [usize; 3] = [1, 5, 50];
 
 /// What is asked.
@@ -43,9 +43,9 @@ pub(crate) async fn run(run: &Run) -> anyhow::Result<()> {
         None => targets::own_vmcpctl()?,
     };
     let mut report = Report::new(run.seconds, run.connections, run.rate);
-    straight_and_nginx(run, &mut report).await?;
+    direct(run, &mut report).await?;
     for count in BACKENDS {
-        ours(run, &vmcpctl, count, &mut report).await?;
+        proxied(run, &vmcpctl, count, &mut report).await?;
     }
     report.write(&run.out)?;
     if run.enforce && !report.holds() {
@@ -54,39 +54,36 @@ pub(crate) async fn run(run: &Run) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn straight_and_nginx(run: &Run, report: &mut Report) -> anyhow::Result<()> {
+async fn direct(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     let backend = targets::backend(LISTED)?;
-    let nginx = targets::nginx(backend.address)?;
-    if nginx.is_none() {
-        say("nginx is not installed: its rows are left out");
-    }
     for asking in ASKED {
-        let tools = ["tool_0".to_owned()];
-        let load = load(backend.address, asking, &tools);
-        measure(run, report, asking, "direct", &load, None).await?;
-        if let Some(nginx) = &nginx {
-            let load = Load { address: nginx.address, ..load };
-            measure(run, report, asking, "nginx", &load, Some(nginx.watched()?)).await?;
-        }
+        let load = load(backend.address, asking, &["tool_0".to_owned()]);
+        measure(run, report, asking, ("direct", 1), &load, None).await?;
     }
     Ok(())
 }
 
-/// The same list of 50 tools, whoever offers how many of them.
-async fn ours(run: &Run, vmcpctl: &Path, count: usize, report: &mut Report) -> anyhow::Result<()> {
+/// nginx and ours before the same backends, one after the other. Every backend answers calls alike, so nginx may take
+/// them in turn; it passes on a list of 50 tools from one of them, while ours has as many from all together.
+async fn proxied(run: &Run, vmcpctl: &Path, count: usize, report: &mut Report) -> anyhow::Result<()> {
     let backends =
         (0..count).map(|_| targets::backend(LISTED / count)).collect::<anyhow::Result<Vec<_>>>()?;
+    let lister = targets::backend(LISTED)?;
     let addresses: Vec<SocketAddr> = backends.iter().map(|backend| backend.address).collect();
     let vmcp = targets::vmcp(vmcpctl, &addresses)?;
     let tools: Vec<String> = (0..count).map(|n| format!("b{n}_tool_0")).collect();
-    let name: &'static str = match count {
-        1 => "vmcp, 1 backend",
-        5 => "vmcp, 5 backends",
-        _ => "vmcp, 50 backends",
-    };
     for asking in ASKED {
+        let behind_nginx =
+            if asking.method == method::TOOLS_LIST { &[lister.address][..] } else { &addresses };
+        match targets::nginx(behind_nginx)? {
+            None => say("nginx is not installed: its rows are left out"),
+            Some(nginx) => {
+                let load = load(nginx.address, asking, &["tool_0".to_owned()]);
+                measure(run, report, asking, ("nginx", count), &load, Some(nginx.watched()?)).await?;
+            }
+        }
         let load = load(vmcp.address, asking, &tools);
-        measure(run, report, asking, name, &load, Some(vmcp.watched()?)).await?;
+        measure(run, report, asking, ("vmcp", count), &load, Some(vmcp.watched()?)).await?;
     }
     Ok(())
 }
@@ -95,7 +92,7 @@ async fn measure(
     run: &Run,
     report: &mut Report,
     asking: Asking,
-    target: &'static str,
+    (target, backends): (&'static str, usize),
     load: &Load,
     watched: Option<Watched>,
 ) -> anyhow::Result<()> {
@@ -108,7 +105,7 @@ async fn measure(
     let open = open_loop(load, run.connections, run.rate, time).await.with_context(what)?;
     let resident_kib = watched.as_ref().map(Watched::resident_kib).transpose()?;
     let cpu = before.zip(after).map(|(before, after)| after.saturating_sub(before));
-    let row = Row::new(asking.name, target, &closed, &open, cpu, resident_kib);
+    let row = Row::new(asking.name, (target, backends), &closed, &open, cpu, resident_kib);
     say(&row.line());
     report.push(row);
     Ok(())

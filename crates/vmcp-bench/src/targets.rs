@@ -42,7 +42,7 @@ pub(crate) fn backend(tools: usize) -> anyhow::Result<Running> {
 }
 
 /// nginx as a plain reverse proxy with kept connections; `None` if it is not installed.
-pub(crate) fn nginx(backend: SocketAddr) -> anyhow::Result<Option<Running>> {
+pub(crate) fn nginx(backends: &[SocketAddr]) -> anyhow::Result<Option<Running>> {
     let program = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"]
         .iter()
         .find(|path| Path::new(path).exists());
@@ -50,13 +50,14 @@ pub(crate) fn nginx(backend: SocketAddr) -> anyhow::Result<Option<Running>> {
     let address = free_address()?;
     let folder = TempDir::new()?;
     let at = folder.path().display();
+    let servers: String = backends.iter().map(|backend| format!("server {backend}; ")).collect();
     let configuration = format!(
         "daemon off; pid {at}/pid; error_log {at}/error.log; worker_processes auto;
          events {{ worker_connections 1024; }}
          http {{
            access_log off; tcp_nodelay on; keepalive_requests 100000000;
            client_body_temp_path {at}/body; proxy_temp_path {at}/proxy; fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;
-           upstream backend {{ server {backend}; keepalive 64; keepalive_requests 100000000; }}
+           upstream backend {{ {servers} keepalive 256; keepalive_requests 100000000; }}
            server {{
              listen {address};
              location / {{ proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection \"\"; }}

@@ -7,6 +7,11 @@ use vmcp_json::Limits;
 /// A request body: the largest argument that a model plausibly writes, times a hundred.
 pub const REQUEST_BYTES: usize = 8 * 1024 * 1024;
 
+/// What is read and forgotten of a body that is too large, so that its sender hears why.
+pub const DISCARDED_BYTES: usize = 4 * REQUEST_BYTES;
+/// See [`DISCARDED_BYTES`].
+pub const DISCARD_TIME: Duration = Duration::from_secs(2);
+
 /// Nesting of any message: schemas and arguments that people write stay under 30; 64 keeps the stack small.
 pub const DEPTH: usize = 64;
 

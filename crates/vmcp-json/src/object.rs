@@ -29,12 +29,13 @@ pub struct Member<'a> {
     pub value: Value<'a>,
 }
 
+/// Offsets in the text, which is shorter than 4 GiB; half the size, since whole messages are moved about.
 #[derive(Debug, Clone, Copy)]
 struct Span {
-    name_start: usize,
-    name_end: usize,
-    value_start: usize,
-    value_end: usize,
+    name_start: u32,
+    name_end: u32,
+    value_start: u32,
+    value_end: u32,
 }
 
 impl<'a> Object<'a> {
@@ -57,7 +58,12 @@ impl<'a> Object<'a> {
             let colon = skip_white_space(bytes, name_end);
             let value_start = skip_white_space(bytes, colon + 1);
             let value_end = skip(bytes, value_start);
-            members.push(Span { name_start: at + 1, name_end: name_end - 1, value_start, value_end });
+            members.push(Span {
+                name_start: offset(at + 1),
+                name_end: offset(name_end - 1),
+                value_start: offset(value_start),
+                value_end: offset(value_end),
+            });
             at = skip_white_space(bytes, value_end);
             if bytes[at] == b',' {
                 at = skip_white_space(bytes, at + 1);
@@ -90,9 +96,9 @@ impl<'a> Object<'a> {
     pub fn members(&self) -> impl ExactSizeIterator<Item = Member<'a>> + use<'a, '_> {
         let source = self.source;
         self.members.iter().map(move |span| Member {
-            raw_name: &source[span.name_start..span.name_end],
-            start: span.name_start - 1,
-            value: Value::new(source, span.value_start..span.value_end),
+            raw_name: &source[span.name_start as usize..span.name_end as usize],
+            start: span.name_start as usize - 1,
+            value: Value::new(source, span.value_start as usize..span.value_end as usize),
         })
     }
 
@@ -150,6 +156,11 @@ impl<'a> Value<'a> {
         let range = scanner.document()?;
         Ok(Value::new(source, range))
     }
+}
+
+/// The scanner refuses texts in which an offset would not fit.
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// Behind the value that begins at `at`, in a checked text: only strings and brackets need to be told apart.

@@ -5,7 +5,7 @@ use std::ops::Range;
 /// How much of a text the caller is willing to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest text, in bytes.
+    /// Largest text, in bytes; never more than 4 GiB.
     pub bytes: usize,
     /// Deepest nesting of arrays and objects; `1` allows an object of scalars.
     pub depth: usize,
@@ -74,8 +74,9 @@ pub(crate) struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// Checks size, encoding and byte order mark; the walk has not begun.
     pub(crate) fn new(text: &'a [u8], limits: &Limits) -> Result<(Self, &'a str), Fault> {
-        if text.len() > limits.bytes {
-            return Err(Fault::TooLarge { limit: limits.bytes });
+        let limit = limits.bytes.min(u32::MAX as usize);
+        if text.len() > limit {
+            return Err(Fault::TooLarge { limit });
         }
         if text.starts_with(b"\xEF\xBB\xBF") {
             return Err(Fault::ByteOrderMark);

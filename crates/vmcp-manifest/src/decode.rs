@@ -108,7 +108,8 @@ impl Decoder {
         match &node.value {
             Value::Sequence(items) => items,
             _ => {
-                self.fault(&node.place, path, format!("expected a list, found {}", node.noun()), None);
+                let help = node.is_nothing().then(|| "an empty list is `[]`".to_owned());
+                self.fault(&node.place, path, format!("expected a list, found {}", node.noun()), help);
                 &[]
             }
         }

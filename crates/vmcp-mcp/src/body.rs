@@ -24,7 +24,7 @@ pub enum Incomplete {
 ///
 /// # Errors
 /// [`Incomplete`].
-pub async fn collect<B>(mut body: B, limit: usize) -> Result<Bytes, Incomplete>
+pub async fn collect<B>(body: &mut B, limit: usize) -> Result<Bytes, Incomplete>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn StdError + Send + Sync>>> + Unpin,
 {
@@ -47,4 +47,19 @@ where
         }
     }
     Ok(if joined.is_empty() { whole } else { joined.freeze() })
+}
+
+/// Reads up to `limit` bytes and forgets them, so that whoever is still sending hears the answer: a connection that is
+/// closed on a sender is reset.
+pub async fn discard<B>(body: &mut B, limit: usize)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut discarded = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        discarded += frame.data_ref().map_or(0, Bytes::len);
+        if discarded > limit {
+            return;
+        }
+    }
 }

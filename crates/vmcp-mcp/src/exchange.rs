@@ -151,16 +151,16 @@ impl Exchange {
     /// # Errors
     /// See [`Failure`]; a status that is not 2xx is an [`Answer::Refused`].
     pub async fn send(&self, call: Call) -> Result<Answered, Failure> {
-        let response = self.open(Method::POST, call.url, call.headers, call.body).await?;
+        let mut response = self.open(Method::POST, call.url, call.headers, call.body).await?;
         let status = response.status();
         let session = response.headers().get(header::SESSION_ID).cloned().map(SessionId::new);
         let answer = if !status.is_success() {
-            let body = collect(response.into_body(), REFUSAL_BYTES).await.unwrap_or_default();
+            let body = collect(response.body_mut(), REFUSAL_BYTES).await.unwrap_or_default();
             Answer::Refused { status, body }
         } else {
             match content_type(response.headers()) {
                 ContentType::Json => {
-                    Answer::Message(collect(response.into_body(), self.bounds.answer_bytes).await?)
+                    Answer::Message(collect(response.body_mut(), self.bounds.answer_bytes).await?)
                 }
                 ContentType::Events => {
                     Answer::Stream(EventStream::new(response.into_body(), self.bounds.event_bytes))

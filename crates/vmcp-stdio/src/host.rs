@@ -106,7 +106,7 @@ async fn serve(
 ) -> Response {
     let Some(child) = children.load().get(&secret).cloned() else { return empty(StatusCode::NOT_FOUND) };
     let Some(up) = child.borrow().clone() else { return empty(StatusCode::SERVICE_UNAVAILABLE) };
-    let Ok(body) = body::collect(request.into_body(), limits::REQUEST_BYTES).await else {
+    let Ok(body) = body::collect(&mut request.into_body(), limits::REQUEST_BYTES).await else {
         return empty(StatusCode::PAYLOAD_TOO_LARGE);
     };
     match Message::parse(&body, &limits::REQUEST) {

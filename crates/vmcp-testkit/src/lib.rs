@@ -1,10 +1,12 @@
 //! What tests need: backends that speak raw bytes, `vmcpctl serve` as a process of its own, and a client that sends exactly
 //! what it is told. No shipped binary depends on it.
 
+#![expect(clippy::expect_used, reason = "a test that goes wrong may panic")]
+
 mod backend;
 mod client;
 mod served;
 
 pub use backend::{RawBackend, Recorded, Reply, mcp_reply};
-pub use client::{Answer, Client, Events, LEGACY, modern};
+pub use client::{Answer, Client, Events, Headers, LEGACY, modern};
 pub use served::{Served, eventually};

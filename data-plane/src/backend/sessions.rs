@@ -62,6 +62,8 @@ impl BackendSessions {
         for backend in &server.backends {
             self.forget(Some(client), backend).await;
         }
+        // Only then does the cache let go of them.
+        self.open.run_pending_tasks().await;
     }
 }
 

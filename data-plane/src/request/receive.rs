@@ -53,16 +53,22 @@ const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// Reads the whole body, within its bound.
-pub(super) async fn receive_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+pub(super) async fn receive_body(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Refusal> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Refusal::content_type());
     }
-    body::collect(body, limits::REQUEST_BYTES).await.map_err(|incomplete| match incomplete {
-        body::Incomplete::TooLarge { .. } => Refusal::too_large(),
-        body::Incomplete::Broken(_) => Refusal::broken(),
-    })
+    match body::collect(&mut body, limits::REQUEST_BYTES).await {
+        Ok(body) => Ok(body),
+        Err(body::Incomplete::Broken(_)) => Err(Refusal::broken()),
+        Err(body::Incomplete::TooLarge { .. }) => {
+            let discarding = body::discard(&mut body, limits::DISCARDED_BYTES);
+            // A sender slower than that is not waited for.
+            let _ = tokio::time::timeout(limits::DISCARD_TIME, discarding).await;
+            Err(Refusal::too_large())
+        }
+    }
 }
 
 /// Reads the message, finds out its era, and holds it to that era's rules. `None`: it needs no answer.
