@@ -213,7 +213,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// `uXXXX`, from the `u`.
+    /// `u` and four hexadecimal digits, from the `u`.
     fn code_unit(&mut self) -> Result<u32, Fault> {
         self.at += 1;
         let mut unit = 0;

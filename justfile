@@ -1,0 +1,48 @@
+# The single door to every task. `just check` is what must be green before a change lands.
+
+# Everything that must hold.
+check: format lint tidy test docs supply
+
+# Formatting.
+format:
+    cargo fmt --check
+
+# Warnings are errors.
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Import direction, file names and sizes, versions and lints inherited, generated code as its generator writes it.
+tidy:
+    cargo xtask tidy
+    cargo xtask codegen --check
+
+# Unit tests, property tests, corpora of the fuzz targets, and the stories.
+test:
+    cargo test --workspace --locked
+
+# Every crate's documentation builds, without broken links.
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --document-private-items
+
+# Licences, bans and sources of dependencies; dependencies that nobody uses.
+supply:
+    cargo deny --locked check licenses bans sources
+    cargo machete
+
+# Independent clients against a release build: the Python SDK and the MCP inspector.
+peers:
+    cargo build --release --locked --bin vmcpctl
+    tests/peers/run target/release/vmcpctl
+
+# The README's first command, word for word.
+readme:
+    tests/readme/run
+
+# What a request costs, beside nginx; the report goes to target/bench.
+bench *ARGUMENTS:
+    cargo build --release --locked --bin vmcpctl --bin vmcp-bench
+    target/release/vmcp-bench run {{ARGUMENTS}}
+
+# Looks for texts that break vmcp-json, for a while.
+fuzz SECONDS="60":
+    cd crates/vmcp-json && RUSTC_BOOTSTRAP=1 cargo fuzz run object --sanitizer none -- -max_total_time={{SECONDS}}
