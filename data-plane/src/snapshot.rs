@@ -11,9 +11,9 @@ use vmcp_core::catalog::Share;
 use vmcp_core::name::Name;
 use vmcp_mcp::ProtocolVersion;
 use vmcp_revision::codec::Decoded;
-use vmcp_revision::{Digest, PartName};
+use vmcp_revision::{Digest, PartName, Published};
 
-use crate::follow::Held;
+use crate::follow::{Held, Rejected};
 pub(crate) use index::{Index, Reading, Target};
 pub(crate) use lists::{Lists, Page, Position};
 
@@ -29,6 +29,7 @@ pub(crate) struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) name: Name,
+    is_default: bool,
     pub(crate) index: Index,
     pub(crate) lists: Lists,
     /// Those whose items it offers.
@@ -59,25 +60,27 @@ pub(crate) struct Legacy {
 }
 
 impl Snapshot {
-    /// Cannot fail: what refers to something never good is not there. A virtual server whose parts are what they were is
-    /// the same value as before, with its indexes and rendered lists.
-    pub(crate) fn build(previous: &Self, revision: u64, held: &Held) -> Self {
+    /// Cannot fail: what refers to something never good is not there. A virtual server with a rejected part stays what it
+    /// was, whole; one whose parts are what they were is the same value as before, with its indexes and rendered lists.
+    pub(crate) fn build(previous: &Self, published: &Published, held: &Held, rejected: &Rejected) -> Self {
         let mut servers = HashMap::new();
-        let mut defaults = Vec::new();
-        for (_, decoded) in held.values() {
-            let Decoded::VirtualServer(served) = decoded.as_ref() else { continue };
-            let built_from = parts_of(&served.name, held);
-            let server = match previous.servers.get(&served.name) {
-                Some(server) if server.built_from == built_from => server.clone(),
-                _ => Arc::new(Server::build(served.name.clone(), built_from, held)),
+        for part in published.parts.keys() {
+            let PartName::VirtualServer(name) = part else { continue };
+            let parts = parts_of(name, published);
+            let before = previous.servers.get(name);
+            let server = if parts.iter().any(|(part, _)| rejected.contains_key(part)) {
+                before.cloned()
+            } else {
+                match before {
+                    Some(server) if server.built_from == parts => Some(server.clone()),
+                    _ => Server::build(name.clone(), parts, held).map(Arc::new),
+                }
             };
-            if served.is_default {
-                defaults.push(server.clone());
-            }
-            servers.insert(served.name.clone(), server);
+            servers.extend(server.map(|server| (name.clone(), server)));
         }
-        let only = if servers.len() == 1 { servers.values().next().cloned() } else { None };
-        Self { revision, default: defaults.pop().or(only), servers }
+        let chosen = servers.values().filter(|server| server.is_default).min_by_key(|server| &server.name);
+        let only = if servers.len() == 1 { servers.values().next() } else { None };
+        Self { revision: published.revision, default: chosen.or(only).cloned(), servers }
     }
 
     /// The virtual server at `/<name>/mcp`.
@@ -92,7 +95,10 @@ impl Snapshot {
 }
 
 impl Server {
-    fn build(name: Name, built_from: Vec<(PartName, Digest)>, held: &Held) -> Self {
+    fn build(name: Name, built_from: Vec<(PartName, Digest)>, held: &Held) -> Option<Self> {
+        let (_, decoded) = held.get(&PartName::VirtualServer(name.clone()))?;
+        let Decoded::VirtualServer(served) = decoded.as_ref() else { return None };
+        let is_default = served.is_default;
         let mut offered: Vec<(Arc<Backend>, &Share)> = Vec::new();
         for (part, _) in &built_from {
             let PartName::Catalog { backend, .. } = part else { continue };
@@ -107,7 +113,7 @@ impl Server {
         let index = Index::build(&offered);
         let lists = Lists::build(&offered);
         let backends = offered.into_iter().map(|(backend, _)| backend).collect();
-        Self { name, index, lists, backends, instructions, completes, built_from }
+        Some(Self { name, is_default, index, lists, backends, instructions, completes, built_from })
     }
 }
 
@@ -125,9 +131,9 @@ impl Backend {
 }
 
 /// The parts that a virtual server is made of, ordered: its own, its shares, and their backends.
-fn parts_of(server: &Name, held: &Held) -> Vec<(PartName, Digest)> {
-    let mut parts: Vec<PartName> = vec![PartName::VirtualServer(server.clone())];
-    for name in held.keys() {
+fn parts_of(server: &Name, published: &Published) -> Vec<(PartName, Digest)> {
+    let mut parts = vec![PartName::VirtualServer(server.clone())];
+    for name in published.parts.keys() {
         if let PartName::Catalog { virtual_server, backend } = name
             && virtual_server == server
         {
@@ -136,5 +142,8 @@ fn parts_of(server: &Name, held: &Held) -> Vec<(PartName, Digest)> {
         }
     }
     parts.sort();
-    parts.into_iter().filter_map(|name| held.get(&name).map(|(digest, _)| (name, *digest))).collect()
+    parts.into_iter().filter_map(|name| published.parts.get(&name).map(|part| (name, part.digest))).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use rmcp::model::{CallToolRequestParams, GetPromptRequestParams, ReadResourceRequestParams};
+use rmcp::model::{
+    ArgumentInfo, CallToolRequestParams, CompleteRequestParams, GetPromptRequestParams,
+    ReadResourceRequestParams, Reference,
+};
 use rmcp::service::RunningService;
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient};
@@ -42,6 +45,12 @@ async fn use_everything(client: RunningService<RoleClient, ()>) {
     let get = GetPromptRequestParams::new("notes_summarize").with_arguments(title);
     let prompt = client.get_prompt(get).await.unwrap();
     assert!(format!("{prompt:?}").contains("milk"), "{prompt:?}");
+
+    for reference in [Reference::for_prompt("notes_summarize"), Reference::for_resource("note://{title}")] {
+        let complete = CompleteRequestParams::new(reference, ArgumentInfo::new("title", "gro"));
+        let completed = client.complete(complete).await.unwrap();
+        assert_eq!(completed.completion.values, ["groceries"]);
+    }
 
     let unknown = client.call_tool(CallToolRequestParams::new("notes_burn")).await.unwrap_err();
     assert!(unknown.to_string().contains("Unknown tool: notes_burn"), "{unknown}");

@@ -49,6 +49,36 @@ async fn every_example_is_valid() {
     assert!(files > 0);
 }
 
+/// Blocks of a Markdown file that are marked as a language.
+fn blocks(file: &str, language: &str) -> Vec<String> {
+    let text = fs_err::read_to_string(root().join(file)).unwrap();
+    let opening = format!("```{language}\n");
+    let blocks = text.split(opening.as_str()).skip(1);
+    blocks.filter_map(|block| block.split("```").next()).map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn what_the_readme_shows_is_true() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vmcp.yaml");
+    let validate = |text: &str| {
+        fs_err::write(&file, text).unwrap();
+        let output = Command::new(program())
+            .current_dir(&folder)
+            .args(["validate", "-f", "vmcp.yaml"])
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let manifests = blocks("README.md", "yaml");
+    assert_eq!(manifests.len(), 1);
+    let (is_good, text) = validate(&manifests[0]);
+    assert!(is_good, "{text}");
+    let (is_good, text) = validate(&manifests[0].replace("group: everyday", "grup: everyday"));
+    let shown = blocks("README.md", "text").into_iter().find(|block| block.starts_with("error")).unwrap();
+    assert!(!is_good && text.contains(shown.trim_end()), "the README shows\n{shown}\nand it is\n{text}");
+}
+
 #[test]
 fn validate_shows_every_fault_with_its_line_and_exits_1() {
     let folder = tempfile::tempdir().unwrap();

@@ -34,7 +34,8 @@ fn good() -> String {
     format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"raw_echo",{META}}}}}"#)
 }
 
-fn malformed() -> Vec<Case> {
+/// Bodies that are not one unambiguous JSON text within the bounds.
+fn malformed_text() -> Vec<Case> {
     let envelope = |text: &str| good().replacen(r#""id":1"#, text, 1);
     let depth = |levels: usize| {
         let value = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
@@ -94,6 +95,13 @@ fn malformed() -> Vec<Case> {
         case("an empty batch", MODERN, "[]", (400, -32600), Value::Null),
         case("depth over 64", MODERN, depth(62), (400, -32700), Value::Null),
         case("a body over 8 MiB", MODERN, big(8 * 1024 * 1024 + 100), (413, -32600), Value::Null),
+    ]
+}
+
+/// JSON, but not a request that JSON-RPC knows.
+fn malformed_envelope() -> Vec<Case> {
+    let envelope = |text: &str| good().replacen(r#""id":1"#, text, 1);
+    vec![
         case("an id that is null", MODERN, envelope(r#""id":null"#), (400, -32600), Value::Null),
         case("an id that is a fraction", MODERN, envelope(r#""id":1.5"#), (400, -32600), Value::Null),
         case("another JSON-RPC", MODERN, good().replace("2.0", "1.0"), (400, -32600), 1.into()),
@@ -179,7 +187,7 @@ async fn straight_line_04_refused_with_the_specified_answer_and_the_backend_neve
     let served = serve(&[at("raw", &backend.url())]).await;
     served.until_healthy("raw", Duration::from_secs(10)).await;
     let before = backend.recorded().len();
-    for case in malformed().into_iter().chain(disagreeing()) {
+    for case in malformed_text().into_iter().chain(malformed_envelope()).chain(disagreeing()) {
         let what = case.what;
         let answer = served.client().post(&case.headers, case.body).await;
         assert_eq!(answer.status.as_u16(), case.status, "{what}: {}", answer.text());

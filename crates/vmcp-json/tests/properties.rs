@@ -42,7 +42,7 @@ fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
         b"\\u00",
         b"\\ud834\\udd1e",
         b"\\ud800",
-        b"1e5",
+        b"1E-5",
         b"-0.0",
         b" \n",
         b"true",
@@ -65,7 +65,10 @@ proptest! {
         // A number that no `f64` holds is still a number (RFC 8259 section 6).
         let theirs = match serde_json::from_slice::<Reference>(&text) {
             Ok(_) => true,
-            Err(error) => error.to_string().starts_with("number out of range"),
+            Err(error) if error.to_string().starts_with("number out of range") => {
+                serde_json::from_slice::<&serde_json::value::RawValue>(&text).is_ok()
+            }
+            Err(_) => false,
         };
         prop_assert_eq!(ours, theirs, "{:?}", String::from_utf8_lossy(&text));
     }
