@@ -3,7 +3,6 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::header::{HOST, ORIGIN};
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri};
 
 /// Who does not belong here.
@@ -58,12 +57,14 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     hosts.next().is_none().then_some(host)
 }
 
+/// The name without its port; nothing if it is not a name with at most a port.
 fn host_name(host: &str) -> &str {
-    let without_port = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => return address,
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    let (name, rest) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => (address, rest),
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
-    if host.parse::<Authority>().is_ok() { without_port } else { "" }
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    if rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port) { name } else { "" }
 }
 
 fn is_loopback(name: &str) -> bool {
