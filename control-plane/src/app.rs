@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http::Uri;
 use tokio::sync::watch;
 use vmcp_core::backend::BackendId;
 use vmcp_core::desired::Desired;
@@ -11,11 +10,12 @@ use vmcp_mcp::Exchange;
 use vmcp_revision::{Follower, Publisher};
 use vmcp_runtime::Drain;
 
+use crate::introspect::Located;
 use crate::reconcile::{self, Inputs};
 use crate::status::Status;
 
 /// Where stdio workloads have been hosted, by backend: those that have been up at least once.
-pub type Hosted = BTreeMap<BackendId, Uri>;
+pub type Hosted = BTreeMap<BackendId, Located>;
 
 /// What a control plane is told at start.
 #[derive(Debug)]

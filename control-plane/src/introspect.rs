@@ -13,6 +13,7 @@ use vmcp_json::{Limits, Object};
 use vmcp_mcp::{Discovered, Exchange, Failure, Implementation, Initialized, close, discover, open};
 
 use lists::Asking;
+pub use observe::Located;
 pub(crate) use observe::{Observation, Observations, Observers};
 
 /// Under which name we ask.
@@ -42,7 +43,8 @@ pub async fn inventory(exchange: &Exchange, url: &Uri) -> Result<Inventory, Fail
         (None, None) => return Err(Failure::Protocol("speaks no protocol version that we speak".into())),
     };
     if let Some(initialized) = &legacy {
-        close(exchange, url, &initialized.session).await;
+        // A backend that does not answer that forgets the session by itself.
+        let _ = tokio::time::timeout(limits::PROBE_TIME, close(exchange, url, &initialized.session)).await;
     }
     let legacy = legacy.map(|initialized| Legacy {
         version: initialized.session.version.to_string(),
@@ -80,6 +82,7 @@ async fn ask(asking: &Asking<'_>, capabilities: &str, instructions: Option<Strin
         let listed = asking.list(kind).await;
         inventory.items.extend(listed.items);
         inventory.faults.extend(listed.faults);
+        inventory.unread.extend(listed.is_unread.then_some(kind));
     }
     inventory
 }

@@ -10,5 +10,5 @@ mod reconcile;
 mod status;
 
 pub use app::{ControlPlane, Hosted, Settings};
-pub use introspect::inventory;
+pub use introspect::{Located, inventory};
 pub use status::{BackendStatus, Counts, DiagnosticStatus, Health, Status, VirtualServerStatus};

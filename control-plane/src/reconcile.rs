@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http::Uri;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use vmcp_core::backend::BackendId;
@@ -16,7 +15,7 @@ use vmcp_runtime::Drain;
 
 use crate::app::{Accepted, Hosted};
 use crate::compile::{Observed, compile};
-use crate::introspect::{Observations, Observers};
+use crate::introspect::{Located, Observations, Observers};
 use crate::status::{self, Status};
 
 /// Everything that is read.
@@ -28,7 +27,7 @@ pub(crate) struct Inputs {
 }
 
 /// Where each workload of the desired state is found: at its URL, or where it is hosted, once it is.
-type Workloads = BTreeMap<BackendId, Option<Uri>>;
+pub(crate) type Workloads = BTreeMap<BackendId, Option<Located>>;
 
 /// Runs until `drain` says to stop.
 pub(crate) async fn run(
@@ -39,19 +38,20 @@ pub(crate) async fn run(
 ) {
     let mut observers = Observers::new(inputs.exchange.clone());
     let mut observations = observers.subscribe();
-    let mut settled_at: Option<Instant> = None;
+    let mut settles_at: Option<Instant> = None;
     loop {
+        let mut unsettled = None;
         let accepted = inputs.accepted.borrow_and_update().clone();
         if accepted.generation > 0 {
             let workloads = workloads(&accepted.desired, &inputs.hosted.borrow_and_update());
-            let found = workloads.iter().filter_map(|(id, url)| Some((id.clone(), url.clone()?)));
+            let found = workloads.iter().filter_map(|(id, located)| Some((id.clone(), located.clone()?)));
             observers.follow(&found.collect());
             let known = observations.borrow_and_update().clone();
-            let deadline = *settled_at.get_or_insert_with(|| Instant::now() + limits::SETTLE_TIME);
+            let deadline = *settles_at.get_or_insert_with(|| Instant::now() + limits::SETTLE_TIME);
             let is_settled = workloads.keys().all(|id| known.contains_key(id)) || Instant::now() >= deadline;
+            unsettled = (!is_settled).then_some(deadline);
             publish(&accepted, &workloads, &known, is_settled.then_some(&publisher), &tell);
         }
-        let unsettled = settled_at.filter(|deadline| *deadline > Instant::now());
         tokio::select! {
             () = drain.stopped() => return,
             changed = inputs.accepted.changed() => if changed.is_err() { return },
@@ -70,9 +70,9 @@ fn publish(
     publisher: Option<&Publisher>,
     tell: &watch::Sender<Arc<Status>>,
 ) {
-    let observed = workloads.iter().filter_map(|(id, url)| {
+    let observed = workloads.iter().filter_map(|(id, located)| {
         let inventory = known.get(id)?.inventory.as_deref()?;
-        Some((id.clone(), Observed { url: url.as_ref()?, inventory }))
+        Some((id.clone(), Observed { url: &located.as_ref()?.url, inventory }))
     });
     let compiled = compile(&accepted.desired, &observed.collect());
     let revision = publisher.map_or(0, |publisher| publisher.publish(accepted.generation, compiled.parts));
@@ -86,11 +86,11 @@ fn workloads(desired: &Desired, hosted: &Hosted) -> Workloads {
     let workloads = groups.flat_map(|group| {
         group.workloads.iter().map(|(name, address)| {
             let id = BackendId { group: group.name.clone(), name: name.clone() };
-            let url = match address {
-                Address::Url(url) => Some(url.clone()),
+            let located = match address {
+                Address::Url(url) => Some(Located { url: url.clone(), life: 0 }),
                 Address::Command(_) => hosted.get(&id).cloned(),
             };
-            (id, url)
+            (id, located)
         })
     });
     workloads.collect()

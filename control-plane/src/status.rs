@@ -1,7 +1,5 @@
 //! How things are, as an operator reads it.
 
-use std::collections::BTreeMap;
-
 use http::Uri;
 use serde::Serialize;
 use vmcp_core::backend::BackendId;
@@ -9,6 +7,7 @@ use vmcp_core::diagnostic::{Diagnostic, Severity};
 
 use crate::app::Accepted;
 use crate::introspect::{Observation, Observations};
+use crate::reconcile::Workloads;
 
 /// How things are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
@@ -93,7 +92,7 @@ pub struct DiagnosticStatus {
 pub(crate) fn describe(
     accepted: &Accepted,
     revision: u64,
-    workloads: &BTreeMap<BackendId, Option<Uri>>,
+    workloads: &Workloads,
     known: &Observations,
     diagnostics: &[Diagnostic],
 ) -> Status {
@@ -102,7 +101,9 @@ pub(crate) fn describe(
         group: server.group.to_string(),
         default: server.is_default,
     });
-    let backends = workloads.iter().map(|(id, url)| describe_backend(id, url.as_ref(), known.get(id)));
+    let backends = workloads.iter().map(|(id, located)| {
+        describe_backend(id, located.as_ref().map(|located| &located.url), known.get(id))
+    });
     let diagnostics = diagnostics.iter().map(|diagnostic| DiagnosticStatus {
         severity: match diagnostic.severity {
             Severity::Note => "note",
@@ -119,6 +120,12 @@ pub(crate) fn describe(
         backends: backends.collect(),
         diagnostics: diagnostics.collect(),
     }
+}
+
+/// People put keys into queries.
+fn without_query(url: &Uri) -> String {
+    let text = url.to_string();
+    text.split('?').next().unwrap_or_default().to_owned()
 }
 
 fn describe_backend(id: &BackendId, url: Option<&Uri>, known: Option<&Observation>) -> BackendStatus {
@@ -144,7 +151,7 @@ fn describe_backend(id: &BackendId, url: Option<&Uri>, known: Option<&Observatio
     BackendStatus {
         name: id.name.to_string(),
         group: id.group.to_string(),
-        url: url.map(ToString::to_string),
+        url: url.map(without_query),
         eras: eras.unwrap_or_default(),
         health,
         counts,

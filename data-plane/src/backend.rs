@@ -2,6 +2,8 @@
 
 mod sessions;
 
+use std::sync::Arc;
+
 use vmcp_core::limits;
 use vmcp_mcp::{Answered, Call, Exchange};
 
@@ -9,6 +11,17 @@ use crate::request::{Reason, Refusal};
 use crate::snapshot::Backend;
 
 pub(crate) use sessions::{BackendSessions, Opened};
+
+/// The same, going on when nobody waits any more.
+pub(crate) async fn call_to_the_end(
+    exchange: &Exchange,
+    backend: &Arc<Backend>,
+    call: Call,
+) -> Result<Answered, Refusal> {
+    let (exchange, owner) = (exchange.clone(), backend.clone());
+    let calling = tokio::spawn(async move { self::call(&exchange, &owner, call).await });
+    calling.await.unwrap_or_else(|_| Err(Refusal::backend(Reason::Unavailable, backend)))
+}
 
 /// One call, until its answer begins.
 pub(crate) async fn call(exchange: &Exchange, backend: &Backend, call: Call) -> Result<Answered, Refusal> {

@@ -54,15 +54,17 @@ pub(crate) fn write_request(bridge: Bridge, request: &Request<'_>, edits: &mut E
     let as_object = || {
         let members: Vec<String> =
             members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-        format!("{{{}}}", members.join(","))
+        format!("{{{}}}", members.join(",")).into_bytes()
     };
     let Some(params) = &request.params else {
-        edits.add(&request.object, "params", format!("{{\"_meta\":{}}}", as_object()).as_bytes());
+        edits.add(&request.object, "params", &[b"{\"_meta\":", &as_object()[..], b"}"].concat());
         return;
     };
-    match params.get("_meta").and_then(|meta| meta.as_object()) {
-        None => edits.add(params, "_meta", as_object().as_bytes()),
-        Some(meta) => {
+    match params.get("_meta").map(|meta| (meta, meta.as_object())) {
+        None => edits.add(params, "_meta", &as_object()),
+        // `null`, which a message may have there.
+        Some((nothing, None)) => edits.replace_with(nothing, as_object()),
+        Some((_, Some(meta))) => {
             for (name, value) in members.iter().filter(|(name, _)| meta.member(name).is_none()) {
                 edits.add(&meta, name, value.as_bytes());
             }

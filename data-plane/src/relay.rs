@@ -11,7 +11,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use vmcp_json::Edits;
-use vmcp_mcp::{Answer, Answered, Call, Era, Id, Message, code, error, method};
+use vmcp_mcp::{Answer, Answered, Call, Era, Id, Message, code, error, method, result};
 
 use crate::app::Plane;
 use crate::backend::{self, Opened};
@@ -30,6 +30,8 @@ pub(crate) struct Relay {
     /// The backend session that must live as long as the answer.
     session: Option<Arc<Opened>>,
 }
+
+const UNDECLARED: &str = "The client has not declared this capability";
 
 /// What one message of a backend means for the client.
 #[derive(Debug)]
@@ -95,25 +97,23 @@ impl Relay {
                 }
             },
             Message::Request(request) => {
-                self.decline(request.id);
+                let id = request.id.raw();
+                self.tell_backend(match request.method.as_ref() {
+                    method::PING => result(id, b"{}"),
+                    _ => error(Some(id), code::METHOD_NOT_FOUND, UNDECLARED, None).into_bytes(),
+                });
                 Ok(Passed::Nothing)
             }
             Message::Notification(_) => Ok(Passed::Nothing),
         }
     }
 
-    /// The backend asks something of a client that has declared that it can be asked nothing.
-    fn decline(&self, id: Id<'_>) {
+    /// Answers what a legacy backend asks; a modern one may ask nothing.
+    fn tell_backend(&self, answer: Vec<u8>) {
         self.plane.counters.dropped().inc();
         let Some(session) = &self.session else { return };
-        let body = error(
-            Some(id.raw()),
-            code::METHOD_NOT_FOUND,
-            "The client has not declared this capability",
-            None,
-        );
         let headers = session.session().headers();
-        let call = Call { url: self.backend.url.clone(), headers, body: body.into() };
+        let call = Call { url: self.backend.url.clone(), headers, body: answer.into() };
         let (plane, owner, held) = (self.plane.clone(), self.backend.clone(), session.clone());
         tokio::spawn(async move {
             // Whether the backend likes the answer changes nothing for the client.

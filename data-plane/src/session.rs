@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
@@ -49,8 +50,11 @@ impl Sessions {
     pub(crate) fn new() -> Result<Self, NoRandomness> {
         let key: [u8; KEY_BYTES] = random()?;
         let ring = KeyRing::new(&[(1, key)]).map_err(|_| NoRandomness)?;
-        let ended =
-            Cache::builder().max_capacity(limits::ENDED_SESSIONS).time_to_live(limits::SESSION_TIME).build();
+        let ended = Cache::builder()
+            .eviction_policy(EvictionPolicy::lru())
+            .max_capacity(limits::ENDED_SESSIONS)
+            .time_to_live(limits::SESSION_TIME)
+            .build();
         Ok(Self { ring, ended })
     }
 

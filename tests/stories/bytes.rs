@@ -9,7 +9,7 @@ use crate::{at, serve};
 /// A definition with everything that typed readers lose.
 const TOOL: &str = r#"{ "x-first":1.10, "name" : "odd", "title":"O\u0064d","icons":[{"src":"data:,","sizes":["1x1"]}],"inputSchema":{"z":1,"type":"object","a":{"const":1234567890123456789012345678901234567890}},"outputSchema":{"type":"object","properties":{"name":{"type":"string"}}},"execution":{"taskSupport":"optional"},"_meta":{"com.example/x":[1e2,-0.0]},"annotations":{"readOnlyHint":true,"other":null} }"#;
 const ARGUMENTS: &str = r#"{ "name":"odd","z":1,"a":[1.10,1E+2,-0],"big":1234567890123456789012345678901234567890,"esc":"\u0061\/\ud83d\ude00","":{} }"#;
-const RESULT: &str = r#"{ "contents":[{"uri":"x:","text":""}],"content":[{"type":"text","text":"\u00e9","more":1.0}],"structuredContent":{"n":1234567890123456789012345678901234567890,"m":1.10},"unknown":[ ],"_meta":{"k":"v"},"isError":false,"resultType":"complete" }"#;
+const RESULT: &str = r#"{ "contents":[{"uri":"x:","text":""}],"content":[{"type":"text","text":"\u00e9 cut \ud83d","more":1.0}],"structuredContent":{"n":1234567890123456789012345678901234567890,"m":1.10},"unknown":[ ],"_meta":{"k":"v"},"isError":false,"resultType":"complete" }"#;
 
 async fn start(is_modern: bool, streams: bool) -> (RawBackend, Served) {
     let backend = RawBackend::start(move |recorded: &Recorded| {

@@ -28,13 +28,16 @@ async fn straight_line_06_a_child_that_dies_is_restarted_and_calls_fail_at_once_
         let asked = Instant::now();
         let answer = client.modern("tools/call", NOW).await;
         assert!(asked.elapsed() < Duration::from_millis(500), "not at once: {:?}", asked.elapsed());
-        answer.code() == Some(-32603)
+        if answer.code().is_some() {
+            let error = &answer.json()["error"];
+            assert_eq!(
+                (&error["code"], &error["data"]["reason"]),
+                (&(-32603).into(), &"backend_unavailable".into())
+            );
+        }
+        answer.code().is_some()
     });
     assert!(is_absent.await);
-    let answer = client.modern("tools/call", NOW).await;
-    if answer.code().is_some() {
-        assert_eq!(answer.json()["error"]["data"]["reason"], "backend_unavailable", "{}", answer.text());
-    }
     let listed = client.modern("tools/list", "").await.text();
     assert!(listed.contains("clock_now"), "unknown is not empty: {listed}");
 
@@ -43,7 +46,7 @@ async fn straight_line_06_a_child_that_dies_is_restarted_and_calls_fail_at_once_
     assert!(is_back.await, "{}", served.log());
     let process = served.process("clock").await;
     assert_eq!(process["restarts"], 1);
-    assert_eq!(process["stderr"], "begun\n");
+    assert_eq!(process["stderr"], "begun\nbegun\n", "of both its lives");
     assert!(process["last_exit"].as_str().unwrap().contains("signal: 9"), "{process}");
 }
 
@@ -77,7 +80,7 @@ async fn a_program_that_cannot_be_started_is_said_and_others_serve() {
     assert!(served.process("broken").await["last_exit"].as_str().unwrap().contains("/no/such/program"));
     let is_said = eventually(Duration::from_secs(5), async || {
         let rude = served.process("rude").await;
-        rude["stderr"] == "cannot go on\n"
+        rude["stderr"].as_str().is_some_and(|text| text.starts_with("cannot go on\n"))
             && rude["last_exit"].as_str().is_some_and(|exit| exit.contains('3'))
     });
     assert!(is_said.await, "{}", served.status().await);

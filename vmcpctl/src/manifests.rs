@@ -3,17 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use anyhow::Context;
+use anyhow::bail;
 use vmcp_core::desired::Desired;
 use vmcp_manifest::{Fault, Source};
 
 /// What the files want, or every fault, rendered.
 pub(crate) fn load(files: &[PathBuf]) -> anyhow::Result<Result<Desired, Faults>> {
-    let texts = files.iter().map(|file| {
-        let text = fs_err::read_to_string(file).context("could not read a manifest")?;
-        Ok((display(file), text))
-    });
-    let texts: Vec<(String, String)> = texts.collect::<anyhow::Result<_>>()?;
+    let mut texts = Vec::with_capacity(files.len());
+    let mut unread = Vec::new();
+    for file in files {
+        match fs_err::read_to_string(file) {
+            Ok(text) => texts.push((display(file), text)),
+            Err(error) => unread.push(error.to_string()),
+        }
+    }
+    if !unread.is_empty() {
+        bail!("could not read every manifest:\n  {}", unread.join("\n  "));
+    }
     let sources: Vec<Source<'_>> = texts.iter().map(|(name, text)| Source { name, text }).collect();
     Ok(vmcp_manifest::read(&sources).map_err(|faults| Faults {
         count: faults.len(),

@@ -27,6 +27,9 @@ pub(crate) async fn run(serve: Serve, desired: Desired) -> anyhow::Result<()> {
     let is_terminal = std::io::stderr().is_terminal();
     let filter = serve.log.clone().unwrap_or_else(|| if is_terminal { "warn" } else { "info" }.to_owned());
     start_telemetry(&filter, if serve.log_json { LogFormat::Json } else { LogFormat::Text })?;
+    if desired.virtual_servers.is_empty() {
+        anyhow::bail!("the manifests describe no virtual server");
+    }
     let listener = bind(SocketAddr::new(serve.host, serve.port), "--port").await?;
     let admin_listener =
         bind(SocketAddr::from((Ipv4Addr::LOCALHOST, serve.admin_port)), "--admin-port").await?;
@@ -35,8 +38,10 @@ pub(crate) async fn run(serve: Serve, desired: Desired) -> anyhow::Result<()> {
     let (drain, metrics) = (Drain::new(), Metrics::new());
     let exchange =
         Exchange::new(bounds()).context("could not read the certificates that the system trusts")?;
-    let host = StdioHost::start(settings::environment(), drain.clone()).await?;
-    let hosting = Hosting::start(&host, &desired, &drain)?;
+    // Children end after those who call them.
+    let children = Drain::new();
+    let host = StdioHost::start(settings::environment(), children.clone()).await?;
+    let hosting = Hosting::start(&host, &desired, &children)?;
 
     let control = vmcp_control_plane::Settings {
         exchange: exchange.clone(),
@@ -59,7 +64,9 @@ pub(crate) async fn run(serve: Serve, desired: Desired) -> anyhow::Result<()> {
     ));
 
     stop_signal().await;
-    if !drain.finish(limits::DRAIN_TIME).await {
+    let has_drained = drain.finish(limits::DRAIN_TIME).await;
+    let have_ended = children.finish(limits::DRAIN_TIME).await;
+    if !has_drained || !have_ended {
         tracing::warn!("stopped before everything had ended");
     }
     Ok(())

@@ -40,14 +40,14 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Manifests {
-    /// Manifest to read; repeat it for several
+    /// Manifest to read, or several
     #[arg(
         short = 'f',
         long = "config",
         value_name = "FILE",
         required = true,
         env = "VMCP_CONFIG",
-        value_delimiter = ','
+        num_args = 1..
     )]
     pub(crate) config: Vec<PathBuf>,
 }
@@ -69,7 +69,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILTER", env = "VMCP_LOG")]
     pub(crate) log: Option<String>,
     /// Log one JSON object a line
-    #[arg(long, env = "VMCP_LOG_JSON")]
+    #[arg(long, env = "VMCP_LOG_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) log_json: bool,
 }
 

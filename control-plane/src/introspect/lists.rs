@@ -23,6 +23,8 @@ pub(super) struct Asking<'a> {
 pub(super) struct Listed {
     pub(super) items: Vec<Item>,
     pub(super) faults: Vec<String>,
+    /// It was not read to its end.
+    pub(super) is_unread: bool,
 }
 
 impl Asking<'_> {
@@ -31,6 +33,7 @@ impl Asking<'_> {
         let mut listed = Listed::default();
         let result = within(limits::INVENTORY_TIME, self.pages(kind, &mut listed)).await;
         if let Err(failure) = result {
+            listed.is_unread = true;
             listed.faults.push(format!("could not list {}s to the end: {failure}", kind.noun()));
         }
         listed

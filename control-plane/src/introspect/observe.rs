@@ -1,4 +1,4 @@
-//! One task per backend that asks until it is answered. What was last observed stays.
+//! One task per backend that asks it, soon again until it has answered, then now and then. What was last observed stays.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -20,7 +20,7 @@ use crate::introspect::inventory;
 pub(crate) type Observations = BTreeMap<BackendId, Observation>;
 
 /// What is known of a backend.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Observation {
     /// What it offers, as it last said.
     pub(crate) inventory: Option<Arc<Inventory>>,
@@ -28,12 +28,21 @@ pub(crate) struct Observation {
     pub(crate) last_error: Option<String>,
 }
 
+/// Where a backend is found, and in which of its lives: a child that has been started again may offer something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Its MCP endpoint.
+    pub url: Uri,
+    /// Counts the starts of a hosted child; 0 for what is not ours to start.
+    pub life: u64,
+}
+
 /// The tasks, by backend.
 #[derive(Debug)]
 pub(crate) struct Observers {
     exchange: Exchange,
     observations: watch::Sender<Observations>,
-    running: BTreeMap<BackendId, (Uri, AbortHandle)>,
+    running: BTreeMap<BackendId, (Located, AbortHandle)>,
 }
 
 impl Observers {
@@ -47,24 +56,24 @@ impl Observers {
     }
 
     /// Makes the tasks those of `wanted`: starts what is new or has moved, ends and forgets what is gone.
-    pub(crate) fn follow(&mut self, wanted: &BTreeMap<BackendId, Uri>) {
-        let gone = |id: &BackendId, url: &Uri| wanted.get(id) != Some(url);
+    pub(crate) fn follow(&mut self, wanted: &BTreeMap<BackendId, Located>) {
         let observations = &self.observations;
-        self.running.retain(|id, (url, task)| {
-            let keep = !gone(id, url);
-            if !keep {
+        self.running.retain(|id, (located, task)| {
+            let stays = wanted.get(id) == Some(located);
+            if !stays {
                 task.abort();
                 // A workload that has moved keeps what was last observed until it answers at its new address.
                 if !wanted.contains_key(id) {
                     observations.send_modify(|all| drop(all.remove(id)));
                 }
             }
-            keep
+            stays
         });
-        for (id, url) in wanted {
+        for (id, located) in wanted {
             if !self.running.contains_key(id) {
-                let task = observe(self.exchange.clone(), id.clone(), url.clone(), self.observations.clone());
-                self.running.insert(id.clone(), (url.clone(), tokio::spawn(task).abort_handle()));
+                let url = located.url.clone();
+                let task = observe(self.exchange.clone(), id.clone(), url, self.observations.clone());
+                self.running.insert(id.clone(), (located.clone(), tokio::spawn(task).abort_handle()));
             }
         }
     }
@@ -76,26 +85,37 @@ impl Drop for Observers {
     }
 }
 
+/// Asks for ever: soon again while there is no whole answer, now and then once there is.
 async fn observe(exchange: Exchange, id: BackendId, url: Uri, observations: watch::Sender<Observations>) {
-    let mut wait = limits::RETRY_FIRST;
+    let mut pause = limits::RETRY_FIRST;
     loop {
         let asked = inventory(&exchange, &url).await;
-        let is_answered = asked.is_ok();
-        observations.send_modify(|all| {
-            let observation = all.entry(id.clone()).or_default();
-            match asked {
+        let is_whole = asked.as_ref().is_ok_and(|inventory| inventory.unread.is_empty());
+        observations.send_if_modified(|all| {
+            let before = all.get(&id).cloned().unwrap_or_default();
+            let now = match asked {
                 Ok(inventory) => {
-                    *observation = Observation { inventory: Some(Arc::new(inventory)), last_error: None };
+                    let inventory = match &before.inventory {
+                        Some(previous) => inventory.keeping(previous),
+                        None => inventory,
+                    };
+                    Observation { inventory: Some(Arc::new(inventory)), last_error: None }
                 }
-                Err(failure) => observation.last_error = Some(chain(&failure)),
-            }
+                Err(failure) => Observation { last_error: Some(chain(&failure)), ..before.clone() },
+            };
+            let has_changed = now != before;
+            all.insert(id.clone(), now);
+            has_changed
         });
-        if is_answered {
-            tracing::info!(backend = %id, "backend answered");
-            return;
+        if is_whole {
+            tracing::debug!(backend = %id, "backend answered");
+            pause = limits::RETRY_FIRST;
+            // Between half of the time and all of it: many backends are not asked at once, and none at once again.
+            tokio::time::sleep(limits::REFRESH_TIME / 2 + jittered(limits::REFRESH_TIME / 2)).await;
+        } else {
+            tokio::time::sleep(jittered(pause)).await;
+            pause = (pause * 2).min(limits::RETRY_LONGEST);
         }
-        tokio::time::sleep(jittered(wait)).await;
-        wait = (wait * 2).min(limits::RETRY_LONGEST);
     }
 }
 

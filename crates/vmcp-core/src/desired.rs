@@ -1,6 +1,7 @@
 //! What an operator wants: virtual servers, groups and their workloads, whole and consistent.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use http::Uri;
@@ -55,8 +56,8 @@ pub enum Address {
     Command(Command),
 }
 
-/// How a program is started.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// How a program is started. What its variables hold is not printed, since people put keys there.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Command {
     /// Its path, or its name to be found in `PATH`.
     pub program: String,
@@ -66,4 +67,15 @@ pub struct Command {
     pub environment: BTreeMap<String, String>,
     /// Where it is started; where `vmcpctl` was started if absent.
     pub working_directory: Option<PathBuf>,
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("program", &self.program)
+            .field("arguments", &self.arguments)
+            .field("environment", &self.environment.keys())
+            .field("working_directory", &self.working_directory)
+            .finish()
+    }
 }

@@ -15,6 +15,8 @@ pub struct Inventory {
     pub instructions: Option<String>,
     /// What was wrong with its lists; what is not named here arrived whole.
     pub faults: Vec<String>,
+    /// The kinds whose list could not be read to its end.
+    pub unread: Vec<Kind>,
 }
 
 /// The eras in which a backend can be spoken to.
@@ -36,6 +38,16 @@ pub struct Legacy {
 }
 
 impl Inventory {
+    /// This inventory, with what `previous` had of each list that could not be read: unknown is not empty.
+    pub fn keeping(mut self, previous: &Self) -> Self {
+        let unread = self.unread.clone();
+        let kept = previous.items.iter().filter(|item| unread.contains(&item.kind)).cloned();
+        self.items.retain(|item| !unread.contains(&item.kind) || previous.of(item.kind).next().is_none());
+        self.items.extend(kept);
+        self.items.sort_by_key(|item| item.kind);
+        self
+    }
+
     /// Its items of one kind.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(move |item| item.kind == kind)
@@ -44,5 +56,27 @@ impl Inventory {
     /// How many there are of each kind, in the order of [`Kind::ALL`].
     pub fn counts(&self) -> [usize; 4] {
         Kind::ALL.map(|kind| self.of(kind).count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inventory(items: &[(Kind, &str)], unread: &[Kind]) -> Inventory {
+        let items = items
+            .iter()
+            .map(|(kind, name)| Item::read(*kind, &format!(r#"{{"{}":"{name}"}}"#, kind.key())).unwrap());
+        Inventory { items: items.collect(), unread: unread.to_vec(), ..Inventory::default() }
+    }
+
+    #[test]
+    fn a_list_that_could_not_be_read_keeps_what_it_was() {
+        let before = inventory(&[(Kind::Tool, "a"), (Kind::Tool, "b"), (Kind::Prompt, "p")], &[]);
+        let now = inventory(&[(Kind::Tool, "a"), (Kind::Resource, "r")], &[Kind::Tool]).keeping(&before);
+        let names: Vec<&str> = now.items.iter().map(|item| item.original_name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "r"], "prompts were read, and there are none");
+        let first = inventory(&[(Kind::Tool, "a")], &[Kind::Tool]).keeping(&Inventory::default());
+        assert_eq!(first.counts(), [1, 0, 0, 0], "part of a list is better than nothing");
     }
 }

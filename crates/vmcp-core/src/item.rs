@@ -4,6 +4,7 @@ use bytes::Bytes;
 use vmcp_json::{Edits, Object, quote};
 
 use crate::limits;
+use crate::template::{TooComplex, UriTemplate};
 
 /// What an item is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +73,9 @@ pub enum InvalidItem {
     /// No name, or one that is not a string, or two.
     #[error("it has no `{0}`, or more than one")]
     Unnamed(&'static str),
+    /// A URI template that nobody could be expected to match.
+    #[error("its template cannot be used: {0}")]
+    Template(#[from] TooComplex),
 }
 
 impl Item {
@@ -91,6 +95,9 @@ impl Item {
             return Err(unnamed);
         }
         let original_name = name.into_owned();
+        if kind == Kind::Template {
+            UriTemplate::parse(&original_name)?;
+        }
         Ok(Self { kind, original_name, definition: Bytes::copy_from_slice(definition.as_bytes()) })
     }
 

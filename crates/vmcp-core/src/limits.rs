@@ -19,7 +19,13 @@ pub const DEPTH: usize = 64;
 pub const REQUEST: Limits = Limits::new(REQUEST_BYTES, DEPTH);
 
 /// One item's definition: a schema that no model could use is larger.
-pub const ITEM: Limits = Limits::new(1024 * 1024, DEPTH);
+pub const ITEM: Limits = Limits::new(1024 * 1024, DEPTH).with_lone_surrogates();
+
+/// Expressions of a URI template: people write one to three.
+pub const TEMPLATE_EXPRESSIONS: usize = 16;
+
+/// A URI that is held to templates: longer ones belong to nobody.
+pub const URI_BYTES: usize = 4 * 1024;
 
 /// A backend's answer in one piece: an image or a document, base64.
 pub const ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -51,17 +57,23 @@ pub const INVENTORY_TIME: Duration = Duration::from_secs(10);
 /// Time for one probing question to a backend.
 pub const PROBE_TIME: Duration = Duration::from_secs(10);
 
-/// Time until a connection to a backend stands: longer than two lost SYNs would cost patience.
-pub const CONNECT_TIME: Duration = Duration::from_secs(1);
+/// Time until a TCP connection to a backend stands, shared by its addresses: a lost SYN is sent again after one second.
+pub const CONNECT_TIME: Duration = Duration::from_secs(3);
 
-/// How long an unused connection to a backend is kept: shorter than what common servers keep.
-pub const IDLE_CONNECTION_TIME: Duration = Duration::from_secs(55);
+/// How long an unused connection to a backend is kept: shorter than the 5 s after which common servers close it.
+pub const IDLE_CONNECTION_TIME: Duration = Duration::from_secs(4);
 
 /// Time until a backend's answer begins.
 pub const CALL_TIME: Duration = Duration::from_secs(60);
 
 /// Silence within a backend's stream.
 pub const STREAM_SILENCE_TIME: Duration = Duration::from_secs(300);
+
+/// What a backend's stream may take to end after the response, so that its connection can be used again.
+pub const STREAM_END_TIME: Duration = Duration::from_millis(500);
+
+/// Time for a whole request to arrive, once it has begun.
+pub const REQUEST_TIME: Duration = Duration::from_secs(30);
 
 /// How long the first revision waits for backends that have not answered, so that one slow backend delays nobody.
 pub const SETTLE_TIME: Duration = Duration::from_millis(1_500);
@@ -82,6 +94,12 @@ pub const CHILD_STOP_TIME: Duration = Duration::from_secs(2);
 
 /// One line of a stdio child.
 pub const CHILD_LINE_BYTES: usize = ANSWER_BYTES;
+
+/// What a stdio child may say.
+pub const CHILD_LINE: Limits = Limits::new(CHILD_LINE_BYTES, DEPTH).with_lone_surrogates();
+
+/// How often a backend that has answered is asked again, before jitter: for changes that it does not announce.
+pub const REFRESH_TIME: Duration = Duration::from_secs(60);
 
 /// What is kept of a stdio child's standard error: enough for the last stack trace.
 pub const CHILD_STDERR_BYTES: usize = 16 * 1024;

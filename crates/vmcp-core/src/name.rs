@@ -21,7 +21,7 @@ pub enum InvalidName {
     #[error("a name begins with a letter or a digit")]
     Beginning,
     /// A character that cannot stand in a name.
-    #[error("a name consists of letters, digits, `.`, `_` and `-`, not `{0}`")]
+    #[error("a name consists of letters, digits, `.`, `_` and `-`, not `{}`", .0.escape_debug())]
     Character(char),
 }
 

@@ -18,7 +18,15 @@ pub enum InvalidPrefix {
     /// A placeholder that nobody fills.
     #[error("unknown placeholder `{{{0}}}`; the only one is `{{workload}}`")]
     Placeholder(String),
+    /// A character that tools' names should not have (MCP 2025-11-25, Tools, Tool Names).
+    #[error("a prefix consists of letters, digits, `.`, `_` and `-` beside `{{workload}}`, not `{}`", .0.escape_debug())]
+    Character(char),
+    /// No room left for names.
+    #[error("a prefix format has at most {LONGEST} characters")]
+    TooLong,
 }
+
+const LONGEST: usize = 64;
 
 const WORKLOAD: &str = "{workload}";
 
@@ -47,6 +55,13 @@ impl FromStr for PrefixFormat {
         if rest.len() == text.len() {
             return Err(InvalidPrefix::NoWorkload);
         }
+        let is_usual = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if let Some(stranger) = rest.chars().find(|c| !is_usual(c)) {
+            return Err(InvalidPrefix::Character(stranger));
+        }
+        if text.len() > LONGEST {
+            return Err(InvalidPrefix::TooLong);
+        }
         Ok(Self(text.to_owned()))
     }
 }
@@ -74,6 +89,12 @@ mod tests {
     #[test]
     fn other_placeholders_and_none_are_refused() {
         assert_eq!("x_".parse::<PrefixFormat>(), Err(InvalidPrefix::NoWorkload));
+        assert_eq!("{workload}}_".parse::<PrefixFormat>(), Err(InvalidPrefix::Character('}')));
+        assert_eq!("{workload}/".parse::<PrefixFormat>(), Err(InvalidPrefix::Character('/')));
+        assert_eq!(
+            format!("{{workload}}{}", "_".repeat(64)).parse::<PrefixFormat>(),
+            Err(InvalidPrefix::TooLong)
+        );
         let table = [("{server}_", "server"), ("{workload}{n}", "n"), ("{", "")];
         for (format, name) in table {
             assert_eq!(format.parse::<PrefixFormat>(), Err(InvalidPrefix::Placeholder(name.into())));

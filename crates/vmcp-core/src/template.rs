@@ -1,5 +1,7 @@
 //! URI templates (RFC 6570), read the other way round: does a URI come from this template?
 
+use crate::limits;
+
 /// A template taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UriTemplate {
@@ -15,15 +17,28 @@ enum Part {
     },
 }
 
+/// More expressions than anybody writes; matching takes time in proportion to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it has more than {} expressions", limits::TEMPLATE_EXPRESSIONS)]
+pub struct TooComplex;
+
 impl UriTemplate {
     /// Takes a template apart. A brace that is never closed stands for itself.
-    pub fn parse(text: &str) -> Self {
+    ///
+    /// # Errors
+    /// [`TooComplex`].
+    pub fn parse(text: &str) -> Result<Self, TooComplex> {
         let mut parts = Vec::new();
+        let mut expressions = 0;
         let mut rest = text;
         while let Some((before, behind)) = rest.split_once('{') {
             let Some((expression, after)) = behind.split_once('}') else { break };
             if !before.is_empty() {
                 parts.push(Part::Literal(before.to_owned()));
+            }
+            expressions += 1;
+            if expressions > limits::TEMPLATE_EXPRESSIONS {
+                return Err(TooComplex);
             }
             // Simple expansion keeps to one path segment (section 3.2.2); every operator may bring reserved characters.
             let reserved = expression.starts_with(['+', '#', '.', '/', ';', '?', '&'])
@@ -34,11 +49,20 @@ impl UriTemplate {
         if !rest.is_empty() {
             parts.push(Part::Literal(rest.to_owned()));
         }
-        Self { parts }
+        Ok(Self { parts })
     }
 
     /// Whether some values of the variables make the template expand to `uri`.
+    ///
+    /// Nothing that is longer than the bound on URIs does.
     pub fn matches(&self, uri: &str) -> bool {
+        let begins = match self.parts.first() {
+            Some(Part::Literal(literal)) => uri.starts_with(literal.as_str()),
+            _ => true,
+        };
+        if !begins || uri.len() > limits::URI_BYTES {
+            return false;
+        }
         // Positions in `uri` up to which the parts so far can reach.
         let mut reached = vec![false; uri.len() + 1];
         reached[0] = true;
@@ -90,7 +114,14 @@ mod tests {
             ("x://{broken", "x://{broken", true),
         ];
         for (template, uri, expected) in table {
-            assert_eq!(UriTemplate::parse(template).matches(uri), expected, "{template} {uri}");
+            assert_eq!(UriTemplate::parse(template).unwrap().matches(uri), expected, "{template} {uri}");
         }
+    }
+
+    #[test]
+    fn what_would_take_long_is_refused() {
+        assert_eq!(UriTemplate::parse(&"{a}".repeat(limits::TEMPLATE_EXPRESSIONS + 1)), Err(TooComplex));
+        let long = format!("x://{}", "a".repeat(limits::URI_BYTES));
+        assert!(!UriTemplate::parse("x://{a}").unwrap().matches(&long));
     }
 }

@@ -21,7 +21,7 @@ mod text;
 mod value;
 
 pub use object::{Member, Object};
-pub use scan::{Fault, Limits};
+pub use scan::{Fault, Limits, OUTER_LEVELS};
 pub use splice::Edits;
 pub use text::quote;
 pub use value::{Elements, Kind, Value};

@@ -42,7 +42,7 @@ impl<'a> Object<'a> {
     /// Checks the whole text against RFC 8259 and `limits`, and finds the members of the object that it must be.
     ///
     /// # Errors
-    /// The first [`Fault`] from the left.
+    /// [`Fault`]: size, byte order mark and encoding first, then the first from the left.
     pub fn parse(text: &'a [u8], limits: &Limits) -> Result<Self, Fault> {
         let value = Value::parse(text, limits)?;
         value.as_object().ok_or(Fault::NotAnObject)
@@ -150,7 +150,7 @@ impl<'a> Value<'a> {
     /// Checks the whole text, which may be any value, against RFC 8259 and `limits`.
     ///
     /// # Errors
-    /// The first [`Fault`] from the left.
+    /// [`Fault`]: size, byte order mark and encoding first, then the first from the left.
     pub fn parse(text: &'a [u8], limits: &Limits) -> Result<Self, Fault> {
         let (mut scanner, source) = Scanner::new(text, limits)?;
         let range = scanner.document()?;

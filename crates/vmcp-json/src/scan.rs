@@ -9,12 +9,26 @@ pub struct Limits {
     pub bytes: usize,
     /// Deepest nesting of arrays and objects; `1` allows an object of scalars.
     pub depth: usize,
+    /// Most members of an object that lies in the outer [`OUTER_LEVELS`], which are the ones whose members are looked at
+    /// one by one.
+    pub members: usize,
+    /// Whether half of a surrogate pair may stand alone in a string, as it may by RFC 8259 section 8.2. Readers disagree
+    /// about what it is, so whoever decides by a text should not allow it.
+    pub lone_surrogates: bool,
 }
 
+/// See [`Limits::members`].
+pub const OUTER_LEVELS: usize = 3;
+
 impl Limits {
-    /// At most `bytes` long and `depth` deep.
+    /// At most `bytes` long and `depth` deep, with at most 16,384 members in objects of the outer levels.
     pub const fn new(bytes: usize, depth: usize) -> Self {
-        Self { bytes, depth }
+        Self { bytes, depth, members: 16_384, lone_surrogates: false }
+    }
+
+    /// The same, with halves of surrogate pairs allowed to stand alone.
+    pub const fn with_lone_surrogates(self) -> Self {
+        Self { lone_surrogates: true, ..self }
     }
 }
 
@@ -31,6 +45,14 @@ pub enum Fault {
     #[error("nesting at byte {at} is deeper than {limit}")]
     TooDeep {
         /// Where the level that is too much opens.
+        at: usize,
+        /// The bound that was exceeded.
+        limit: usize,
+    },
+    /// An object of the outer levels has more members than [`Limits::members`].
+    #[error("object has more than {limit} members at byte {at}")]
+    TooManyMembers {
+        /// Where the member that is too much begins.
         at: usize,
         /// The bound that was exceeded.
         limit: usize,
@@ -68,7 +90,7 @@ pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: usize,
-    limit: usize,
+    limits: Limits,
 }
 
 impl<'a> Scanner<'a> {
@@ -82,7 +104,7 @@ impl<'a> Scanner<'a> {
             return Err(Fault::ByteOrderMark);
         }
         let utf8 = std::str::from_utf8(text).map_err(|error| Fault::NotUtf8 { at: error.valid_up_to() })?;
-        Ok((Self { bytes: text, at: 0, depth: 0, limit: limits.depth }, utf8))
+        Ok((Self { bytes: text, at: 0, depth: 0, limits: *limits }, utf8))
     }
 
     /// White space, one value, white space, end.
@@ -114,8 +136,13 @@ impl<'a> Scanner<'a> {
     fn object(&mut self) -> Result<(), Fault> {
         self.descend()?;
         self.white_space();
+        let mut left = if self.depth <= OUTER_LEVELS { self.limits.members } else { usize::MAX };
         if !self.take(b'}') {
             loop {
+                if left == 0 {
+                    return Err(Fault::TooManyMembers { at: self.at, limit: self.limits.members });
+                }
+                left -= 1;
                 if self.peek() != Some(b'"') {
                     return Err(self.expected("a member name"));
                 }
@@ -161,8 +188,8 @@ impl<'a> Scanner<'a> {
     }
 
     fn descend(&mut self) -> Result<(), Fault> {
-        if self.depth == self.limit {
-            return Err(Fault::TooDeep { at: self.at, limit: self.limit });
+        if self.depth == self.limits.depth {
+            return Err(Fault::TooDeep { at: self.at, limit: self.limits.depth });
         }
         self.depth += 1;
         self.at += 1;
@@ -188,7 +215,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// One escape; a surrogate only as half of a pair, since readers disagree about lone ones.
+    /// One escape; a surrogate only as half of a pair, unless lone ones are allowed.
     fn escape(&mut self) -> Result<(), Fault> {
         self.at += 1;
         match self.peek() {
@@ -197,6 +224,7 @@ impl<'a> Scanner<'a> {
                 Ok(())
             }
             Some(b'u') => match self.code_unit()? {
+                _ if self.limits.lone_surrogates => Ok(()),
                 0xD800..=0xDBFF => {
                     if !(self.take(b'\\') && self.peek() == Some(b'u')) {
                         return Err(self.expected("the second half of a surrogate pair"));
@@ -333,6 +361,17 @@ mod tests {
             };
             assert_eq!(at, *expected, "{:?}", String::from_utf8_lossy(text));
         }
+    }
+
+    #[test]
+    fn members_are_bounded_where_they_are_looked_at() {
+        let limits = Limits { members: 2, ..Limits::new(1000, 9) };
+        let parse = |text: &str| {
+            Scanner::new(text.as_bytes(), &limits).and_then(|(mut scanner, _)| scanner.document())
+        };
+        assert!(parse(r#"{"a":{"a":{"a":{"a":1,"b":2,"c":3},"b":2}}}"#).is_ok());
+        assert_eq!(parse(r#"{"a":1,"b":2,"c":3}"#), Err(Fault::TooManyMembers { at: 13, limit: 2 }));
+        assert!(parse(r#"{"a":{"a":{"a":1,"b":2,"c":3}}}"#).is_err());
     }
 
     #[test]

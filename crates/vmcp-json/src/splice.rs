@@ -8,7 +8,7 @@ use crate::object::{Member, Object};
 use crate::text::quote;
 use crate::value::Value;
 
-/// Changes to one text, applied together. Ranges must not overlap.
+/// Changes to one text, applied together. A change to a part of what another one takes out is dropped.
 #[derive(Debug, Default)]
 pub struct Edits<'e> {
     edits: SmallVec<[Edit<'e>; 4]>,
@@ -42,11 +42,22 @@ impl<'e> Edits<'e> {
         self.push(value.range(), Replacement::Borrowed(with));
     }
 
-    /// Adds a member behind the last one. `value` must be JSON; the name must not be there yet.
+    /// The same with a text made for it.
+    pub fn replace_with(&mut self, value: Value<'_>, with: Vec<u8>) {
+        self.push(value.range(), Replacement::Owned(with));
+    }
+
+    /// Adds a member behind the last one. `value` must be JSON; the name must not be there yet. What is to be removed of
+    /// the same object must have been removed before.
     pub fn add(&mut self, object: &Object<'_>, name: &str, value: &[u8]) {
         let at = object.members().last().map_or(object.range().start + 1, |last| last.range().end);
         let mut text = Vec::with_capacity(name.len() + value.len() + 4);
-        let begun = !object.is_empty() || self.edits.iter().any(|edit| edit.range == (at..at));
+        let is_removed = |member: Member<'_>| {
+            let range = member.range();
+            self.edits.iter().any(|edit| edit.range.start <= range.start && range.end <= edit.range.end)
+        };
+        let something_stays = object.members().any(|member| !is_removed(member));
+        let begun = something_stays || self.edits.iter().any(|edit| edit.range == (at..at));
         text.extend_from_slice(if begun { b"," } else { b"" });
         text.extend_from_slice(quote(name).as_bytes());
         text.push(b':');
@@ -79,6 +90,12 @@ impl<'e> Edits<'e> {
     /// The text with the changes made; one allocation of the exact size.
     pub fn apply(mut self, source: &[u8]) -> Vec<u8> {
         self.edits.sort_by_key(|edit| edit.range.start);
+        let mut reached = 0;
+        self.edits.retain(|edit| {
+            let is_apart = edit.range.start >= reached;
+            reached = reached.max(edit.range.end);
+            is_apart
+        });
         let removed: usize = self.edits.iter().map(|edit| edit.range.len()).sum();
         let added: usize = self.edits.iter().map(|edit| edit.with.bytes().len()).sum();
         let mut text = Vec::with_capacity(source.len() + added - removed);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// The inside of a checked string with its escapes decoded.
+/// The inside of a checked string with its escapes decoded; half a surrogate pair becomes U+FFFD.
 pub(crate) fn decode(raw: &str) -> Cow<'_, str> {
     if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
         return Cow::Borrowed(raw);
@@ -29,13 +29,16 @@ fn decode_escape(escape: &str) -> (char, usize) {
         Some(b'r') => ('\r', 1),
         Some(b't') => ('\t', 1),
         Some(b'u') => {
-            let high = code_unit(escape, 1);
-            if !(0xD800..0xDC00).contains(&high) {
-                return (char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER), 5);
+            let unit = code_unit(escape, 1);
+            let next = escape.get(5..7).filter(|next| *next == "\\u").map(|_| code_unit(escape, 7));
+            match (unit, next) {
+                (0xD800..=0xDBFF, Some(low @ 0xDC00..=0xDFFF)) => {
+                    let point = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+                    (char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER), 11)
+                }
+                // Half a pair is no character.
+                _ => (char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER), 5),
             }
-            let low = code_unit(escape, 7);
-            let point = 0x10000 + ((high - 0xD800) << 10) + low.wrapping_sub(0xDC00);
-            (char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER), 11)
         }
         Some(&other) => (char::from(other), 1),
         None => (char::REPLACEMENT_CHARACTER, 0),
@@ -70,4 +73,26 @@ pub fn quote(text: &str) -> String {
     quoted.push_str(&text[plain..]);
     quoted.push('"');
     quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_decoded_and_half_a_pair_is_no_character() {
+        let table = [
+            (r"a\u0062c", "abc"),
+            (r"\ud834\udd1e!", "\u{1d11e}!"),
+            (r"\ud834", "\u{fffd}"),
+            (r"\ud834\n", "\u{fffd}\n"),
+            (r"\ud834\u0041", "\u{fffd}A"),
+            (r"\udd1e\ud834", "\u{fffd}\u{fffd}"),
+            (r"\\u0041", r"\u0041"),
+            (r#"\"\/\b\f\n\r\t"#, "\"/\u{8}\u{c}\n\r\t"),
+        ];
+        for (raw, expected) in table {
+            assert_eq!(decode(raw), expected, "{raw}");
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! One value inside a checked text. The only way to get one is through [`Object::parse`], so its text is known to be JSON.
+//! One value inside a checked text. The only ways to get one, [`Value::parse`] and [`Object::parse`], check the
+//! text, so it is known to be JSON.
 
 use std::borrow::Cow;
 use std::ops::Range;

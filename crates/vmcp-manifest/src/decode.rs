@@ -19,6 +19,8 @@ pub(crate) enum Key {
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     pub(crate) faults: Vec<Fault>,
+    /// A document that describes a group could not be used, so a group that is missing may be that one.
+    pub(crate) has_lost_a_group: bool,
 }
 
 /// The members of a mapping that are known, each once.
@@ -55,14 +57,18 @@ impl Decoder {
                 continue;
             };
             let name = snake_case(text);
-            let here = join(path, &name);
+            let is_known = known.iter().any(|known| known.name() == name);
+            let here = join(path, if is_known { &name } else { text });
             match known.iter().find(|known| known.name() == name) {
                 Some(Key::Built(name)) if members.iter().any(|(earlier, _)| earlier == name) => {
                     self.fault(&key.place, &here, format!("`{text}` is written twice"), None);
                 }
                 Some(Key::Built(name)) => members.push((name, value)),
                 Some(Key::Later(_)) => self.not_built(&key.place, &here, &format!("`{text}`")),
-                None => self.fault(&key.place, &here, format!("unknown key `{text}`"), suggest(&name, known)),
+                None => {
+                    let message = format!("unknown key `{}`", brief(text));
+                    self.fault(&key.place, path, message, suggest(&name, known));
+                }
             }
         }
         Some(Fields { place: &node.place, path: path.to_owned(), members })
@@ -84,7 +90,7 @@ impl Decoder {
         match text.parse() {
             Ok(value) => Some(value),
             Err(why) => {
-                self.fault(&node.place, path, format!("`{text}`: {why}"), None);
+                self.fault(&node.place, path, format!("`{}`: {why}", brief(text)), None);
                 None
             }
         }
@@ -136,8 +142,9 @@ impl Decoder {
                 None
             }
             None => {
-                let words: Vec<String> = known.iter().map(|known| format!("`{}`", known.name())).collect();
-                let message = format!("unknown value `{text}`; it can be {}", words.join(", "));
+                let built = known.iter().filter(|known| matches!(known, Key::Built(_)));
+                let words: Vec<String> = built.map(|known| format!("`{}`", known.name())).collect();
+                let message = format!("unknown value `{}`; it can be {}", brief(&text), words.join(", "));
                 self.fault(&node.place, path, message, suggest(&text, known));
                 None
             }
@@ -182,7 +189,7 @@ pub(crate) fn join(path: &str, name: &str) -> String {
 }
 
 /// `prefixFormat` is `prefix_format`.
-fn snake_case(text: &str) -> String {
+pub(crate) fn snake_case(text: &str) -> String {
     let mut snake = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_ascii_uppercase() && !snake.is_empty() {
@@ -193,9 +200,18 @@ fn snake_case(text: &str) -> String {
     snake
 }
 
-/// The nearest of what is known.
+/// Enough of a text to know it by, on one line.
+pub(crate) fn brief(text: &str) -> String {
+    const ENOUGH: usize = 60;
+    let start: String = text.chars().take(ENOUGH).collect();
+    let dots = if start.len() < text.len() { "…" } else { "" };
+    format!("{}{dots}", start.escape_debug().to_string().replace("\\'", "'"))
+}
+
+/// The nearest of what is known, if it is near.
 fn suggest(text: &str, known: &[Key]) -> Option<String> {
     let distance = |known: &Key| strsim::damerau_levenshtein(known.name(), text);
-    let nearest = known.iter().min_by_key(|known| distance(known)).filter(|known| distance(known) <= 3)?;
+    let is_near = |known: &&Key| distance(known) <= (known.name().len().max(text.len()) / 3).min(3);
+    let nearest = known.iter().min_by_key(|known| distance(known)).filter(is_near)?;
     Some(format!("did you mean `{}`?", nearest.name()))
 }

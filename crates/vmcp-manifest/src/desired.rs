@@ -1,13 +1,11 @@
 //! All documents of all sources joined: names that meet, groups that nobody has written.
 
-use std::collections::BTreeMap;
-
 use vmcp_core::desired::Desired;
 use vmcp_core::name::Name;
 
-use crate::decode::Decoder;
-use crate::document::{Document, document};
-use crate::fault::{Fault, Place};
+use crate::decode::{Decoder, brief};
+use crate::document::{Document, Places, document};
+use crate::fault::Fault;
 use crate::tree;
 
 /// A text to read.
@@ -29,6 +27,7 @@ pub fn read(sources: &[Source<'_>]) -> Result<Desired, Vec<Fault>> {
     for (index, source) in sources.iter().enumerate() {
         let (nodes, broken) = tree::parse(index, source.text);
         documents.extend(nodes.iter().filter_map(|node| document(&mut decoder, node)));
+        decoder.has_lost_a_group |= !broken.is_empty();
         decoder.faults.extend(broken);
     }
     let desired = join(&mut decoder, documents);
@@ -41,19 +40,20 @@ pub fn read(sources: &[Source<'_>]) -> Result<Desired, Vec<Fault>> {
 
 fn join(decoder: &mut Decoder, documents: Vec<Document>) -> Desired {
     let mut desired = Desired::default();
-    let mut wanted_groups: Vec<(Name, Place)> = Vec::new();
-    let mut defaults: BTreeMap<Name, Place> = BTreeMap::new();
+    let mut servers: Vec<(Name, Places)> = Vec::new();
     for document in documents {
         match document {
-            Document::VirtualServer { server, name, group } => {
-                if server.is_default {
-                    defaults.insert(server.name.clone(), name.clone());
-                }
-                wanted_groups.push((server.group.clone(), group));
+            Document::VirtualServer { server, places } => {
                 let key = server.name.clone();
                 if desired.virtual_servers.insert(key.clone(), server).is_some() {
-                    decoder.fault(&name, "name", format!("a virtual server `{key}` is there already"), None);
+                    decoder.fault(
+                        &places.name,
+                        "name",
+                        format!("a virtual server `{key}` is there already"),
+                        None,
+                    );
                 }
+                servers.push((key, places));
             }
             Document::Group { group, name } => {
                 let key = group.name.clone();
@@ -63,23 +63,41 @@ fn join(decoder: &mut Decoder, documents: Vec<Document>) -> Desired {
             }
         }
     }
-    // Every name is reported where it is wrong, so documents with faults of their own do not hide it.
-    let has_faults = !decoder.faults.is_empty();
-    for (group, place) in wanted_groups {
-        if !desired.groups.contains_key(&group) && !has_faults {
-            let message =
-                format!("no document describes the group `{group}`; groups of ToolHive are not built yet");
-            let help = format!("add a document with `kind: group` and `name: {group}`");
-            decoder.fault(&place, "group", message, Some(help));
-        }
+    for (name, places) in &servers {
+        check_group(decoder, &desired, name, places);
     }
+    let is_default = |name: &Name| desired.virtual_servers.get(name).is_some_and(|server| server.is_default);
+    let defaults: Vec<_> = servers.iter().filter(|(name, _)| is_default(name)).collect();
     if defaults.len() > 1 {
-        for (name, place) in &defaults {
+        for (name, places) in defaults {
             let message = format!("`{name}` is not the only virtual server with `default: true`");
-            decoder.fault(place, "default", message, Some("one of them can be served at /mcp".to_owned()));
+            let help = "one of them can be served at /mcp".to_owned();
+            decoder.fault(&places.name, "default", message, Some(help));
         }
     }
     desired
+}
+
+/// What a virtual server names must be there.
+fn check_group(decoder: &mut Decoder, desired: &Desired, name: &Name, places: &Places) {
+    let Some(server) = desired.virtual_servers.get(name) else { return };
+    let Some(group) = desired.groups.get(&server.group) else {
+        // It may be the document that has faults of its own.
+        if !decoder.has_lost_a_group {
+            let wanted = &server.group;
+            let message =
+                format!("no document describes the group `{wanted}`; groups of ToolHive are not built yet");
+            let help = format!("add a document with `kind: group` and `name: {wanted}`");
+            decoder.fault(&places.group, "group", message, Some(help));
+        }
+        return;
+    };
+    for (workload, place) in &places.workloads {
+        if !group.workloads.keys().any(|known| known.as_str() == workload) {
+            let message = format!("the group `{}` has no workload `{}`", group.name, brief(workload));
+            decoder.fault(place, "outgoing_auth.backends", message, None);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,37 +5,48 @@ mod virtual_server;
 
 use vmcp_core::desired::{Group, VirtualServer};
 
-use crate::decode::Decoder;
+use crate::decode::{Decoder, brief, snake_case};
 use crate::fault::Place;
 use crate::tree::{Node, Value};
 
-/// What a document says, and where its name and its group's name stand.
+/// What a document says, and where its names stand.
 #[derive(Debug)]
 pub(crate) enum Document {
-    VirtualServer { server: VirtualServer, name: Place, group: Place },
+    VirtualServer { server: VirtualServer, places: Places },
     Group { group: Group, name: Place },
+}
+
+/// Where a virtual server's names stand, for faults that show only when all documents are known.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) name: Place,
+    pub(crate) group: Place,
+    /// The workloads that `outgoing_auth.backends` names.
+    pub(crate) workloads: Vec<(String, Place)>,
 }
 
 /// Reads a document. `None`: it says nothing that can be used, and its faults have been gathered.
 pub(crate) fn document(decoder: &mut Decoder, node: &Node) -> Option<Document> {
-    match kind(node) {
-        None => virtual_server::virtual_server(decoder, node),
-        Some((_, "group")) => group::group(decoder, node),
-        Some((place, other)) => {
-            let message = format!("unknown kind `{other}`");
-            let help = "write `kind: group` for a group, and no `kind` for a virtual server";
-            decoder.fault(place, "kind", message, Some(help.to_owned()));
-            None
-        }
+    let Some(kind) = kind(node) else { return virtual_server::virtual_server(decoder, node) };
+    if matches!(&kind.value, Value::Scalar { text, .. } if text == "group") {
+        let group = group::group(decoder, node);
+        decoder.has_lost_a_group |= group.is_none();
+        return group;
     }
+    let message = match &kind.value {
+        Value::Scalar { text, .. } if !kind.is_nothing() => format!("unknown kind `{}`", brief(text)),
+        _ => format!("expected a text, found {}", kind.noun()),
+    };
+    let help = "write `kind: group` for a group, and no `kind` for a virtual server";
+    decoder.fault(&kind.place, "kind", message, Some(help.to_owned()));
+    decoder.has_lost_a_group = true;
+    None
 }
 
-fn kind(node: &Node) -> Option<(&Place, &str)> {
+fn kind(node: &Node) -> Option<&Node> {
     let Value::Mapping(members) = &node.value else { return None };
-    members.iter().find_map(|(key, value)| match (&key.value, &value.value) {
-        (Value::Scalar { text: key, .. }, Value::Scalar { text, .. }) if key == "kind" => {
-            Some((&value.place, text.as_str()))
-        }
+    members.iter().find_map(|(key, value)| match &key.value {
+        Value::Scalar { text, .. } if snake_case(text) == "kind" => Some(value),
         _ => None,
     })
 }

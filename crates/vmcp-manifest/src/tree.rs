@@ -27,29 +27,39 @@ pub(crate) enum Value {
 /// Deepest nesting; people write under ten.
 const DEPTH: usize = 32;
 
-/// The documents of a source. A syntax error ends the reading; what came before it is kept.
-pub(crate) fn parse(source: usize, text: &str) -> (Vec<Node>, Option<Fault>) {
-    let mut reader = Reader { source, text, offsets: offsets(text), parser: Parser::new_from_str(text) };
+/// The documents of a source, and what is wrong with them as YAML. A syntax error ends the reading; what came before it is
+/// kept.
+pub(crate) fn parse(source: usize, text: &str) -> (Vec<Node>, Vec<Fault>) {
+    // A byte order mark is no part of the first line.
+    let readable = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let start = text.len() - readable.len();
+    let offsets = readable.char_indices().map(|(at, _)| at + start).chain([text.len()]).collect();
+    let mut reader = Reader { source, offsets, parser: Parser::new_from_str(readable), faults: Vec::new() };
     let mut documents = Vec::new();
     loop {
-        match reader.next() {
-            Ok(Some((Event::DocumentStart(_), _))) => match reader.document() {
-                Ok(document) => documents.extend(document),
-                Err(fault) => return (documents, Some(*fault)),
-            },
-            Ok(Some(_)) => {}
-            Ok(None) => return (documents, None),
-            Err(fault) => return (documents, Some(*fault)),
+        let document = match reader.next() {
+            Ok(Some((Event::DocumentStart(_), _))) => reader.document(),
+            Ok(Some(_)) => continue,
+            Ok(None) => return (documents, reader.faults),
+            Err(fault) => Err(fault),
+        };
+        match document {
+            Ok(document) => documents.extend(document),
+            Err(fault) => {
+                reader.faults.push(*fault);
+                return (documents, reader.faults);
+            }
         }
     }
 }
 
 struct Reader<'a> {
     source: usize,
-    text: &'a str,
     /// Byte offset of each character, and of the end.
     offsets: Vec<usize>,
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
+    /// What does not end the reading.
+    faults: Vec<Fault>,
 }
 
 impl<'a> Reader<'a> {
@@ -81,6 +91,16 @@ impl<'a> Reader<'a> {
         let place = self.span(span);
         if depth > DEPTH {
             return Err(fault(place, format!("nested deeper than {DEPTH} levels"), None));
+        }
+        let tag = match &event {
+            Event::Scalar(.., tag) | Event::SequenceStart(_, tag) | Event::MappingStart(_, tag) => {
+                tag.is_some()
+            }
+            _ => false,
+        };
+        if tag {
+            let help = Some("take it out; quotes make a text of what looks like a number".to_owned());
+            self.faults.push(*fault(place.clone(), "tags (`!name`) are not supported".to_owned(), help));
         }
         match event {
             Event::Scalar(text, style, ..) => {
@@ -115,7 +135,12 @@ impl<'a> Reader<'a> {
             }
             Event::Alias(_) => {
                 let help = Some("write the value out".to_owned());
-                Err(fault(place, "aliases (`*name`) are not supported".to_owned(), help))
+                self.faults.push(*fault(
+                    place.clone(),
+                    "aliases (`*name`) are not supported".to_owned(),
+                    help,
+                ));
+                Ok(Node { place, value: Value::Scalar { text: String::new(), is_plain: true } })
             }
             _ => Err(fault(place, "not YAML that a manifest can have".to_owned(), None)),
         }
@@ -126,7 +151,8 @@ impl<'a> Reader<'a> {
     }
 
     fn place(&self, start: usize, end: usize, line: usize, column: usize) -> Place {
-        let offset = |index: usize| self.offsets.get(index).copied().unwrap_or(self.text.len());
+        let end_of_text = self.offsets.last().copied().unwrap_or_default();
+        let offset = |index: usize| self.offsets.get(index).copied().unwrap_or(end_of_text);
         let start = offset(start);
         Place { source: self.source, line, column: column + 1, start, end: offset(end).max(start) }
     }
@@ -164,8 +190,4 @@ fn extend(place: &mut Place, last: Option<&Node>) {
 
 fn fault(place: Place, message: String, help: Option<String>) -> Box<Fault> {
     Box::new(Fault { place, path: String::new(), message, help })
-}
-
-fn offsets(text: &str) -> Vec<usize> {
-    text.char_indices().map(|(at, _)| at).chain([text.len()]).collect()
 }

@@ -23,7 +23,7 @@ use crate::stream::EventStream;
 /// What an answer may cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Time until a connection stands, TLS included.
+    /// Time until a TCP connection stands, shared by the addresses of its host.
     pub connect: Duration,
     /// How long an unused connection is kept.
     pub idle: Duration,
@@ -142,7 +142,8 @@ impl Exchange {
 
     /// How deep and how large an answer may be, for whoever reads one.
     pub fn answer_limits(&self) -> Limits {
-        Limits::new(self.bounds.answer_bytes, self.bounds.depth)
+        // What a backend cuts in the middle of a pair is passed on as it is.
+        Limits::new(self.bounds.answer_bytes, self.bounds.depth).with_lone_surrogates()
     }
 
     /// Sends one message and returns what the backend answers. Redirects are not followed. Dropping the future

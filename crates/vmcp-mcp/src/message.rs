@@ -98,7 +98,7 @@ pub struct Rejected<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Reads one message. Nothing is copied; duplicate members in the envelope and in `params` are refused, because
+    /// Reads one message. Nothing is copied; duplicate members in the envelope, in `params` and in its `_meta` are refused, because
     /// readers disagree about which of two counts.
     ///
     /// # Errors
@@ -137,6 +137,11 @@ impl<'a> Message<'a> {
         };
         if let Some(params) = &params {
             refuse_duplicates(params, "`params`")?;
+            match params.get("_meta").map(|meta| (meta.kind(), meta.as_object())) {
+                None | Some((Kind::Null, _)) => {}
+                Some((_, Some(meta))) => refuse_duplicates(&meta, "`_meta`")?,
+                Some((_, None)) => return Err(Malformed::Envelope("`params._meta` must be an object")),
+            }
         }
         match id {
             None => Ok(Message::Notification(Notification { method, params })),

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// A comment that keeps idle connections open.
 pub const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
 
-/// One event with data; comments and events without data are not reported.
+/// One `message` event with data; comments, events of other types and events without data are not reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its lines of data, joined by line feeds.
@@ -33,6 +33,8 @@ pub struct Decoder {
     data: BytesMut,
     has_data: bool,
     id: Option<Bytes>,
+    /// The event says that it is no message.
+    is_other: bool,
     after_carriage_return: bool,
     at_start: bool,
     ready: VecDeque<Event>,
@@ -47,6 +49,7 @@ impl Decoder {
             data: BytesMut::new(),
             has_data: false,
             id: None,
+            is_other: false,
             after_carriage_return: false,
             at_start: true,
             ready: VecDeque::new(),
@@ -98,8 +101,10 @@ impl Decoder {
         };
         if line.is_empty() {
             let id = self.id.take();
-            if std::mem::take(&mut self.has_data) {
-                self.ready.push_back(Event { data: self.data.split().freeze(), id });
+            let data = self.data.split().freeze();
+            let is_other = std::mem::take(&mut self.is_other);
+            if std::mem::take(&mut self.has_data) && !is_other {
+                self.ready.push_back(Event { data, id });
             }
             return;
         }
@@ -117,6 +122,7 @@ impl Decoder {
                 }
                 self.data.extend_from_slice(value);
             }
+            b"event" => self.is_other = !matches!(value, b"" | b"message"),
             b"id" if !value.contains(&0) => self.id = Some(Bytes::copy_from_slice(value)),
             _ => {}
         }
@@ -156,7 +162,7 @@ mod tests {
 
     #[test]
     fn reads_events_however_they_are_cut() {
-        let text = "\u{feff}: hello\r\nid: 1\ndata: {\"a\":\rdata: 1}\r\n\r\nevent: x\ndata:two\n\ndata\n\nretry: 1\n\ndata: cut";
+        let text = "\u{feff}: hello\r\nid: 1\ndata: {\"a\":\rdata: 1}\r\n\r\nevent: message\ndata:two\n\nevent: ping\ndata: 1\n\ndata\n\nretry: 1\n\ndata: cut";
         for cut in 1..text.len() {
             assert_eq!(events(text, cut), ["{\"a\":\n1}", "two", ""], "chunks of {cut}");
         }

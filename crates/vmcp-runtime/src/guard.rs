@@ -27,7 +27,8 @@ impl Guard {
         Self { is_loopback: address.ip().is_loopback() }
     }
 
-    /// On a loopback address only loopback names may be in `Host` and `Origin`; elsewhere an `Origin` must be our own host.
+    /// On a loopback address only loopback names may be in `Host` and `Origin`. Elsewhere an `Origin` must be our own host,
+    /// and that a plain address or `localhost`, since any name may have been made to lead here.
     ///
     /// # Errors
     /// [`Foreign`].
@@ -41,7 +42,10 @@ impl Guard {
         let is_ours = match origin {
             None => false,
             Some(origin) if self.is_loopback => is_loopback(host_name(origin)),
-            Some(origin) => host.as_deref().is_some_and(|host| host.eq_ignore_ascii_case(origin)),
+            Some(origin) => {
+                let is_plain = is_loopback(host_name(origin)) || host_name(origin).parse::<IpAddr>().is_ok();
+                is_plain && host.as_deref().is_some_and(|host| host.eq_ignore_ascii_case(origin))
+            }
         };
         if is_ours { Ok(()) } else { Err(Foreign::Origin) }
     }
@@ -114,7 +118,8 @@ mod tests {
     #[test]
     fn elsewhere_pages_of_other_hosts_are_kept_out() {
         assert!(check("0.0.0.0:4483", "mcp.example:4483", None));
-        assert!(check("0.0.0.0:4483", "mcp.example:4483", Some("https://mcp.example:4483")));
+        assert!(check("0.0.0.0:4483", "192.0.2.1:4483", Some("http://192.0.2.1:4483")));
+        assert!(!check("0.0.0.0:4483", "evil.example:4483", Some("http://evil.example:4483")));
         assert!(!check("0.0.0.0:4483", "mcp.example:4483", Some("https://evil.example")));
     }
 }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 use vmcp_core::limits;
 use vmcp_mcp::{Era, Request, code, error, method, notification, result};
 
@@ -17,6 +18,20 @@ use crate::pending::{FromChild, Full, Pending, ToCaller};
 pub(crate) struct Connection {
     pending: Arc<Mutex<Pending>>,
     input: mpsc::Sender<Vec<u8>>,
+    reading: Arc<Reading>,
+}
+
+/// The task that reads the child's output; it ends with this value.
+#[derive(Debug)]
+struct Reading {
+    task: AbortHandle,
+    ended: watch::Receiver<bool>,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// A request under way; dropping it tells the child that nobody waits any more.
@@ -44,10 +59,28 @@ impl Connection {
     /// Speaks over these streams until the child closes its output.
     pub(crate) fn open(stdin: ChildStdin, stdout: ChildStdout) -> Self {
         let (input, queue) = mpsc::channel(WRITE_QUEUE);
-        let connection = Self { pending: Arc::default(), input };
+        let pending = Arc::<Mutex<Pending>>::default();
+        let (end, ended) = watch::channel(false);
         tokio::spawn(write(stdin, queue));
-        tokio::spawn(read(stdout, connection.pending.clone(), connection.input.downgrade()));
-        connection
+        let (answers, waiting) = (input.downgrade(), pending.clone());
+        let task = tokio::spawn(async move {
+            read(stdout, waiting, answers).await;
+            end.send_replace(true);
+        });
+        Self { pending, input, reading: Arc::new(Reading { task: task.abort_handle(), ended }) }
+    }
+
+    /// Resolves when the child has closed its output, or written what cannot be read.
+    pub(crate) async fn ended(&self) {
+        let mut ended = self.reading.ended.clone();
+        // The sender is gone only when reading has been given up.
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// The child is gone; whoever waits for it need not wait any longer.
+    pub(crate) fn give_up(&self) {
+        self.reading.task.abort();
+        self.lock().clear();
     }
 
     /// Sends a request on.
@@ -121,8 +154,8 @@ async fn read(stdout: ChildStdout, pending: Arc<Mutex<Pending>>, input: mpsc::We
             }
         };
         if let Some(input) = input.upgrade() {
-            // If the child is gone, there is nobody to answer.
-            let _ = input.send(line::write(answer)).await;
+            // A child that does not read its input is not waited for, since it may be waiting for us to read its output.
+            let _ = input.try_send(line::write(answer));
         }
     }
     pending.lock().unwrap_or_else(PoisonError::into_inner).clear();

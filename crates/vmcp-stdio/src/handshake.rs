@@ -1,11 +1,10 @@
 //! Finds out a child's era, and begins the one session that a legacy child has
 //! (MCP 2026-07-28, stdio, Backward Compatibility).
 
-use std::time::Duration;
+use std::pin::pin;
 
 use bytes::Bytes;
 use vmcp_core::limits;
-use vmcp_json::Limits;
 use vmcp_mcp::{
     Era, Implementation, Message, Outcome, ProtocolVersion, code, method, modern_params, notification,
     request,
@@ -15,7 +14,6 @@ use crate::connection::{Connection, response};
 
 const OURSELVES: Implementation<'static> =
     Implementation { name: "vmcp", version: env!("CARGO_PKG_VERSION") };
-const LIMITS: Limits = Limits::new(limits::CHILD_LINE_BYTES, limits::DEPTH);
 
 /// How a child is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,40 +33,62 @@ impl Spoken {
     }
 }
 
-/// Probes, then initializes. The error is for people.
+/// Probes, and initializes beside that if the probe is met with silence, as by servers that pass over what they do not
+/// know; a child that is merely slow to start answers the probe in its own time. The error is for people.
 pub(crate) async fn handshake(connection: &Connection) -> Result<Spoken, String> {
     let discover = request("0", method::DISCOVER, Some(&modern_params(&OURSELVES, "")));
-    if let Some(body) = ask(connection, &discover, Era::Modern, limits::PROBE_TIME).await
-        && is_modern(&body)
-    {
-        return Ok(Spoken::Modern);
+    let mut probe = pin!(ask(connection, &discover));
+    let answer = tokio::time::timeout(limits::PROBE_TIME, &mut probe).await;
+    match answer {
+        Ok(Some(body)) if is_modern(&body) => return Ok(Spoken::Modern),
+        Ok(None) => return Err("it ended its output".into()),
+        Ok(Some(_)) | Err(_) => {}
     }
+    let is_silent = answer.is_err();
     let params = format!(
         "{{\"protocolVersion\":\"{}\",\"capabilities\":{{}},\"clientInfo\":{}}}",
         ProtocolVersion::LATEST_LEGACY,
         OURSELVES.to_json()
     );
     let initialize = request("0", method::INITIALIZE, Some(&params));
-    let Some(body) = ask(connection, &initialize, Era::Legacy, limits::CHILD_START_TIME).await else {
-        let seconds = limits::CHILD_START_TIME.as_secs();
-        return Err(format!("it answered neither server/discover nor initialize within {seconds} s"));
+    let answer = async {
+        let mut initialized = pin!(ask(connection, &initialize));
+        tokio::select! {
+            body = &mut probe, if is_silent => match body {
+                Some(body) if is_modern(&body) => None,
+                _ => Some(initialized.await),
+            },
+            body = &mut initialized => Some(body),
+        }
     };
-    let initialized = match Message::parse(&body, &LIMITS) {
-        Ok(Message::Response(response)) => match response.outcome {
-            Outcome::Result(result) => Bytes::copy_from_slice(result.raw().as_bytes()),
-            Outcome::Error { code, error } => {
-                let message = error.get("message").and_then(|message| message.as_str()).unwrap_or_default();
-                return Err(format!("it refused initialize: {message} ({code})"));
-            }
-        },
-        _ => return Err("it answered initialize with something that is not a response".into()),
+    let seconds = limits::CHILD_START_TIME.as_secs();
+    match tokio::time::timeout(limits::CHILD_START_TIME, answer).await {
+        Err(_) => Err(format!("it answered neither server/discover nor initialize within {seconds} s")),
+        Ok(None) => Ok(Spoken::Modern),
+        Ok(Some(None)) => Err("it ended its output".into()),
+        Ok(Some(Some(body))) => {
+            let initialized = read_initialized(&body)?;
+            connection.tell(&notification(method::INITIALIZED, None)).await;
+            Ok(Spoken::Legacy { initialized })
+        }
+    }
+}
+
+fn read_initialized(body: &[u8]) -> Result<Bytes, String> {
+    let Ok(Message::Response(response)) = Message::parse(body, &limits::CHILD_LINE) else {
+        return Err("it answered initialize with something that is not a response".into());
     };
-    connection.tell(&notification(method::INITIALIZED, None)).await;
-    Ok(Spoken::Legacy { initialized })
+    match response.outcome {
+        Outcome::Result(result) => Ok(Bytes::copy_from_slice(result.raw().as_bytes())),
+        Outcome::Error { code, error } => {
+            let message = error.get("message").and_then(|message| message.as_str()).unwrap_or_default();
+            Err(format!("it refused initialize: {message} ({code})"))
+        }
+    }
 }
 
 fn is_modern(body: &[u8]) -> bool {
-    let Ok(Message::Response(response)) = Message::parse(body, &LIMITS) else { return false };
+    let Ok(Message::Response(response)) = Message::parse(body, &limits::CHILD_LINE) else { return false };
     match response.outcome {
         Outcome::Error { code, .. } => code::is_modern(code),
         Outcome::Result(result) => {
@@ -79,8 +99,10 @@ fn is_modern(body: &[u8]) -> bool {
     }
 }
 
-async fn ask(connection: &Connection, message: &str, era: Era, patience: Duration) -> Option<Bytes> {
-    let Ok(Message::Request(request)) = Message::parse(message.as_bytes(), &LIMITS) else { return None };
-    let asked = connection.ask(&request, message.as_bytes(), era).await.ok()?;
-    tokio::time::timeout(patience, response(asked)).await.ok().flatten()
+/// `None` if the child has gone. Neither request is cancelled: a child in the middle of its handshake may not take that well.
+async fn ask(connection: &Connection, message: &str) -> Option<Bytes> {
+    let Ok(Message::Request(request)) = Message::parse(message.as_bytes(), &limits::CHILD_LINE) else {
+        return None;
+    };
+    response(connection.ask(&request, message.as_bytes(), Era::Legacy).await.ok()?).await
 }

@@ -1,7 +1,6 @@
 //! Children as MCP servers over HTTP: one listener on loopback, one unguessable path per workload.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use axum::routing::post;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode, Uri};
 use tokio::net::TcpListener;
@@ -29,6 +28,7 @@ use crate::connection::{Asked, CannotAsk};
 use crate::environment::Environment;
 use crate::handshake::Spoken;
 use crate::pending::ToCaller;
+use crate::stderr::Tail;
 use crate::supervise::{self, ChildStatus, Tell, Up};
 
 /// Hosts workloads until the process stops.
@@ -45,8 +45,8 @@ pub struct StdioHost {
 pub struct Workload {
     /// Where it is called. Whoever knows this can call it.
     pub url: Uri,
-    /// How its child is, as it changes.
-    pub status: watch::Receiver<ChildStatus>,
+    status: watch::Receiver<ChildStatus>,
+    stderr: Tail,
     up: watch::Receiver<Option<Up>>,
 }
 
@@ -84,18 +84,35 @@ impl StdioHost {
             children.insert(secret.clone(), up.clone());
             children
         });
-        let tell = Tell { up: tell_up, status: tell_status };
+        let stderr = Tail::new(limits::CHILD_STDERR_BYTES);
+        let tell = Tell { up: tell_up, status: tell_status, stderr: stderr.clone() };
         self.drain.spawn(supervise::run(command, self.environment.clone(), tell, self.drain.clone()));
-        Ok(Workload { url, status, up })
+        Ok(Workload { url, status, stderr, up })
     }
 }
 
 impl Workload {
-    /// Resolves when its child answers for the first time.
-    pub async fn is_up(&self) {
-        let mut up = self.up.clone();
+    /// How its child is.
+    pub fn status(&self) -> ChildStatus {
+        ChildStatus { stderr: self.stderr.text(), ..self.status.borrow().clone() }
+    }
+
+    /// Resolves each time when its child has come up, as often as it does; never again when it has been stopped.
+    pub async fn next_up(&mut self) {
+        // What was up before this is not news.
+        let was_up = self.up.borrow_and_update().is_some();
+        if was_up && self.up.wait_for(Option::is_none).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        if self.up.wait_for(Option::is_some).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Resolves when its child answers.
+    pub async fn is_up(&mut self) {
         // The supervisor is gone only when the process stops.
-        let _ = up.wait_for(Option::is_some).await;
+        let _ = self.up.wait_for(Option::is_some).await;
     }
 }
 
@@ -157,13 +174,14 @@ async fn pass_on(mut asked: Asked) -> Response {
         Some(ToCaller::Notification(first)) => {
             let rest = stream::unfold(Some(asked), |asked| async {
                 let mut asked = asked?;
-                match asked.next().await? {
-                    ToCaller::Notification(message) => Some((sse::encode(&message), Some(asked))),
-                    ToCaller::Response(message) => Some((sse::encode(&message), None)),
-                }
+                Some(match asked.next().await {
+                    Some(ToCaller::Notification(message)) => (Ok(sse::encode(&message)), Some(asked)),
+                    Some(ToCaller::Response(message)) => (Ok(sse::encode(&message)), None),
+                    // A stream that breaks off says that the child has gone; one that ends would say something else.
+                    None => (Err(std::io::Error::other("the child has gone")), None),
+                })
             });
-            let events = futures_util::StreamExt::chain(stream::iter([sse::encode(&first)]), rest);
-            let events = futures_util::StreamExt::map(events, Ok::<Bytes, Infallible>);
+            let events = stream::iter([Ok::<Bytes, std::io::Error>(sse::encode(&first))]).chain(rest);
             let mut response = Response::new(Body::from_stream(events));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
             response

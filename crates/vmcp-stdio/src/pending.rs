@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use vmcp_core::limits;
-use vmcp_json::{Edits, Limits, Object, Value};
+use vmcp_json::{Edits, Object, Value};
 use vmcp_mcp::{Message, Request, method};
 
 /// Who waits for what.
@@ -47,8 +47,6 @@ pub(crate) enum FromChild {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-const LIMITS: Limits = Limits::new(limits::CHILD_LINE_BYTES, limits::DEPTH);
-
 impl Pending {
     /// Takes a request in: our id for it, and the message under that id.
     pub(crate) fn begin(
@@ -86,7 +84,7 @@ impl Pending {
 
     /// Takes in one line of the child. What belongs to nobody is dropped.
     pub(crate) fn take(&mut self, line: &Bytes) -> FromChild {
-        match Message::parse(line, &LIMITS) {
+        match Message::parse(line, &limits::CHILD_LINE) {
             Ok(Message::Response(response)) => {
                 let Some(id) = response.id else { return FromChild::Done };
                 let waiting = id.raw().parse().ok().and_then(|ours: u64| self.waiting.remove(&ours));
@@ -110,7 +108,13 @@ impl Pending {
                 FromChild::Pong(request.id.raw().to_owned())
             }
             Ok(Message::Request(request)) => FromChild::Decline(request.id.raw().to_owned()),
-            Err(_) => FromChild::Done,
+            Err(rejected) => {
+                tracing::warn!(error = %rejected.why, "a stdio child has written something that is not a message");
+                // Its caller need not wait for anything better.
+                let ours = rejected.id.and_then(|id| id.raw().parse().ok());
+                self.waiting.retain(|id, _| Some(*id) != ours);
+                FromChild::Done
+            }
         }
     }
 
@@ -137,7 +141,7 @@ mod tests {
     use super::*;
 
     fn begin(pending: &mut Pending, body: &str) -> (String, mpsc::Receiver<ToCaller>) {
-        let Ok(Message::Request(request)) = Message::parse(body.as_bytes(), &LIMITS) else {
+        let Ok(Message::Request(request)) = Message::parse(body.as_bytes(), &limits::CHILD_LINE) else {
             panic!("{body}")
         };
         let (caller, receiver) = mpsc::channel(3);

@@ -10,7 +10,7 @@ use vmcp_core::desired::Command;
 use vmcp_core::limits;
 use vmcp_runtime::Drain;
 
-use crate::child::{self, Started};
+use crate::child::{self, Process, Started};
 use crate::connection::Connection;
 use crate::environment::Environment;
 use crate::handshake::{Spoken, handshake};
@@ -59,6 +59,8 @@ pub(crate) struct Tell {
     pub(crate) up: watch::Sender<Option<Up>>,
     /// How it is.
     pub(crate) status: watch::Sender<ChildStatus>,
+    /// What it writes to standard error, over all its lives.
+    pub(crate) stderr: Tail,
 }
 
 impl ChildStatus {
@@ -108,23 +110,31 @@ async fn live(command: &Command, environment: &Environment, tell: &Tell, drain: 
         Ok(started) => started,
         Err(error) => return format!("could not start `{}`: {error}", command.program),
     };
-    let tail = Tail::new(limits::CHILD_STDERR_BYTES);
-    let reading = tokio::spawn(tail.clone().fill(stderr));
+    let reading = tokio::spawn(tell.stderr.clone().fill(stderr));
     tell.status.send_modify(|status| status.pid = process.id());
     let connection = Connection::open(stdin, stdout);
     let ended = tokio::select! {
         ended = process.ended() => Some(ended),
         failed = greet(&connection, tell) => Some(failed),
+        () = connection.ended() => Some(last_words(&mut process).await),
         () = drain.stopped() => None,
     };
     tell.up.send_replace(None);
+    if ended.is_some() {
+        connection.give_up();
+    }
     // With the last clone its input is closed, which is how it is asked to end.
     drop(connection);
     process.stop().await;
     // What it wrote last is what explains its end.
     let _ = tokio::time::timeout(limits::CHILD_STOP_TIME, reading).await;
-    tell.status.send_modify(|status| status.stderr = tail.text());
     ended.unwrap_or_default()
+}
+
+/// A child that closes its output is about to end, or is of no use any more.
+async fn last_words(process: &mut Process) -> String {
+    let ended = tokio::time::timeout(limits::CHILD_STOP_TIME, process.ended()).await;
+    ended.unwrap_or_else(|_| "it closed its output, or wrote what cannot be read".to_owned())
 }
 
 /// Makes the child known when it answers; returns only if it does not.

@@ -106,12 +106,15 @@ fn respond(listener: Listener) -> Response {
 
 impl Listener {
     fn new(plane: &Arc<Plane>, server: &Server, wanted: Wanted, ends: Endings, first: Bytes) -> Self {
+        let mut changed = plane.changed.subscribe();
+        // The snapshot may have been replaced since `server` was taken from it, so the first turn compares.
+        changed.mark_changed();
         Self {
             plane: plane.clone(),
             server: server.name.clone(),
             wanted,
             ends,
-            changed: plane.changed.subscribe(),
+            changed,
             known: fingerprints(server),
             ready: VecDeque::from([first]),
             has_ended: false,

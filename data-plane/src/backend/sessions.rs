@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use moka::future::Cache;
+use moka::policy::EvictionPolicy;
 use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
 use vmcp_mcp::{self as mcp, Exchange};
@@ -28,7 +29,9 @@ pub(crate) struct Opened {
 
 impl BackendSessions {
     pub(crate) fn new() -> Self {
+        // The newest counts most: a client that has just come keeps its session.
         let open = Cache::builder()
+            .eviction_policy(EvictionPolicy::lru())
             .max_capacity(limits::BACKEND_SESSIONS)
             .time_to_idle(limits::BACKEND_SESSION_IDLE_TIME)
             .build();
@@ -50,17 +53,19 @@ impl BackendSessions {
         self.open.try_get_with(key, opening).await.map_err(|reason| Refusal::backend(*reason, backend))
     }
 
-    /// The backend does not know it any more.
-    pub(crate) async fn forget(&self, client: Option<u128>, backend: &Backend) {
-        if let Some(client) = client {
-            self.open.invalidate(&(client, backend.id.clone())).await;
+    /// The backend does not know this one any more. One that another call has begun in its place stays.
+    pub(crate) async fn forget(&self, client: Option<u128>, backend: &Backend, forgotten: &Arc<Opened>) {
+        let Some(client) = client else { return };
+        let key = (client, backend.id.clone());
+        if self.open.get(&key).await.is_some_and(|open| Arc::ptr_eq(&open, forgotten)) {
+            self.open.invalidate(&key).await;
         }
     }
 
     /// The client has ended its session, and with it those with our backends.
     pub(crate) async fn end(&self, client: u128, server: &Server) {
         for backend in &server.backends {
-            self.forget(Some(client), backend).await;
+            self.open.invalidate(&(client, backend.id.clone())).await;
         }
         // Only then does the cache let go of them.
         self.open.run_pending_tasks().await;

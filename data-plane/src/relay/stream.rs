@@ -9,19 +9,21 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
-use tokio::time::Instant;
 use vmcp_core::limits;
 use vmcp_mcp::{EventStream, Failure, sse};
 
+use crate::bridge::Bridge;
 use crate::relay::{Passed, Relay};
 use crate::request::Reason;
 
-/// Answers with a stream. Dropping it, as when the client goes away, closes the exchange with the backend.
+/// Answers with a stream.
 pub(super) fn respond(relay: Relay, events: EventStream) -> Response {
-    let running = Running { relay, events, heard: Instant::now() };
+    let running = Running { relay, events: Some(events), is_answered: false };
     event_stream(Body::from_stream(stream::unfold(Some(running), |running| async {
-        let (bytes, next) = running?.next().await;
-        Some((Ok::<Bytes, Infallible>(bytes), next))
+        let mut running = running?;
+        let bytes = running.next().await;
+        let rest = (!running.is_answered).then_some(running);
+        Some((Ok::<Bytes, Infallible>(bytes), rest))
     })))
 }
 
@@ -36,10 +38,12 @@ pub(crate) fn event_stream(body: Body) -> Response {
     response
 }
 
+/// A stream under way. Dropping it, as when the client goes away, closes the exchange with the backend, unless that would
+/// say what the client has not said.
 struct Running {
     relay: Relay,
-    events: EventStream,
-    heard: Instant,
+    events: Option<EventStream>,
+    is_answered: bool,
 }
 
 enum Heard {
@@ -49,37 +53,56 @@ enum Heard {
 }
 
 impl Running {
-    /// The next piece for the client, and what follows it, if anything does.
-    async fn next(mut self) -> (Bytes, Option<Self>) {
+    /// The next piece for the client. After the response there is none.
+    async fn next(&mut self) -> Bytes {
         loop {
-            let passed = match self.listen().await {
-                Heard::Silence(so_far) if so_far < limits::STREAM_SILENCE_TIME => {
-                    return (sse::KEEP_ALIVE, Some(self));
-                }
+            let passed = match listen(&mut self.events).await {
+                Heard::Silence(so_far) if so_far < limits::STREAM_SILENCE_TIME => return sse::KEEP_ALIVE,
                 Heard::Silence(_) => Err(self.relay.refusal(Reason::Timeout)),
                 Heard::End(reason) => Err(self.relay.refusal(reason)),
                 Heard::Event(data) => self.relay.pass(data),
             };
+            self.is_answered = !matches!(passed, Ok(Passed::Notification(_) | Passed::Nothing));
             match passed {
-                Ok(Passed::Notification(message)) => return (sse::encode(&message), Some(self)),
-                Ok(Passed::Response(message)) => return (sse::encode(&message), None),
+                Ok(Passed::Notification(message) | Passed::Response(message)) => {
+                    return sse::encode(&message);
+                }
                 Ok(Passed::Nothing) => {}
                 // The client waits for a response; this is one.
-                Err(refusal) => return (sse::encode(refusal.to_message().as_bytes()), None),
+                Err(refusal) => return sse::encode(refusal.to_message().as_bytes()),
             }
         }
     }
+}
 
-    async fn listen(&mut self) -> Heard {
-        match tokio::time::timeout(limits::KEEP_ALIVE_TIME, self.events.next()).await {
-            Err(_) => Heard::Silence(self.heard.elapsed()),
-            Ok(Ok(Some(event))) => {
-                self.heard = Instant::now();
-                Heard::Event(event.data)
-            }
-            Ok(Ok(None)) => Heard::End(Reason::Protocol),
-            Ok(Err(failure @ Failure::TooLarge { .. })) => Heard::End(Reason::from(&failure)),
-            Ok(Err(_)) => Heard::End(Reason::Unavailable),
-        }
+impl Drop for Running {
+    fn drop(&mut self) {
+        let patience = match (self.is_answered, self.relay.bridge) {
+            // Read to its end, the connection can be used again.
+            (true, _) => limits::STREAM_END_TIME,
+            // For a modern backend a closed stream is a cancellation; for the legacy client that has gone it is none
+            // (MCP 2025-11-25, Streamable HTTP, Sending Messages to the Server).
+            (false, Bridge::ToModern) => limits::STREAM_SILENCE_TIME,
+            (false, _) => return,
+        };
+        let Some(mut events) = self.events.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let to_the_end = async { while let Ok(Some(_)) = events.next().await {} };
+            // What does not end by then is closed.
+            let _ = tokio::time::timeout(patience, to_the_end).await;
+        });
+    }
+}
+
+async fn listen(events: &mut Option<EventStream>) -> Heard {
+    let Some(events) = events else { return Heard::End(Reason::Protocol) };
+    let heard = tokio::time::timeout(limits::KEEP_ALIVE_TIME, events.next()).await;
+    match heard {
+        Err(_) => Heard::Silence(events.silence()),
+        Ok(Ok(Some(event))) => Heard::Event(event.data),
+        Ok(Ok(None)) => Heard::End(Reason::Protocol),
+        Ok(Err(failure @ Failure::TooLarge { .. })) => Heard::End(Reason::from(&failure)),
+        Ok(Err(_)) => Heard::End(Reason::Unavailable),
     }
 }

@@ -34,7 +34,12 @@ pub(super) async fn forward(
             let mut out = modern_headers(asked, &route.target.original_name, headers);
             credential.write_headers(&mut out);
             let call = Call { url: backend.url.clone(), headers: out, body };
-            (backend::call(&plane.exchange, backend, call).await?, None)
+            let answered = match bridge {
+                // The legacy client may go away without cancelling; a closed exchange would cancel.
+                Bridge::ToModern => backend::call_to_the_end(&plane.exchange, backend, call).await?,
+                _ => backend::call(&plane.exchange, backend, call).await?,
+            };
+            (answered, None)
         }
         Era::Legacy => {
             let legacy = backend.legacy.ok_or_else(|| Refusal::backend(Reason::Protocol, backend))?;
@@ -75,7 +80,7 @@ async fn call_legacy(
         let answered = backend::call(&plane.exchange, backend, call).await?;
         match answered.answer {
             Answer::Refused { status: http::StatusCode::NOT_FOUND, .. } if !is_second => {
-                plane.backend_sessions.forget(client, backend).await;
+                plane.backend_sessions.forget(client, backend, &opened).await;
                 is_second = true;
             }
             _ => return Ok((answered, Some(opened))),

@@ -7,7 +7,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_json::Object;
-use vmcp_mcp::{Era, Malformed, Message, ProtocolVersion, Request, body, header, method};
+use vmcp_mcp::{Era, Message, ProtocolVersion, Request, body, header, method};
 
 use crate::request::Refusal;
 use crate::request::authorize::Action;
@@ -59,10 +59,11 @@ pub(super) async fn receive_body(headers: &HeaderMap, mut body: Body) -> Result<
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Refusal::content_type());
     }
-    match body::collect(&mut body, limits::REQUEST_BYTES).await {
-        Ok(body) => Ok(body),
-        Err(body::Incomplete::Broken(_)) => Err(Refusal::broken()),
-        Err(body::Incomplete::TooLarge { .. }) => {
+    let collecting = body::collect(&mut body, limits::REQUEST_BYTES);
+    match tokio::time::timeout(limits::REQUEST_TIME, collecting).await {
+        Ok(Ok(body)) => Ok(body),
+        Err(_) | Ok(Err(body::Incomplete::Broken(_))) => Err(Refusal::broken()),
+        Ok(Err(body::Incomplete::TooLarge { .. })) => {
             let discarding = body::discard(&mut body, limits::DISCARDED_BYTES);
             // A sender slower than that is not waited for.
             let _ = tokio::time::timeout(limits::DISCARD_TIME, discarding).await;
@@ -134,10 +135,6 @@ fn check_modern(headers: &HeaderMap, request: &Request<'_>, meta: Option<Object<
     let Some(meta) = meta else {
         return Err(Refusal::malformed_params("`params._meta` is missing"));
     };
-    if let Some(name) = meta.duplicate() {
-        let why = Malformed::Duplicate { name: name.into_owned(), within: "`_meta`" };
-        return Err(Refusal::malformed(&why));
-    }
     let Some(version) = meta.get(META_VERSION).and_then(|version| version.as_str()) else {
         return Err(Refusal::malformed_params(&format!("`_meta` lacks `{META_VERSION}`")));
     };

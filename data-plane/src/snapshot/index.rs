@@ -57,7 +57,8 @@ impl Index {
                     Kind::Prompt => drop(index.prompts.insert(key, target)),
                     Kind::Resource => drop(index.resources.insert(key, target)),
                     Kind::Template => {
-                        index.patterns.push((UriTemplate::parse(&key), target.clone()));
+                        let pattern = UriTemplate::parse(&key).ok();
+                        index.patterns.extend(pattern.map(|pattern| (pattern, target.clone())));
                         index.templates.insert(key, target);
                     }
                 }

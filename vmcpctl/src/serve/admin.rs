@@ -116,7 +116,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Json<Whole> {
     let processes = admin.children.iter().map(|(id, child)| Process {
         group: id.group.to_string(),
         name: id.name.to_string(),
-        child: child.borrow().clone(),
+        child: child.status(),
     });
     Json(Whole { status, replicas: [replica], processes: processes.collect() })
 }

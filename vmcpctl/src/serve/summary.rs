@@ -19,6 +19,8 @@ const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
+/// Columns for a backend's name and state.
+const WIDTH: usize = 72;
 const RED: Style = AnsiColor::Red.on_default();
 
 /// Shows how things are, on standard error.
@@ -64,7 +66,10 @@ impl Summary {
             let now = status.borrow_and_update().clone();
             let is_ready = observed.borrow_and_update().revision > 0;
             if self.is_terminal {
-                self.redraw(&mut shown, self.page(&now, is_ready, &children));
+                if shown.is_empty() {
+                    anstream::eprint!("{}", self.introduction());
+                }
+                redraw(&mut shown, self.page(&now, is_ready, &children));
             } else if is_ready {
                 self.tell_changes(&mut told, &now, &children);
             }
@@ -76,18 +81,6 @@ impl Summary {
                 () = tokio::time::sleep(std::time::Duration::from_millis(250)) => {}
             }
         }
-    }
-
-    /// In place of what was shown before.
-    fn redraw(&self, shown: &mut String, page: String) {
-        if *shown == page {
-            return;
-        }
-        match shown.lines().count() {
-            0 => anstream::eprint!("{page}"),
-            lines => anstream::eprint!("\x1b[{lines}A\x1b[J{page}"),
-        }
-        *shown = page;
     }
 
     /// One line for each thing that is not as it was told last.
@@ -112,47 +105,59 @@ impl Summary {
         }
     }
 
-    fn page(&self, status: &Status, is_ready: bool, children: &Children) -> String {
+    /// What does not change, and may be wider than the terminal.
+    fn introduction(&self) -> String {
         let mut page = String::new();
         let out = &mut page;
-        let phase = if is_ready { "" } else { " · starting" };
-        line(out, &format!("\n{BOLD}vmcp {}{BOLD:#}{DIM}{phase}{DIM:#}\n", env!("CARGO_PKG_VERSION")));
+        line(out, &format!("\n{BOLD}vmcp {}{BOLD:#}\n", env!("CARGO_PKG_VERSION")));
         for (name, url) in &self.servers {
             line(out, &format!("  {BOLD}{url}{BOLD:#}  {DIM}{name}{DIM:#}"));
-        }
-        line(out, "");
-        let width = status.backends.iter().map(|backend| backend.name.len()).max().unwrap_or_default();
-        for backend in &status.backends {
-            let (style, state) = state(backend, children);
-            let state: String = state.chars().take(100).collect();
-            line(out, &format!("  {style}●{style:#} {:width$}  {state}", backend.name));
-        }
-        let warnings = status.diagnostics.len();
-        if warnings > 0 {
-            line(
-                out,
-                &format!("\n  {YELLOW}{warnings} to know about names and lists{YELLOW:#}: see /status"),
-            );
         }
         if let Some((name, url)) = self.servers.first() {
             line(out, &format!("\n{DIM}Add it to{DIM:#}"));
             line(out, &format!("  Claude Code  claude mcp add --transport http {name} {url}"));
-            line(
-                out,
-                &format!(
-                    "  Cursor       {{\"mcpServers\":{{\"{name}\":{{\"url\":\"{url}\"}}}}}}  {DIM}in ~/.cursor/mcp.json{DIM:#}"
-                ),
-            );
-            line(
-                out,
-                &format!(
-                    "  VS Code      code --add-mcp '{{\"name\":\"{name}\",\"type\":\"http\",\"url\":\"{url}\"}}'"
-                ),
-            );
+            let cursor = format!("{{\"mcpServers\":{{\"{name}\":{{\"url\":\"{url}\"}}}}}}");
+            line(out, &format!("  Cursor       {cursor}  {DIM}in ~/.cursor/mcp.json{DIM:#}"));
+            let code = format!("{{\"name\":\"{name}\",\"type\":\"http\",\"url\":\"{url}\"}}");
+            line(out, &format!("  VS Code      code --add-mcp '{code}'"));
         }
         line(out, &format!("\n{DIM}Status  http://{}/status   Stop  Ctrl-C{DIM:#}\n", self.admin));
         page
     }
+
+    /// What changes; no line of it is wider than a narrow terminal.
+    fn page(&self, status: &Status, is_ready: bool, children: &Children) -> String {
+        let mut page = String::new();
+        let out = &mut page;
+        let width =
+            status.backends.iter().map(|backend| backend.name.len()).max().unwrap_or_default().min(24);
+        for backend in &status.backends {
+            let (style, state) = state(backend, children);
+            let name: String = backend.name.chars().take(width).collect();
+            let state: String = state.chars().take(WIDTH.saturating_sub(width)).collect();
+            line(out, &format!("  {style}●{style:#} {name:width$}  {state}"));
+        }
+        match status.diagnostics.len() {
+            0 => {}
+            count => {
+                line(out, &format!("  {YELLOW}{count} to know about names and lists: see /status{YELLOW:#}"))
+            }
+        }
+        line(out, if is_ready { "" } else { "  starting …" });
+        page
+    }
+}
+
+/// In place of what was shown before.
+fn redraw(shown: &mut String, page: String) {
+    if *shown == page {
+        return;
+    }
+    match shown.lines().count() {
+        0 => anstream::eprint!("{page}"),
+        lines => anstream::eprint!("\x1b[{lines}A\x1b[J{page}"),
+    }
+    *shown = page;
 }
 
 fn line(page: &mut String, text: &str) {
@@ -160,12 +165,17 @@ fn line(page: &mut String, text: &str) {
     let _ = writeln!(page, "{text}");
 }
 
-/// How a backend is, in words.
+/// How a backend is, in words that can go to a terminal, whatever the backend has said.
 fn state(backend: &BackendStatus, children: &Children) -> (Style, String) {
+    let (style, text) = describe_state(backend, children);
+    (style, text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
+}
+
+fn describe_state(backend: &BackendStatus, children: &Children) -> (Style, String) {
     let child = children
         .iter()
         .find(|(id, _)| id.group.as_str() == backend.group && id.name.as_str() == backend.name);
-    let child = child.map(|(_, child)| child.borrow().clone());
+    let child = child.map(|(_, child)| child.status());
     if let Some(child) = child.filter(|child| child.state != ChildState::Running) {
         let why = child.last_exit.map(|exit| format!(": {exit}")).unwrap_or_default();
         return match child.state {

@@ -1,16 +1,17 @@
-//! Stdio workloads: each command of a group that is presented is started, and made known when it is up.
+//! Stdio workloads: each command of a group that is presented is started, and made known whenever it has come up.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tokio::sync::watch;
-use vmcp_control_plane::Hosted;
+use vmcp_control_plane::{Hosted, Located};
 use vmcp_core::backend::BackendId;
 use vmcp_core::desired::{Address, Desired};
 use vmcp_runtime::Drain;
-use vmcp_stdio::{ChildStatus, StdioHost};
+use vmcp_stdio::{StdioHost, Workload};
 
-/// The children, by backend, each with its state as it changes.
-pub(super) type Children = BTreeMap<BackendId, watch::Receiver<ChildStatus>>;
+/// The children, by backend.
+pub(super) type Children = Arc<BTreeMap<BackendId, Workload>>;
 
 /// What runs on this machine.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ impl Hosting {
     /// Starts every command.
     pub(super) fn start(host: &StdioHost, desired: &Desired, drain: &Drain) -> std::io::Result<Self> {
         let (tell, hosted) = watch::channel(Hosted::new());
-        let mut children = Children::new();
+        let mut children = BTreeMap::new();
         let groups = desired.virtual_servers.values().filter_map(|server| desired.groups.get(&server.group));
         for group in groups {
             for (name, address) in &group.workloads {
@@ -33,17 +34,17 @@ impl Hosting {
                     continue;
                 }
                 let workload = host.host(command.clone())?;
-                children.insert(id.clone(), workload.status.clone());
+                children.insert(id.clone(), workload.clone());
                 let (tell, stop) = (tell.clone(), drain.clone());
                 drain.spawn(async move {
                     tokio::select! {
-                        () = workload.is_up() => tell.send_modify(|hosted| drop(hosted.insert(id, workload.url))),
+                        () = make_known(id, workload, tell) => {}
                         () = stop.stopped() => {}
                     }
                 });
             }
         }
-        Ok(Self { hosted, children })
+        Ok(Self { hosted, children: Arc::new(children) })
     }
 
     /// Where they are called, once they are up.
@@ -54,5 +55,15 @@ impl Hosting {
     /// How they are.
     pub(super) fn children(&self) -> Children {
         self.children.clone()
+    }
+}
+
+/// Each of its lives, when it answers.
+async fn make_known(id: BackendId, mut workload: Workload, tell: watch::Sender<Hosted>) {
+    workload.is_up().await;
+    for life in 1.. {
+        let located = Located { url: workload.url.clone(), life };
+        tell.send_modify(|hosted| drop(hosted.insert(id.clone(), located)));
+        workload.next_up().await;
     }
 }

@@ -1,3 +1,5 @@
+use proptest::prelude::{prop_assert, proptest};
+use proptest::test_runner::Config;
 use vmcp_core::desired::{Address, ConflictResolution};
 
 use super::*;
@@ -79,7 +81,7 @@ kind: gruop
         [
             "2:1 group: `group` is missing",
             "2:7 name: `a b`: a name consists of letters, digits, `.`, `_` and `-`, not ` `",
-            "3:1 grup: unknown key `grup`",
+            "3:1 : unknown key `grup`",
             "4:23 incoming_auth.type: `oidc` is not built yet",
             "5:36 aggregation.conflict_resolution: `priority` is not built yet",
             "5:46 aggregation.tools: `tools` is not built yet",
@@ -103,12 +105,67 @@ fn suggestions_name_the_nearest_key() {
 
 #[test]
 fn what_is_not_yaml_is_said_with_its_place() {
-    for text in ["a: [1", "a: b: c", "\tx: 1", "a: &x 1\nb: *x", "- 1", "just text", "a: 1\na: 2"] {
-        let faults = read_one(text).unwrap_err();
-        assert!(
-            !faults.is_empty() && faults.iter().all(|fault| fault.place.line > 0),
-            "{text:?}: {faults:?}"
-        );
+    for (text, part) in [
+        ("a: [1", "not YAML"),
+        ("a: b: c", "not YAML"),
+        ("- 1", "expected a mapping, found a list"),
+        ("just text", "expected a mapping, found a text"),
+        ("name: !x a", "tags"),
+        ("name: &x a\ngroup: *x", "aliases"),
+        ("name: a\nname: b", "written twice"),
+    ] {
+        let faults = faults(text);
+        assert!(faults.iter().any(|fault| fault.contains(part)), "{text:?}: {faults:?}");
+    }
+}
+
+#[test]
+fn what_cannot_work_is_refused() {
+    let with =
+        |workload: &str| faults(&format!("kind: group\nname: g\nworkloads:\n  - {{name: w, {workload}}}\n"));
+    for (workload, part) in [
+        ("url: 'http://h:99999/'", "no port that exists"),
+        ("url: 'http://h:/'", "no port that exists"),
+        ("url: localhost:8080/mcp", "is not an http or https address"),
+        ("url: 'http://'", "is not an http or https address"),
+        ("url: 'http://user:secret@h/'", "must not carry a password"),
+        ("command: ''", "`command` is empty"),
+        ("command: x, env: {'A=B': c}", "cannot be the name of a variable"),
+        ("command: x, args: y", "expected a list"),
+    ] {
+        let faults = with(workload);
+        assert!(faults.len() == 1 && faults[0].contains(part), "{workload}: {faults:?}");
+    }
+    assert!(read_one("kind: group\nname: g\nworkloads: [{name: w, url: 'http://[::1]:80/mcp'}]").is_ok());
+}
+
+#[test]
+fn one_fault_does_not_hide_others() {
+    let server = "name: a\ngroup: g\nincoming_auth: {type: anonymous}\n";
+    let both = format!(
+        "{server}outgoing_auth: {{backends: {{nobody: {{type: unauthenticated}}}}}}\nexra: 1\n---\nkind: group\nname: g\nworkloads: []\n"
+    );
+    let found = faults(&both);
+    assert!(
+        found.len() == 2 && found[0].contains("no workload `nobody`") && found[1].contains("exra"),
+        "{found:?}"
+    );
+    let missing = faults(&format!("{server}exra: 1\n"));
+    assert!(missing.iter().any(|fault| fault.contains("no document describes the group `g`")), "{missing:?}");
+    let broken = faults(&format!("{server}---\nkind: group\nname: 5 5\nworkloads: []\n"));
+    assert_eq!(broken.len(), 1, "the missing group is that one: {broken:?}");
+}
+
+proptest! {
+    #![proptest_config(Config { failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn any_text_yields_faults_that_stand_in_it(text in "([a-z]{1,5}: |- |[\\[\\]{},&*!'\"|>#%@\u{feff}é\n\r\t -]|group|kind){0,30}") {
+        if let Err(faults) = read_one(&text) {
+            for fault in faults {
+                prop_assert!(text.get(fault.place.range()).is_some(), "{fault:?}");
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use vmcp_core::desired::{Address, Command, Group};
 use vmcp_core::name::Name;
 
 use crate::decode::Key::{Built, Later};
-use crate::decode::{Decoder, Fields, Key, join};
+use crate::decode::{Decoder, Fields, Key, brief, join};
 use crate::document::Document;
 use crate::tree::Node;
 
@@ -90,12 +90,18 @@ fn workload(decoder: &mut Decoder, node: &Node, path: &str) -> Option<(Name, Add
 }
 
 fn url(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Uri> {
-    let url: Uri = decoder.text(node, path)?;
+    let text: String = decoder.text(node, path)?;
+    let url: Uri = text.parse().unwrap_or_default();
     let is_http =
         matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty());
     if !is_http {
         let help = "write it whole: `http://127.0.0.1:8080/mcp`".to_owned();
-        decoder.fault(&node.place, path, format!("`{url}` is not an http or https address"), Some(help));
+        decoder.fault(
+            &node.place,
+            path,
+            format!("`{}` is not an http or https address", brief(&text)),
+            Some(help),
+        );
         return None;
     }
     if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
@@ -103,11 +109,25 @@ fn url(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Uri> {
         decoder.fault(&node.place, path, message, None);
         return None;
     }
+    // A port that is no port would silently be the scheme's own.
+    let has_port = url.authority().is_some_and(|authority| {
+        authority.as_str().rsplit_once(']').map_or(authority.as_str(), |(_, rest)| rest).contains(':')
+    });
+    if has_port && url.port_u16().is_none() {
+        let help = "a port is a number from 0 to 65535".to_owned();
+        decoder.fault(&node.place, path, format!("`{}` has no port that exists", brief(&text)), Some(help));
+        return None;
+    }
     Some(url)
 }
 
 fn command(decoder: &mut Decoder, fields: &Fields<'_>, program: Option<String>) -> Option<Command> {
-    let mut command = Command { program: program?, ..Command::default() };
+    let program = program?;
+    if program.is_empty() {
+        decoder.fault(fields.place, "command", "`command` is empty".to_owned(), None);
+        return None;
+    }
+    let mut command = Command { program, ..Command::default() };
     if let Some((node, path)) = fields.get("args") {
         for (index, node) in decoder.list(node, &path).iter().enumerate() {
             command.arguments.extend(decoder.text::<String>(node, &format!("{path}[{index}]")));
@@ -116,6 +136,11 @@ fn command(decoder: &mut Decoder, fields: &Fields<'_>, program: Option<String>) 
     if let Some((node, path)) = fields.get("env") {
         for (key, node) in decoder.free_mapping(node, &path) {
             let Some(name) = decoder.text::<String>(key, &path) else { continue };
+            if name.is_empty() || name.contains(['=', '\0']) {
+                let message = format!("`{}` cannot be the name of a variable", brief(&name));
+                decoder.fault(&key.place, &path, message, None);
+                continue;
+            }
             let Some(value) = decoder.text::<String>(node, &join(&path, &name)) else { continue };
             if command.environment.insert(name.clone(), value).is_some() {
                 decoder.fault(&key.place, &join(&path, &name), format!("`{name}` is written twice"), None);

@@ -4,8 +4,9 @@ use vmcp_core::desired::{ConflictResolution, VirtualServer};
 use vmcp_core::prefix::PrefixFormat;
 
 use crate::decode::Key::{Built, Later};
-use crate::decode::{Decoder, Fields, Key, join};
-use crate::document::Document;
+use crate::decode::{Decoder, Fields, Key, brief, join};
+use crate::document::{Document, Places};
+use crate::fault::Place;
 use crate::tree::Node;
 
 const KEYS: &[Key] = &[
@@ -33,15 +34,18 @@ pub(super) fn virtual_server(decoder: &mut Decoder, node: &Node) -> Option<Docum
     let group = group.and_then(|(node, path)| Some((decoder.text(node, &path)?, &node.place)));
     let is_default = fields.get("default").and_then(|(node, path)| decoder.boolean(node, &path));
     incoming_auth(decoder, &fields);
-    if let Some((node, path)) = fields.get("outgoing_auth") {
-        outgoing_auth(decoder, node, &path);
-    }
+    let workloads = fields.get("outgoing_auth").map(|(node, path)| outgoing_auth(decoder, node, &path));
     let format = fields.get("aggregation").and_then(|(node, path)| aggregation(decoder, node, &path));
     let (name, name_place) = name?;
     let (group, group_place) = group?;
     let conflict_resolution = ConflictResolution::Prefix(format.unwrap_or_default());
     let server = VirtualServer { name, group, is_default: is_default.unwrap_or(false), conflict_resolution };
-    Some(Document::VirtualServer { server, name: name_place.clone(), group: group_place.clone() })
+    let places = Places {
+        name: name_place.clone(),
+        group: group_place.clone(),
+        workloads: workloads.unwrap_or_default(),
+    };
+    Some(Document::VirtualServer { server, places })
 }
 
 /// Said and never assumed: letting everybody in is a decision.
@@ -55,9 +59,11 @@ fn incoming_auth(decoder: &mut Decoder, fields: &Fields<'_>) {
     }
 }
 
-fn outgoing_auth(decoder: &mut Decoder, node: &Node, path: &str) {
+/// The workloads that it names.
+fn outgoing_auth(decoder: &mut Decoder, node: &Node, path: &str) -> Vec<(String, Place)> {
     let keys = [Built("source"), Built("default"), Built("backends")];
-    let Some(fields) = decoder.mapping(node, path, &keys) else { return };
+    let mut workloads: Vec<(String, Place)> = Vec::new();
+    let Some(fields) = decoder.mapping(node, path, &keys) else { return workloads };
     if let Some((node, path)) = fields.get("source") {
         decoder.word(node, &path, &[Built("inline"), Later("discovered"), Later("mixed")]);
     }
@@ -66,10 +72,17 @@ fn outgoing_auth(decoder: &mut Decoder, node: &Node, path: &str) {
     }
     if let Some((node, path)) = fields.get("backends") {
         for (key, node) in decoder.free_mapping(node, &path) {
-            let name: Option<String> = decoder.text(key, &path);
-            strategy(decoder, node, &join(&path, &name.unwrap_or_default()));
+            let Some(name) = decoder.text::<String>(key, &path) else { continue };
+            let here = join(&path, &name);
+            strategy(decoder, node, &here);
+            if workloads.iter().any(|(earlier, _)| *earlier == name) {
+                decoder.fault(&key.place, &here, format!("`{}` is written twice", brief(&name)), None);
+            } else {
+                workloads.push((name, key.place.clone()));
+            }
         }
     }
+    workloads
 }
 
 fn strategy(decoder: &mut Decoder, node: &Node, path: &str) {

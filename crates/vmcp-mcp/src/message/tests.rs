@@ -30,6 +30,8 @@ fn refuses_what_is_no_message_and_keeps_the_id() {
         (r#"{"jsonrpc":"2.0","id":1,"id":1,"method":"ping"}"#, Some("1")),
         (r#"{"jsonrpc":"2.0","id":1,"method":"a","m\u0065thod":"b"}"#, Some("1")),
         (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"name":1,"n\u0061me":2}}"#, Some("1")),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"_meta":{"a":1,"\u0061":2}}}"#, Some("1")),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"_meta":"x"}}"#, Some("1")),
         (r#"{"jsonrpc":"1.0","id":"x","method":"ping"}"#, Some("\"x\"")),
         (r#"{"id":1,"method":"ping"}"#, Some("1")),
         (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, None),
