@@ -11,6 +11,9 @@ const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-0
 const MODERN: &[(&str, &str)] =
     &[("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "raw_echo")];
 
+/// A tool with an argument that a header mirrors.
+const ECHO: &str = r#"{"name":"echo","inputSchema":{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}"#;
+
 struct Case {
     what: &'static str,
     headers: Vec<(&'static str, &'static str)>,
@@ -130,7 +133,13 @@ fn disagreeing() -> Vec<Case> {
     let capabilities = r#","io.modelcontextprotocol/clientCapabilities":{}"#;
     let future =
         [("mcp-protocol-version", "2099-01-01"), ("mcp-method", "tools/call"), ("mcp-name", "raw_echo")];
+    let in_region =
+        good().replace(r#""name":"raw_echo""#, r#""name":"raw_echo","arguments":{"region":"eu"}"#);
+    let param = |value: &'static str| with("mcp-param-region", Some(value));
     vec![
+        case("a mirrored argument without its header", MODERN, in_region.clone(), (400, -32020), 1.into()),
+        case("a mirrored argument and another header", &param("us"), in_region, (400, -32020), 1.into()),
+        mismatch("a header of a mirrored argument that is not there", param("eu")),
         mismatch("no version header", with("mcp-protocol-version", None)),
         mismatch("another version header", with("mcp-protocol-version", Some("2025-11-25"))),
         mismatch("no method header", with("mcp-method", None)),
@@ -180,7 +189,7 @@ fn disagreeing() -> Vec<Case> {
 #[tokio::test]
 async fn straight_line_04_refused_with_the_specified_answer_and_the_backend_never_reached() {
     let backend = RawBackend::start(|recorded: &Recorded| {
-        mcp_reply(recorded, true, r#"{"name":"echo","inputSchema":{"type":"object"}}"#)
+        mcp_reply(recorded, true, ECHO)
             .unwrap_or_else(|| recorded.result(r#"{"content":[],"resultType":"complete"}"#))
     })
     .await;
@@ -208,6 +217,20 @@ async fn straight_line_04_refused_with_the_specified_answer_and_the_backend_neve
         answer.text()
     );
     assert_eq!(backend.recorded().len(), before + 1);
+    let in_region =
+        good().replace(r#""name":"raw_echo""#, r#""name":"raw_echo","arguments":{"region":"eu"}"#);
+    let headers: Vec<_> =
+        MODERN.iter().copied().chain([("mcp-param-region", "eu"), ("mcp-param-unknown", "x")]).collect();
+    assert_eq!(served.client().post(&headers, in_region).await.code(), None);
+    let sent = backend.recorded().pop().unwrap();
+    assert_eq!((sent.header("mcp-param-region"), sent.header("mcp-param-unknown")), (Some("eu"), Some("x")));
+    let legacy = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"raw_echo","arguments":{"region":"eu"}}}"#;
+    assert_eq!(served.client().post(&[], legacy).await.code(), None);
+    assert_eq!(
+        backend.recorded().pop().unwrap().header("mcp-param-region"),
+        Some("eu"),
+        "made for a legacy client"
+    );
     let deep = good().replace(
         r#""name":"raw_echo""#,
         &format!(r#""name":"raw_echo","arguments":{{"a":{}{}}}"#, "[".repeat(61), "]".repeat(61)),

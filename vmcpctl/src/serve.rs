@@ -36,8 +36,7 @@ pub(crate) async fn run(serve: Serve, desired: Desired) -> anyhow::Result<()> {
     let (address, admin_address) = (listener.local_addr()?, admin_listener.local_addr()?);
 
     let (drain, metrics) = (Drain::new(), Metrics::new());
-    let exchange =
-        Exchange::new(bounds()).context("could not read the certificates that the system trusts")?;
+    let exchange = Exchange::new(bounds());
     // Children end after those who call them.
     let children = Drain::new();
     let host = StdioHost::start(settings::environment(), children.clone()).await?;

@@ -121,18 +121,19 @@ static JSON: HeaderValue = HeaderValue::from_static("application/json");
 static BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 impl Exchange {
-    /// A pool with no connections yet. TLS trusts what the operating system trusts.
-    ///
-    /// # Errors
-    /// The system's certificates cannot be read.
-    pub fn new(bounds: Bounds) -> std::io::Result<Self> {
+    /// A pool with no connections yet. TLS trusts what the operating system trusts; where that is nobody, what Mozilla does.
+    pub fn new(bounds: Bounds) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(bounds.connect));
-        let tls = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_all_versions();
+        let tls = match HttpsConnectorBuilder::new().with_native_roots() {
+            Ok(tls) => tls,
+            Err(_) => HttpsConnectorBuilder::new().with_webpki_roots(),
+        };
+        let tls = tls.https_or_http().enable_all_versions();
         let connector = tls.wrap_connector(tcp);
-        Ok(Self { client: pool(&connector, &bounds), connector, bounds })
+        Self { client: pool(&connector, &bounds), connector, bounds }
     }
 
     /// The same with a pool of its own, for a thread that is to share no connection with others.

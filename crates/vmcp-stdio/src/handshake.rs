@@ -41,7 +41,7 @@ pub(crate) async fn handshake(connection: &Connection) -> Result<Spoken, String>
     let answer = tokio::time::timeout(limits::PROBE_TIME, &mut probe).await;
     match answer {
         Ok(Some(body)) if is_modern(&body) => return Ok(Spoken::Modern),
-        Ok(None) => return Err("it ended its output".into()),
+        Ok(None) => return gone().await,
         Ok(Some(_)) | Err(_) => {}
     }
     let is_silent = answer.is_err();
@@ -65,13 +65,18 @@ pub(crate) async fn handshake(connection: &Connection) -> Result<Spoken, String>
     match tokio::time::timeout(limits::CHILD_START_TIME, answer).await {
         Err(_) => Err(format!("it answered neither server/discover nor initialize within {seconds} s")),
         Ok(None) => Ok(Spoken::Modern),
-        Ok(Some(None)) => Err("it ended its output".into()),
+        Ok(Some(None)) => gone().await,
         Ok(Some(Some(body))) => {
             let initialized = read_initialized(&body)?;
             connection.tell(&notification(method::INITIALIZED, None)).await;
             Ok(Spoken::Legacy { initialized })
         }
     }
+}
+
+/// The child has ended, or its output has. How it ended is for its supervisor to say, who hears of it too.
+async fn gone<T>() -> T {
+    std::future::pending().await
 }
 
 fn read_initialized(body: &[u8]) -> Result<Bytes, String> {

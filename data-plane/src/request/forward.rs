@@ -28,10 +28,13 @@ pub(super) async fn forward(
 ) -> Result<Response, Refusal> {
     let backend = &route.target.backend;
     let bridge = Bridge::between(asked, backend)?;
+    if asked.client == Client::Modern {
+        check_mirrors(route, asked, headers)?;
+    }
     let body = outgoing_body(route, bridge, asked, body);
     let (answered, session) = match bridge.backend_speaks() {
         Era::Modern => {
-            let mut out = modern_headers(asked, &route.target.original_name, headers);
+            let mut out = modern_headers(asked, route, headers)?;
             credential.write_headers(&mut out);
             let call = Call { url: backend.url.clone(), headers: out, body };
             let answered = match bridge {
@@ -102,8 +105,21 @@ fn outgoing_body(route: &Route<'_>, bridge: Bridge, asked: &Asked<'_>, body: &By
     if edits.is_empty() { body.clone() } else { edits.apply(body).into() }
 }
 
-/// The headers that mirror the body as the backend sees it. Mirrored arguments travel on as they are.
-fn modern_headers(asked: &Asked<'_>, original_name: &str, incoming: &HeaderMap) -> HeaderMap {
+/// Headers that mirror arguments must agree with them, and arguments that are mirrored must have their headers.
+fn check_mirrors(route: &Route<'_>, asked: &Asked<'_>, headers: &HeaderMap) -> Result<(), Refusal> {
+    if route.target.mirrors.is_empty() {
+        return Ok(());
+    }
+    let arguments = asked.arguments();
+    let mut mirrors = route.target.mirrors.iter();
+    mirrors
+        .try_for_each(|mirror| mirror.check(headers, arguments.as_ref()))
+        .map_err(|m| Refusal::header_mismatch(&m))
+}
+
+/// The headers that mirror the body as the backend sees it. What a modern client has mirrored travels on as it is; for a
+/// legacy client it is made.
+fn modern_headers(asked: &Asked<'_>, route: &Route<'_>, incoming: &HeaderMap) -> Result<HeaderMap, Refusal> {
     let mut headers = HeaderMap::with_capacity(8);
     let version = HeaderValue::from_static(ProtocolVersion::LATEST_MODERN.as_str());
     headers.insert(header::PROTOCOL_VERSION, version);
@@ -111,7 +127,7 @@ fn modern_headers(asked: &Asked<'_>, original_name: &str, incoming: &HeaderMap) 
     if let Some(mirrored) = asked.ask.mirrored() {
         let name = match mirrored {
             "uri" => asked.name().and_then(|uri| uri.as_str()).map(|uri| header::encode(&uri)),
-            _ => Some(header::encode(original_name)),
+            _ => Some(header::encode(&route.target.original_name)),
         };
         headers.extend(name.map(|name| (header::NAME, name)));
     }
@@ -121,6 +137,11 @@ fn modern_headers(asked: &Asked<'_>, original_name: &str, incoming: &HeaderMap) 
                 headers.append(name, value.clone());
             }
         }
+    } else if !route.target.mirrors.is_empty() {
+        let arguments = asked.arguments();
+        for mirror in route.target.mirrors.iter() {
+            mirror.write(&mut headers, arguments.as_ref()).map_err(|m| Refusal::header_mismatch(&m))?;
+        }
     }
-    headers
+    Ok(headers)
 }

@@ -306,6 +306,11 @@ impl<'a> Asked<'a> {
         (names_one && reference.duplicate().is_none()).then_some(reference)
     }
 
+    /// The arguments of a call.
+    pub(super) fn arguments(&self) -> Option<Object<'a>> {
+        self.request.params.as_ref()?.get("arguments")?.as_object()
+    }
+
     /// The value that names the item, to be replaced by the backend's own name.
     pub(super) fn name(&self) -> Option<vmcp_json::Value<'a>> {
         match self.ask {

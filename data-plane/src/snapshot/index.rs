@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use vmcp_core::catalog::Share;
 use vmcp_core::item::Kind;
+use vmcp_core::limits;
 use vmcp_core::template::UriTemplate;
+use vmcp_mcp::{Mirror, mirrors};
 
 use crate::snapshot::Backend;
 
@@ -28,6 +30,8 @@ pub(crate) struct Target {
     pub(crate) backend: Arc<Backend>,
     /// The backend's own name for it.
     pub(crate) original_name: Arc<str>,
+    /// Its arguments that headers mirror.
+    pub(crate) mirrors: Arc<[Mirror]>,
 }
 
 /// Whom a URI belongs to.
@@ -46,8 +50,12 @@ impl Index {
         let mut index = Self::default();
         for (backend, share) in offered {
             for item in &share.items {
-                let target =
-                    Target { backend: backend.clone(), original_name: item.original_name.as_str().into() };
+                let mirrors = match item.kind {
+                    Kind::Tool => mirrors(&item.definition, &limits::ITEM).into(),
+                    Kind::Resource | Kind::Template | Kind::Prompt => Arc::default(),
+                };
+                let original_name = item.original_name.as_str().into();
+                let target = Target { backend: backend.clone(), original_name, mirrors };
                 let key: Box<str> = item.exposed_name.as_str().into();
                 if matches!(item.kind, Kind::Resource | Kind::Template) {
                     index.note_origin(&key, &target);
