@@ -99,6 +99,7 @@ pub(crate) enum Demo {
 
 /// What children of this process inherit: what they need to find programs and a home, and this program's own folder to
 /// look in, so that a workload can be one of its demo servers.
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads the environment")]
 pub(crate) fn environment() -> Environment {
     let own_program = std::env::current_exe().ok();
     Environment::inherit(std::env::vars_os(), own_program.as_deref().and_then(|program| program.parent()))

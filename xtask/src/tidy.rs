@@ -53,7 +53,10 @@ fn members(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
             None => folders.push(PathBuf::from(pattern)),
             Some(parent) => {
                 for entry in fs_err::read_dir(root.join(parent))? {
-                    folders.push(Path::new(parent).join(entry?.file_name()));
+                    let entry = entry?;
+                    if entry.file_type()?.is_dir() {
+                        folders.push(Path::new(parent).join(entry.file_name()));
+                    }
                 }
             }
         }

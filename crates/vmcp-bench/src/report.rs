@@ -96,9 +96,10 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// Whether every target holds; without nginx there is nothing to hold ours to.
+    /// Whether every target holds; without nginx there is nothing to hold ours to, so none does.
     pub(crate) fn holds(&self) -> bool {
-        self.ratios().iter().all(|(_, ratio, limit)| ratio <= limit)
+        let ratios = self.ratios();
+        !ratios.is_empty() && ratios.iter().all(|(_, ratio, limit)| ratio <= limit)
     }
 
     /// `report.md` and `report.json`.

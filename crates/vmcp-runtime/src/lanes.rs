@@ -14,8 +14,8 @@ use crate::Drain;
 /// Connections that wait for their lane to take them.
 const WAITING: usize = 1_024;
 
-/// Serves `listener` until `drain` says to stop, on one lane per processor. `router` is called once for each, on its
-/// thread.
+/// Starts to serve `listener`, on one lane per processor, until `drain` says to stop. `router` is called once for each, on
+/// its thread.
 ///
 /// # Errors
 /// A thread or its runtime cannot be started.
@@ -67,7 +67,7 @@ async fn hand_out(mut listener: TcpListener, lanes: Vec<mpsc::Sender<(std::net::
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }
         match stream.into_std() {
-            // A lane that has ended takes nothing; the process is stopping.
+            // A lane that has ended takes nothing: the process is stopping, or a bug has ended it, which is in the log.
             Ok(stream) => drop(lane.send((stream, peer)).await),
             Err(error) => tracing::debug!(%error, "could not hand out a connection"),
         }

@@ -106,7 +106,13 @@ impl Files {
         let mut paths = Vec::new();
         let mut folders = vec![self.folder.clone()];
         while let Some(folder) = folders.pop() {
-            for entry in fs_err::read_dir(&folder).map_err(|error| error.to_string())? {
+            let entries = match fs_err::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if folder == self.folder => return Err(error.to_string()),
+                // One that we may not read hides itself only.
+                Err(_) => continue,
+            };
+            for entry in entries {
                 let entry = entry.map_err(|error| error.to_string())?;
                 // A link could lead outside.
                 let kind = entry.file_type().map_err(|error| error.to_string())?;
