@@ -24,8 +24,9 @@ use workloads::Hosting;
 
 /// Serves until the process is told to stop.
 pub(crate) async fn run(serve: Serve, desired: Desired) -> anyhow::Result<()> {
-    let is_terminal = std::io::stderr().is_terminal();
-    let filter = serve.log.clone().unwrap_or_else(|| if is_terminal { "warn" } else { "info" }.to_owned());
+    // Log lines and a page that is redrawn do not go together, so there is one or the other.
+    let is_terminal = std::io::stderr().is_terminal() && serve.log.is_none() && !serve.log_json;
+    let filter = serve.log.clone().unwrap_or_else(|| if is_terminal { "error" } else { "info" }.to_owned());
     start_telemetry(&filter, if serve.log_json { LogFormat::Json } else { LogFormat::Text })?;
     if desired.virtual_servers.is_empty() {
         anyhow::bail!("the manifests describe no virtual server");

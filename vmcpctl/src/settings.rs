@@ -65,7 +65,7 @@ pub(crate) struct Serve {
     /// Port of /livez, /readyz, /status and /metrics, on loopback; 0 takes a free one
     #[arg(long, default_value_t = 4484, env = "VMCP_ADMIN_PORT")]
     pub(crate) admin_port: u16,
-    /// What to log, such as `info` or `warn,vmcp_mcp=debug` [default: warn on a terminal, else info]
+    /// What to log, such as `info` or `warn,vmcp_mcp=debug` [default: info, or on a terminal error, with a live summary]
     #[arg(long, value_name = "FILTER", env = "VMCP_LOG")]
     pub(crate) log: Option<String>,
     /// Log one JSON object a line

@@ -23,6 +23,7 @@ pub struct Object<'a> {
 pub struct Member<'a> {
     /// The name as written, without its quotes and with its escapes.
     raw_name: &'a str,
+    is_escaped: bool,
     /// Where the name opens, its quote included.
     start: usize,
     /// What it holds.
@@ -36,6 +37,7 @@ struct Span {
     name_end: u32,
     value_start: u32,
     value_end: u32,
+    is_escaped: bool,
 }
 
 impl<'a> Object<'a> {
@@ -54,7 +56,7 @@ impl<'a> Object<'a> {
         let mut members = SmallVec::new();
         let mut at = skip_white_space(bytes, range.start + 1);
         while bytes[at] != b'}' {
-            let name_end = skip(bytes, at);
+            let (name_end, is_escaped) = skip_string(bytes, at);
             let colon = skip_white_space(bytes, name_end);
             let value_start = skip_white_space(bytes, colon + 1);
             let value_end = skip(bytes, value_start);
@@ -63,6 +65,7 @@ impl<'a> Object<'a> {
                 name_end: offset(name_end - 1),
                 value_start: offset(value_start),
                 value_end: offset(value_end),
+                is_escaped,
             });
             at = skip_white_space(bytes, value_end);
             if bytes[at] == b',' {
@@ -97,6 +100,7 @@ impl<'a> Object<'a> {
         let source = self.source;
         self.members.iter().map(move |span| Member {
             raw_name: &source[span.name_start as usize..span.name_end as usize],
+            is_escaped: span.is_escaped,
             start: span.name_start as usize - 1,
             value: Value::new(source, span.value_start as usize..span.value_end as usize),
         })
@@ -132,12 +136,12 @@ impl<'a> Object<'a> {
 impl<'a> Member<'a> {
     /// The name with escapes decoded; borrowed where nothing is escaped.
     pub fn name(&self) -> Cow<'a, str> {
-        text::decode(self.raw_name)
+        if self.is_escaped { text::decode(self.raw_name) } else { Cow::Borrowed(self.raw_name) }
     }
 
     /// Whether the name, escapes decoded, is this one.
     pub fn is_named(&self, name: &str) -> bool {
-        self.raw_name == name || (self.raw_name.contains('\\') && self.name() == name)
+        if self.is_escaped { self.name() == name } else { self.raw_name == name }
     }
 
     /// Where the member stands in the text that was parsed, from its name to the end of its value.
@@ -166,13 +170,13 @@ fn offset(at: usize) -> u32 {
 /// Behind the value that begins at `at`, in a checked text: only strings and brackets need to be told apart.
 pub(crate) fn skip(bytes: &[u8], mut at: usize) -> usize {
     match bytes[at] {
-        b'"' => skip_string(bytes, at),
+        b'"' => skip_string(bytes, at).0,
         b'{' | b'[' => {
             let mut depth = 0_usize;
             loop {
                 match bytes[at] {
                     b'"' => {
-                        at = skip_string(bytes, at);
+                        at = skip_string(bytes, at).0;
                         continue;
                     }
                     b'{' | b'[' => depth += 1,
@@ -196,16 +200,25 @@ pub(crate) fn skip(bytes: &[u8], mut at: usize) -> usize {
     }
 }
 
-fn skip_string(bytes: &[u8], at: usize) -> usize {
+/// Behind the string that begins at `at`, and whether anything in it is escaped.
+fn skip_string(bytes: &[u8], at: usize) -> (usize, bool) {
+    /// Up to here a plain loop is faster than setting up a search; names are shorter, and most values.
+    const SHORT: usize = 24;
     let mut at = at + 1;
-    while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at..]) {
-        at += found;
-        if bytes[at] == b'"' {
-            return at + 1;
+    let mut is_escaped = false;
+    let mut looked = 0;
+    loop {
+        match bytes[at] {
+            b'"' => return (at + 1, is_escaped),
+            b'\\' => {
+                is_escaped = true;
+                at += 2;
+            }
+            _ if looked > SHORT => at += memchr::memchr2(b'"', b'\\', &bytes[at..]).unwrap_or_default(),
+            _ => at += 1,
         }
-        at += 2;
+        looked += 1;
     }
-    bytes.len()
 }
 
 pub(crate) fn skip_white_space(bytes: &[u8], mut at: usize) -> usize {
