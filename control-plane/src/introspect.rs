@@ -13,7 +13,6 @@ use vmcp_json::{Limits, Object};
 use vmcp_mcp::{Discovered, Exchange, Failure, Implementation, Initialized, close, discover, open};
 
 use lists::Asking;
-pub use observe::Located;
 pub(crate) use observe::{Observation, Observations, Observers};
 
 /// Under which name we ask.

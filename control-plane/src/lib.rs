@@ -3,12 +3,15 @@
 //! `accept` → desired ─┐
 //! workloads → `introspect` ┴→ `reconcile` → `compile` → publish
 
+mod accept;
 mod app;
 mod compile;
 mod introspect;
 mod reconcile;
 mod status;
+mod workloads;
 
-pub use app::{ControlPlane, Hosted, Settings};
-pub use introspect::{Located, inventory};
+pub use app::{ControlPlane, Settings};
+pub use introspect::inventory;
 pub use status::{BackendStatus, Counts, DiagnosticStatus, Health, Status, VirtualServerStatus};
+pub use workloads::{Hosted, Located};

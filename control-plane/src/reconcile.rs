@@ -1,22 +1,20 @@
 //! The only reader of everything that changes: compares whole states, compiles, publishes. It reacts to levels, so the way
 //! after a start is the usual way.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use vmcp_core::backend::BackendId;
-use vmcp_core::desired::{Address, Desired};
 use vmcp_core::limits;
 use vmcp_mcp::Exchange;
 use vmcp_revision::Publisher;
 use vmcp_runtime::Drain;
 
-use crate::app::{Accepted, Hosted};
+use crate::accept::Accepted;
 use crate::compile::{Observed, compile};
-use crate::introspect::{Located, Observations, Observers};
+use crate::introspect::{Observations, Observers};
 use crate::status::{self, Status};
+use crate::workloads::{Hosted, Workloads, workloads};
 
 /// Everything that is read.
 #[derive(Debug)]
@@ -25,9 +23,6 @@ pub(crate) struct Inputs {
     pub(crate) hosted: watch::Receiver<Hosted>,
     pub(crate) exchange: Exchange,
 }
-
-/// Where each workload of the desired state is found: at its URL, or where it is hosted, once it is.
-pub(crate) type Workloads = BTreeMap<BackendId, Option<Located>>;
 
 /// Runs until `drain` says to stop.
 pub(crate) async fn run(
@@ -78,20 +73,4 @@ fn publish(
     let revision = publisher.map_or(0, |publisher| publisher.publish(accepted.generation, compiled.parts));
     let status = status::describe(accepted, revision, workloads, known, &compiled.diagnostics);
     tell.send_replace(Arc::new(status));
-}
-
-/// Every workload of every group that a virtual server presents.
-fn workloads(desired: &Desired, hosted: &Hosted) -> Workloads {
-    let groups = desired.virtual_servers.values().filter_map(|server| desired.groups.get(&server.group));
-    let workloads = groups.flat_map(|group| {
-        group.workloads.iter().map(|(name, address)| {
-            let id = BackendId { group: group.name.clone(), name: name.clone() };
-            let located = match address {
-                Address::Url(url) => Some(Located { url: url.clone(), life: 0 }),
-                Address::Command(_) => hosted.get(&id).cloned(),
-            };
-            (id, located)
-        })
-    });
-    workloads.collect()
 }

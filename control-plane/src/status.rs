@@ -5,9 +5,9 @@ use serde::Serialize;
 use vmcp_core::backend::BackendId;
 use vmcp_core::diagnostic::{Diagnostic, Severity};
 
-use crate::app::Accepted;
+use crate::accept::Accepted;
 use crate::introspect::{Observation, Observations};
-use crate::reconcile::Workloads;
+use crate::workloads::Workloads;
 
 /// How things are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]

@@ -14,9 +14,10 @@ use vmcp_core::limits;
 use vmcp_json::quote;
 use vmcp_mcp::{ProtocolVersion, header, result};
 
-use crate::app::Plane;
+use crate::asked::{Ask, Asked, Client};
 use crate::bridge::OURSELVES;
-use crate::request::{Ask, Asked, Client, Refusal};
+use crate::plane::Plane;
+use crate::refusal::Refusal;
 use crate::snapshot::{Page, Server};
 
 pub(crate) use listen::listen_legacy;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use vmcp_mcp::Exchange;
@@ -10,11 +9,11 @@ use vmcp_revision::Follower;
 use vmcp_runtime::{Drain, Guard, Metrics, serve_on_lanes};
 
 use crate::backend::BackendSessions;
-use crate::follow;
+use crate::follow::{self, Observed};
 use crate::http::router;
 use crate::metrics::Counters;
+use crate::plane::Plane;
 use crate::session::Sessions;
-use crate::snapshot::Snapshot;
 
 /// What a data plane is told at start.
 #[derive(Debug)]
@@ -33,33 +32,6 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct DataPlane {
     observed: watch::Receiver<Observed>,
-}
-
-/// What a data plane says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Observed {
-    /// The revision that it serves; 0 before the first.
-    pub revision: u64,
-    /// The generation of that revision.
-    pub generation: u64,
-    /// Parts that it could not use, and why. The virtual servers that need them are held at their last good state.
-    pub rejected: Vec<(String, String)>,
-}
-
-/// What every request can reach, shared by all lanes but for the connections to backends.
-#[derive(Debug, Clone)]
-pub(crate) struct Plane {
-    /// The whole that is served; replaced in one step.
-    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
-    /// Wakes streams when the snapshot has been replaced.
-    pub(crate) changed: watch::Sender<u64>,
-    /// Connections to backends, kept where the requests are that use them.
-    pub(crate) exchange: Exchange,
-    pub(crate) sessions: Arc<Sessions>,
-    pub(crate) backend_sessions: BackendSessions,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) drain: Drain,
-    pub(crate) guard: Guard,
 }
 
 /// A data plane cannot start.

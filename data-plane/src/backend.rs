@@ -7,7 +7,7 @@ use std::sync::Arc;
 use vmcp_core::limits;
 use vmcp_mcp::{Answered, Call, Exchange};
 
-use crate::request::{Reason, Refusal};
+use crate::refusal::{Reason, Refusal};
 use crate::snapshot::Backend;
 
 pub(crate) use sessions::{BackendSessions, Opened};

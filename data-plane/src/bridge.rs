@@ -5,7 +5,8 @@ use bytes::Bytes;
 use vmcp_json::{Edits, Object};
 use vmcp_mcp::{Era, Implementation, Outcome, Request, Response, accepted_meta, code};
 
-use crate::request::{Ask, Asked, Client, Reason, Refusal};
+use crate::asked::{Ask, Asked, Client};
+use crate::refusal::{Reason, Refusal};
 use crate::snapshot::Backend;
 
 /// Which way the eras differ, if they do.

@@ -1,20 +1,23 @@
-//! The only writer of the snapshot: decodes what is new, keeps what has not changed, builds, swaps, and says how it went.
+//! The only writer of the snapshot: takes in what is new, builds, swaps, and says how it went.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use vmcp_revision::codec::{self, Decoded, Rejection};
-use vmcp_revision::{Digest, Follower, PartName, Published};
+use vmcp_revision::Follower;
 
-use crate::app::{Observed, Plane};
-use crate::snapshot::Snapshot;
+use crate::plane::Plane;
+use crate::snapshot::{Held, Snapshot, take};
 
-/// Parts as they were last good, by name.
-pub(crate) type Held = HashMap<PartName, (Digest, Arc<Decoded>)>;
-
-/// Parts of a revision that cannot be used, and why.
-pub(crate) type Rejected = BTreeMap<PartName, Rejection>;
+/// What a data plane says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Observed {
+    /// The revision that it serves; 0 before the first.
+    pub revision: u64,
+    /// The generation of that revision.
+    pub generation: u64,
+    /// Parts that it could not use, and why. The virtual servers that need them are held at their last good state.
+    pub rejected: Vec<(String, String)>,
+}
 
 /// Follows until the publisher or the process ends.
 pub(crate) async fn run(plane: Plane, mut follower: Follower, observe: watch::Sender<Observed>) {
@@ -41,21 +44,4 @@ pub(crate) async fn run(plane: Plane, mut follower: Follower, observe: watch::Se
         let rejected = rejected.into_iter().map(|(name, why)| (name.to_string(), why.to_string()));
         observe.send_replace(Observed { revision, generation, rejected: rejected.collect() });
     }
-}
-
-/// Decodes the parts that have changed and forgets those that are gone. A part that cannot be decoded keeps its last good
-/// value, if it has one.
-pub(crate) fn take(held: &mut Held, published: &Published) -> Rejected {
-    held.retain(|name, _| published.parts.contains_key(name));
-    let mut rejected = Rejected::new();
-    for (name, part) in &published.parts {
-        if held.get(name).is_some_and(|(digest, _)| *digest == part.digest) {
-            continue;
-        }
-        match codec::decode(part) {
-            Ok(decoded) => drop(held.insert(name.clone(), (part.digest, Arc::new(decoded)))),
-            Err(rejection) => drop(rejected.insert(name.clone(), rejection)),
-        }
-    }
-    rejected
 }

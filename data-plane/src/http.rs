@@ -9,9 +9,9 @@ use axum::routing::any;
 use http::Method;
 use vmcp_runtime::Foreign;
 
-use crate::app::Plane;
+use crate::plane::Plane;
+use crate::refusal::Refusal;
 use crate::request;
-use crate::request::Refusal;
 use crate::snapshot::Server;
 
 /// MCP at `/<virtual server>/mcp`, and at `/mcp` for the default one.

@@ -3,14 +3,18 @@
 
 mod answer;
 mod app;
+mod asked;
 mod backend;
 mod bridge;
 mod follow;
 mod http;
 mod metrics;
+mod plane;
+mod refusal;
 mod relay;
 pub mod request;
 mod session;
 mod snapshot;
 
-pub use app::{DataPlane, Observed, Settings, StartError};
+pub use app::{DataPlane, Settings, StartError};
+pub use follow::Observed;

@@ -13,10 +13,10 @@ use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use vmcp_json::Edits;
 use vmcp_mcp::{Answer, Answered, Call, Era, Id, Message, code, error, method, result};
 
-use crate::app::Plane;
 use crate::backend::{self, Opened};
 use crate::bridge::{self, Bridge};
-use crate::request::{Reason, Refusal};
+use crate::plane::Plane;
+use crate::refusal::{Reason, Refusal};
 use crate::snapshot::Backend;
 
 /// What is needed to pass on the answer to one request.

@@ -8,7 +8,6 @@ mod authorize;
 mod credential;
 mod forward;
 mod receive;
-mod refusal;
 mod route;
 
 use std::sync::Arc;
@@ -19,15 +18,15 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::answer;
-use crate::app::Plane;
+use crate::asked::{Asked, Client};
 use crate::metrics::Outcome;
+use crate::plane::Plane;
+use crate::refusal::Refusal;
 use crate::snapshot::Server;
 use authenticate::authenticate;
 use authorize::authorize;
 use credential::credential;
 use forward::forward;
-pub(crate) use receive::{Ask, Asked, Client};
-pub(crate) use refusal::{Reason, Refusal};
 use route::{Routed, route};
 
 /// One message of a client.

@@ -1,5 +1,6 @@
 //! The immutable whole that requests read: virtual servers with their indexes and rendered lists.
 
+mod held;
 mod index;
 mod lists;
 
@@ -13,7 +14,7 @@ use vmcp_mcp::ProtocolVersion;
 use vmcp_revision::codec::Decoded;
 use vmcp_revision::{Digest, PartName, Published};
 
-use crate::follow::{Held, Rejected};
+pub(crate) use held::{Held, Rejected, take};
 pub(crate) use index::{Index, Reading, Target};
 pub(crate) use lists::{Lists, Page, Position};
 

@@ -15,6 +15,7 @@ use vmcp_core::limits;
 use vmcp_mcp::Exchange;
 
 use crate::introspect::inventory;
+use crate::workloads::Located;
 
 /// What is known of each backend.
 pub(crate) type Observations = BTreeMap<BackendId, Observation>;
@@ -26,15 +27,6 @@ pub(crate) struct Observation {
     pub(crate) inventory: Option<Arc<Inventory>>,
     /// Why the last question was not answered.
     pub(crate) last_error: Option<String>,
-}
-
-/// Where a backend is found, and in which of its lives: a child that has been started again may offer something else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Located {
-    /// Its MCP endpoint.
-    pub url: Uri,
-    /// Counts the starts of a hosted child; 0 for what is not ours to start.
-    pub life: u64,
 }
 
 /// The tasks, by backend.

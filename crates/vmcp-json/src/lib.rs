@@ -16,6 +16,7 @@
 
 mod object;
 mod scan;
+mod skip;
 mod splice;
 mod text;
 mod value;

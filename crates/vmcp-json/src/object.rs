@@ -7,6 +7,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use crate::scan::{Fault, Limits, Scanner};
+use crate::skip::{skip, skip_string, skip_white_space};
 use crate::text;
 use crate::value::Value;
 
@@ -165,65 +166,4 @@ impl<'a> Value<'a> {
 /// The scanner refuses texts in which an offset would not fit.
 fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
-}
-
-/// Behind the value that begins at `at`, in a checked text: only strings and brackets need to be told apart.
-pub(crate) fn skip(bytes: &[u8], mut at: usize) -> usize {
-    match bytes[at] {
-        b'"' => skip_string(bytes, at).0,
-        b'{' | b'[' => {
-            let mut depth = 0_usize;
-            loop {
-                match bytes[at] {
-                    b'"' => {
-                        at = skip_string(bytes, at).0;
-                        continue;
-                    }
-                    b'{' | b'[' => depth += 1,
-                    b'}' | b']' => depth -= 1,
-                    _ => {}
-                }
-                at += 1;
-                if depth == 0 {
-                    return at;
-                }
-            }
-        }
-        _ => {
-            while at < bytes.len()
-                && !matches!(bytes[at], b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r' | b':')
-            {
-                at += 1;
-            }
-            at
-        }
-    }
-}
-
-/// Behind the string that begins at `at`, and whether anything in it is escaped.
-fn skip_string(bytes: &[u8], at: usize) -> (usize, bool) {
-    /// Up to here a plain loop is faster than setting up a search; names are shorter, and most values.
-    const SHORT: usize = 24;
-    let mut at = at + 1;
-    let mut is_escaped = false;
-    let mut looked = 0;
-    loop {
-        match bytes[at] {
-            b'"' => return (at + 1, is_escaped),
-            b'\\' => {
-                is_escaped = true;
-                at += 2;
-            }
-            _ if looked > SHORT => at += memchr::memchr2(b'"', b'\\', &bytes[at..]).unwrap_or_default(),
-            _ => at += 1,
-        }
-        looked += 1;
-    }
-}
-
-pub(crate) fn skip_white_space(bytes: &[u8], mut at: usize) -> usize {
-    while at < bytes.len() && matches!(bytes[at], b' ' | b'\t' | b'\n' | b'\r') {
-        at += 1;
-    }
-    at
 }

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::object::{Object, skip, skip_white_space};
+use crate::object::Object;
+use crate::skip::{skip, skip_white_space};
 use crate::text;
 
 /// What a value is.

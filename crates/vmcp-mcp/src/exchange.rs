@@ -1,6 +1,5 @@
 //! One request to a backend and its answer, over pooled connections. The only thing that opens them.
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,10 +13,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use vmcp_json::Limits;
 
-use crate::body::{self, collect};
-use crate::header;
+use crate::body::collect;
+use crate::failure::Failure;
+use crate::header::{self, SessionId};
 use crate::message::{Message, Response};
-use crate::session::SessionId;
 use crate::stream::EventStream;
 
 /// What an answer may cost.
@@ -46,15 +45,6 @@ pub struct Call {
     pub body: Bytes,
 }
 
-impl From<body::Incomplete> for Failure {
-    fn from(incomplete: body::Incomplete) -> Self {
-        match incomplete {
-            body::Incomplete::TooLarge { limit } => Self::TooLarge { limit },
-            body::Incomplete::Broken(source) => Self::Broken(source),
-        }
-    }
-}
-
 /// What came back.
 #[derive(Debug)]
 pub struct Answered {
@@ -80,32 +70,6 @@ pub enum Answer {
         /// At most 64 KiB of it.
         body: Bytes,
     },
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// No connection: nothing has been sent.
-    #[error("could not connect")]
-    Unreachable(#[source] Box<dyn StdError + Send + Sync>),
-    /// The connection broke: the request may have been executed.
-    #[error("the connection broke")]
-    Broken(#[source] Box<dyn StdError + Send + Sync>),
-    /// The time was up: the request may have been executed.
-    #[error("no answer in time")]
-    TimedOut,
-    /// The answer is over a bound.
-    #[error("the answer is larger than {limit} bytes")]
-    TooLarge {
-        /// The bound.
-        limit: usize,
-    },
-    /// A status that is no answer.
-    #[error("answered with HTTP status {0}")]
-    Status(StatusCode),
-    /// Something that is not MCP.
-    #[error("{0}")]
-    Protocol(String),
 }
 
 /// Connections to backends, pooled by origin. Cheap to clone.

@@ -2,6 +2,7 @@
 //! (MCP 2026-07-28, Streamable HTTP, Request Metadata and Server Validation).
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -20,6 +21,10 @@ pub const PARAM_PREFIX: &str = "mcp-param-";
 
 const SENTINEL_START: &str = "=?base64?";
 const SENTINEL_END: &str = "?=";
+
+/// A backend's session id. Whoever has it can act in the session, so it is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionId(HeaderValue);
 
 /// How headers and body disagree: the message of a `-32020` error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +48,24 @@ pub enum Mismatch {
         /// What the body says.
         body: String,
     },
+}
+
+impl SessionId {
+    pub(crate) fn new(mut value: HeaderValue) -> Self {
+        value.set_sensitive(true);
+        Self(value)
+    }
+
+    /// As a header value that does not print itself.
+    pub fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(…)")
+    }
 }
 
 /// The one value of a header, decoded if it carries the base64 sentinel. Identical repetitions count as one.

@@ -4,7 +4,8 @@
 use http::{HeaderMap, HeaderValue, Uri};
 
 use crate::compose::{Implementation, modern_params, request};
-use crate::exchange::{Call, Exchange, Failure, read_response};
+use crate::exchange::{Call, Exchange, read_response};
+use crate::failure::Failure;
 use crate::message::Outcome;
 use crate::version::ProtocolVersion;
 use crate::{code, header, method};

@@ -1,19 +1,15 @@
 //! Sessions with legacy backends: begun with `initialize`, ended with DELETE
 //! (MCP 2025-11-25, Lifecycle; Streamable HTTP, Session Management).
 
-use std::fmt;
-
 use http::{HeaderMap, HeaderValue, Uri};
 
 use crate::compose::{Implementation, notification, request};
-use crate::exchange::{Answer, Call, Exchange, Failure, read_response};
+use crate::exchange::{Answer, Call, Exchange, read_response};
+use crate::failure::Failure;
+use crate::header::SessionId;
 use crate::message::Outcome;
 use crate::version::{Era, ProtocolVersion};
 use crate::{header, method};
-
-/// A backend's session id. Whoever has it can act in the session, so it is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SessionId(HeaderValue);
 
 /// A session with a legacy backend, or the agreement to have none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,24 +32,6 @@ pub struct Initialized {
 }
 
 const ID: &str = "\"vmcp-initialize\"";
-
-impl SessionId {
-    pub(crate) fn new(mut value: HeaderValue) -> Self {
-        value.set_sensitive(true);
-        Self(value)
-    }
-
-    /// As a header value that does not print itself.
-    pub fn header(&self) -> HeaderValue {
-        self.0.clone()
-    }
-}
-
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionId(…)")
-    }
-}
 
 impl Session {
     /// The headers that a request in this session carries.

@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::exchange::Failure;
+use crate::failure::Failure;
 use crate::sse::{Decoder, Event, TooLong};
 
 /// A backend's answer as a stream of events. Dropping it closes the exchange.

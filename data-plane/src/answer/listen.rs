@@ -15,9 +15,10 @@ use vmcp_core::name::Name;
 use vmcp_json::Object;
 use vmcp_mcp::{method, notification, result, sse};
 
-use crate::app::Plane;
+use crate::asked::Asked;
+use crate::plane::Plane;
+use crate::refusal::Refusal;
 use crate::relay::event_stream;
-use crate::request::{Asked, Refusal};
 use crate::snapshot::Server;
 
 /// MCP 2026-07-28, Subscriptions: an acknowledgement, then what was asked for, then a result when we stop.

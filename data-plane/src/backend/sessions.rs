@@ -10,7 +10,7 @@ use vmcp_core::limits;
 use vmcp_mcp::{self as mcp, Exchange};
 
 use crate::bridge::OURSELVES;
-use crate::request::{Reason, Refusal};
+use crate::refusal::{Reason, Refusal};
 use crate::snapshot::{Backend, Server};
 
 /// The sessions that are open. Cheap to clone.

@@ -13,8 +13,8 @@ use vmcp_core::limits;
 use vmcp_mcp::{EventStream, Failure, sse};
 
 use crate::bridge::Bridge;
+use crate::refusal::Reason;
 use crate::relay::{Passed, Relay};
-use crate::request::Reason;
 
 /// Answers with a stream.
 pub(super) fn respond(relay: Relay, events: EventStream) -> Response {

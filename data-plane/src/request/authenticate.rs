@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use crate::request::Refusal;
+use crate::refusal::Refusal;
 
 /// Who asks. Made here only.
 #[derive(Debug)]

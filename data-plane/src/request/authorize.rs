@@ -1,19 +1,8 @@
 //! The one function that decides.
 
-use std::borrow::Cow;
-
-use crate::request::Refusal;
+use crate::asked::Action;
+use crate::refusal::Refusal;
 use crate::request::authenticate::Principal;
-
-/// What is asked of a backend, by exposed name.
-#[derive(Debug)]
-pub(crate) enum Action<'a> {
-    CallTool(Cow<'a, str>),
-    GetPrompt(Cow<'a, str>),
-    ReadResource(Cow<'a, str>),
-    CompletePrompt(Cow<'a, str>),
-    CompleteTemplate(Cow<'a, str>),
-}
 
 /// The permission to do it; routing takes nothing else. Made here only.
 #[derive(Debug)]

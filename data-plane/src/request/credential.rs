@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use crate::request::Refusal;
+use crate::refusal::Refusal;
 use crate::request::authenticate::Principal;
 use crate::request::route::Route;
 

@@ -8,13 +8,14 @@ use http::{HeaderMap, HeaderValue};
 use vmcp_json::{Edits, quote};
 use vmcp_mcp::{Answer, Answered, Call, Era, ProtocolVersion, header};
 
-use crate::app::Plane;
+use crate::asked::{Asked, Client};
 use crate::backend::{self, Opened};
 use crate::bridge::{self, Bridge};
+use crate::plane::Plane;
+use crate::refusal::{Reason, Refusal};
 use crate::relay::{self, Relay};
 use crate::request::credential::Credential;
 use crate::request::route::Route;
-use crate::request::{Asked, Client, Reason, Refusal};
 use crate::snapshot::{Backend, Legacy};
 
 /// Sends the call to its one backend and returns the answer, whole or as a stream.

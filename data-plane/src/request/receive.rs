@@ -4,48 +4,14 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_json::Object;
 use vmcp_mcp::{Era, Message, ProtocolVersion, Request, body, header, method};
 
-use crate::request::Refusal;
-use crate::request::authorize::Action;
+use crate::asked::{Ask, Asked, Client};
+use crate::refusal::Refusal;
 use crate::session::{Session, Sessions};
 use crate::snapshot::Server;
-
-/// A question that has been checked.
-#[derive(Debug)]
-pub(crate) struct Asked<'a> {
-    pub(crate) request: Request<'a>,
-    pub(crate) ask: Ask,
-    pub(crate) client: Client,
-}
-
-/// Who asks, as far as the protocol says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Client {
-    Modern,
-    Legacy {
-        version: ProtocolVersion,
-        /// Absent for clients that keep no session id.
-        session: Option<Session>,
-    },
-}
-
-/// What is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
-    Initialize,
-    Ping,
-    Discover,
-    Listen,
-    List(Kind),
-    CallTool,
-    GetPrompt,
-    ReadResource,
-    Complete,
-}
 
 /// The version that a modern request names.
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -219,103 +185,4 @@ fn text_param(params: Option<&Object<'_>>, name: &str) -> Result<String, Refusal
     value
         .map(|text| text.into_owned())
         .ok_or_else(|| Refusal::malformed_params(&format!("`params.{name}` must be a string")))
-}
-
-impl Ask {
-    fn of(name: &str, is_modern: bool) -> Option<Self> {
-        Some(match (name, is_modern) {
-            (method::TOOLS_CALL, _) => Self::CallTool,
-            (method::TOOLS_LIST, _) => Self::List(Kind::Tool),
-            (method::RESOURCES_LIST, _) => Self::List(Kind::Resource),
-            (method::TEMPLATES_LIST, _) => Self::List(Kind::Template),
-            (method::PROMPTS_LIST, _) => Self::List(Kind::Prompt),
-            (method::RESOURCES_READ, _) => Self::ReadResource,
-            (method::PROMPTS_GET, _) => Self::GetPrompt,
-            (method::COMPLETE, _) => Self::Complete,
-            (method::DISCOVER, true) => Self::Discover,
-            (method::LISTEN, true) => Self::Listen,
-            (method::INITIALIZE, false) => Self::Initialize,
-            (method::PING, false) => Self::Ping,
-            _ => return None,
-        })
-    }
-
-    /// The parameter that `Mcp-Name` mirrors.
-    pub(crate) fn mirrored(self) -> Option<&'static str> {
-        match self {
-            Self::CallTool | Self::GetPrompt => Some("name"),
-            Self::ReadResource => Some("uri"),
-            _ => None,
-        }
-    }
-
-    /// As it is written on the wire, for what goes to backends.
-    pub(crate) fn method(self) -> &'static str {
-        match self {
-            Self::Initialize => method::INITIALIZE,
-            Self::Ping => method::PING,
-            Self::Discover => method::DISCOVER,
-            Self::Listen => method::LISTEN,
-            Self::List(Kind::Tool) => method::TOOLS_LIST,
-            Self::List(Kind::Resource) => method::RESOURCES_LIST,
-            Self::List(Kind::Template) => method::TEMPLATES_LIST,
-            Self::List(Kind::Prompt) => method::PROMPTS_LIST,
-            Self::CallTool => method::TOOLS_CALL,
-            Self::GetPrompt => method::PROMPTS_GET,
-            Self::ReadResource => method::RESOURCES_READ,
-            Self::Complete => method::COMPLETE,
-        }
-    }
-}
-
-impl<'a> Asked<'a> {
-    /// What is asked of a backend; `None` if no backend is needed.
-    pub(super) fn action(&self) -> Result<Option<Action<'a>>, Refusal> {
-        let text = |name: &str| {
-            let value = self.request.params.as_ref().and_then(|params| params.get(name));
-            value
-                .and_then(|value| value.as_str())
-                .ok_or_else(|| Refusal::malformed_params(&format!("`params.{name}` must be a string")))
-        };
-        Ok(Some(match self.ask {
-            Ask::CallTool => Action::CallTool(text("name")?),
-            Ask::GetPrompt => Action::GetPrompt(text("name")?),
-            Ask::ReadResource => Action::ReadResource(text("uri")?),
-            Ask::Complete => {
-                let reference = self.reference().ok_or_else(|| {
-                    Refusal::malformed_params(
-                        "`params.ref` must be a prompt's or a resource template's reference",
-                    )
-                })?;
-                if let Some(name) = reference.get("name") {
-                    Action::CompletePrompt(name.as_str().unwrap_or_default())
-                } else {
-                    Action::CompleteTemplate(
-                        reference.get("uri").and_then(|uri| uri.as_str()).unwrap_or_default(),
-                    )
-                }
-            }
-            Ask::Initialize | Ask::Ping | Ask::Discover | Ask::Listen | Ask::List(_) => return Ok(None),
-        }))
-    }
-
-    /// `params.ref` of a completion, with exactly one of its members.
-    fn reference(&self) -> Option<Object<'a>> {
-        let reference = self.request.params.as_ref()?.get("ref")?.as_object()?;
-        let names_one = reference.member("name").is_some() != reference.member("uri").is_some();
-        (names_one && reference.duplicate().is_none()).then_some(reference)
-    }
-
-    /// The arguments of a call.
-    pub(super) fn arguments(&self) -> Option<Object<'a>> {
-        self.request.params.as_ref()?.get("arguments")?.as_object()
-    }
-
-    /// The value that names the item, to be replaced by the backend's own name.
-    pub(super) fn name(&self) -> Option<vmcp_json::Value<'a>> {
-        match self.ask {
-            Ask::Complete => self.reference()?.get("name"),
-            ask => self.request.params.as_ref()?.get(ask.mirrored()?),
-        }
-    }
 }

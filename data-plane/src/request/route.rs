@@ -1,7 +1,8 @@
 //! Which backend owns what is asked for.
 
-use crate::request::Refusal;
-use crate::request::authorize::{Action, Authorized};
+use crate::asked::Action;
+use crate::refusal::Refusal;
+use crate::request::authorize::Authorized;
 use crate::snapshot::{Reading, Server, Target};
 
 /// The owner of what is asked for. Made here only, from what has been authorized.

@@ -6,7 +6,6 @@ use vmcp_revision::Part;
 use vmcp_revision::codec::{ServedServer, encode_backend, encode_share, encode_virtual_server};
 
 use super::*;
-use crate::follow::take;
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()

@@ -1,0 +1,29 @@
+//! What every request can reach.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use vmcp_mcp::Exchange;
+use vmcp_runtime::{Drain, Guard};
+
+use crate::backend::BackendSessions;
+use crate::metrics::Counters;
+use crate::session::Sessions;
+use crate::snapshot::Snapshot;
+
+/// Shared by all lanes but for the connections to backends.
+#[derive(Debug, Clone)]
+pub(crate) struct Plane {
+    /// The whole that is served; replaced in one step.
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Wakes streams when the snapshot has been replaced.
+    pub(crate) changed: watch::Sender<u64>,
+    /// Connections to backends, kept where the requests are that use them.
+    pub(crate) exchange: Exchange,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) backend_sessions: BackendSessions,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) drain: Drain,
+    pub(crate) guard: Guard,
+}
