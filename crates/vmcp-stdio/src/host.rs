@@ -97,22 +97,15 @@ impl Workload {
         ChildStatus { stderr: self.stderr.text(), ..self.status.borrow().clone() }
     }
 
-    /// Resolves each time when its child has come up, as often as it does; never again when it has been stopped.
-    pub async fn next_up(&mut self) {
-        // What was up before this is not news.
-        let was_up = self.up.borrow_and_update().is_some();
-        if was_up && self.up.wait_for(Option::is_none).await.is_err() {
-            std::future::pending::<()>().await;
+    /// Waits until its child answers in a life after this one, counted from 1, and says in which. Lives in which it never
+    /// answered are passed over.
+    pub async fn next_life(&mut self, after: u64) -> u64 {
+        let is_later = |up: &Option<Up>| up.as_ref().is_some_and(|up| up.life > after);
+        match self.up.wait_for(is_later).await.map(|up| up.as_ref().map(|up| up.life)) {
+            Ok(Some(life)) => life,
+            // The supervisor is gone only when the process stops.
+            Ok(None) | Err(_) => std::future::pending().await,
         }
-        if self.up.wait_for(Option::is_some).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Resolves when its child answers.
-    pub async fn is_up(&mut self) {
-        // The supervisor is gone only when the process stops.
-        let _ = self.up.wait_for(Option::is_some).await;
     }
 }
 

@@ -48,6 +48,8 @@ pub enum ChildState {
 /// A child that answers.
 #[derive(Debug, Clone)]
 pub(crate) struct Up {
+    /// In which of its lives, counted from 1.
+    pub(crate) life: u64,
     pub(crate) connection: Connection,
     pub(crate) spoken: Spoken,
 }
@@ -72,9 +74,9 @@ impl ChildStatus {
 /// Runs until `drain` says to stop; then the child has ended too.
 pub(crate) async fn run(command: Command, environment: Environment, tell: Tell, drain: Drain) {
     let mut wait = limits::RETRY_FIRST;
-    loop {
+    for life in 1.. {
         let started_at = Instant::now();
-        let ended = live(&command, &environment, &tell, &drain).await;
+        let ended = live(life, &command, &environment, &tell, &drain).await;
         tell.up.send_replace(None);
         if drain.is_stopped() {
             break;
@@ -105,7 +107,7 @@ pub(crate) async fn run(command: Command, environment: Environment, tell: Tell, 
 }
 
 /// One life of the child: how it ended.
-async fn live(command: &Command, environment: &Environment, tell: &Tell, drain: &Drain) -> String {
+async fn live(life: u64, command: &Command, environment: &Environment, tell: &Tell, drain: &Drain) -> String {
     let Started { mut process, stdin, stdout, stderr } = match child::start(command, environment) {
         Ok(started) => started,
         Err(error) => return format!("could not start `{}`: {error}", command.program),
@@ -115,7 +117,7 @@ async fn live(command: &Command, environment: &Environment, tell: &Tell, drain: 
     let connection = Connection::open(stdin, stdout);
     let ended = tokio::select! {
         ended = process.ended() => Some(ended),
-        failed = greet(&connection, tell) => Some(failed),
+        failed = greet(life, &connection, tell) => Some(failed),
         () = connection.ended() => Some(last_words(&mut process).await),
         () = drain.stopped() => None,
     };
@@ -138,11 +140,11 @@ async fn last_words(process: &mut Process) -> String {
 }
 
 /// Makes the child known when it answers; returns only if it does not.
-async fn greet(connection: &Connection, tell: &Tell) -> String {
+async fn greet(life: u64, connection: &Connection, tell: &Tell) -> String {
     match handshake(connection).await {
         Ok(spoken) => {
             tell.status.send_modify(|status| status.state = ChildState::Running);
-            tell.up.send_replace(Some(Up { connection: connection.clone(), spoken }));
+            tell.up.send_replace(Some(Up { life, connection: connection.clone(), spoken }));
             std::future::pending().await
         }
         Err(why) => why,

@@ -60,10 +60,10 @@ impl Hosting {
 
 /// Each of its lives, when it answers.
 async fn make_known(id: BackendId, mut workload: Workload, tell: watch::Sender<Hosted>) {
-    workload.is_up().await;
-    for life in 1.. {
+    let mut life = 0;
+    loop {
+        life = workload.next_life(life).await;
         let located = Located { url: workload.url.clone(), life };
         tell.send_modify(|hosted| drop(hosted.insert(id.clone(), located)));
-        workload.next_up().await;
     }
 }
