@@ -9,6 +9,7 @@ mod quickstart;
 mod refusals;
 mod schema;
 mod sessions;
+mod settings;
 mod slow;
 
 use std::path::Path;
