@@ -5,6 +5,7 @@
 
 mod authenticate;
 mod authorize;
+mod batch;
 mod credential;
 mod forward;
 mod receive;
@@ -71,6 +72,19 @@ async fn line(
     body: Body,
 ) -> Result<(Response, Outcome), Refusal> {
     let body = receive::receive_body(headers, body).await?;
+    match batch::messages(plane, server, headers, &body)? {
+        None => single(plane, server, headers, body).await,
+        Some(messages) => batch::answer(plane, server, headers, messages).await,
+    }
+}
+
+/// The way of one message.
+async fn single(
+    plane: &Arc<Plane>,
+    server: &Arc<Server>,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<(Response, Outcome), Refusal> {
     match receive::receive(headers, &body, server, &plane.sessions)? {
         None => Ok((answer::empty(StatusCode::ACCEPTED), Outcome::Answered)),
         Some(asked) => {

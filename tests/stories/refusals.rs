@@ -320,3 +320,40 @@ async fn a_backend_that_does_not_speak_mcp_costs_one_clear_error() {
         assert_eq!((&error["error"]["code"], &error["id"]), (&(-32603).into(), &1.into()), "{tool}: {text}");
     }
 }
+
+#[tokio::test]
+async fn straight_line_04_a_batch_is_answered_in_2025_03_26_and_nowhere_else() {
+    let backend = RawBackend::start(|recorded: &Recorded| {
+        mcp_reply(recorded, false, r#"{"name":"echo"}"#)
+            .unwrap_or_else(|| recorded.result(r#"{"content":[ ]}"#))
+    })
+    .await;
+    let served = serve(&[at("raw", &backend.url())]).await;
+    served.until_healthy("raw", Duration::from_secs(10)).await;
+    let call = |id: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"raw_echo"}}}}"#)
+    };
+    let told = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    let batch = format!("[ {}, {told} ,{},{{\"jsonrpc\":\"2.0\",\"id\":3}}]", call("1"), call("\"two\""));
+    let answer = served.client().post(&[("mcp-protocol-version", "2025-03-26")], batch.clone()).await;
+    let answers = answer.json();
+    assert_eq!(answers[0], serde_json::json!({"jsonrpc": "2.0", "id": 1, "result": {"content": []}}));
+    assert_eq!(answers[1]["id"], "two");
+    assert_eq!((&answers[2]["id"], &answers[2]["error"]["code"]), (&3.into(), &(-32600).into()));
+    assert_eq!(answers.as_array().unwrap().len(), 3);
+    let answer = served.client().post(&[], format!("[{told}]")).await;
+    assert_eq!((answer.status.as_u16(), answer.text().as_str()), (202, ""));
+
+    let reached = backend.recorded().len();
+    for version in ["2024-11-05", "2025-06-18", "2025-11-25", "2026-07-28"] {
+        let answer = served.client().post(&[("mcp-protocol-version", version)], batch.clone()).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (400, Some(-32600)), "{version}");
+    }
+    let many = format!("[{}]", vec![call("1"); 65].join(","));
+    for refused in ["[]", "[ ", many.as_str()] {
+        let answer =
+            served.client().post(&[("mcp-protocol-version", "2025-03-26")], refused.to_owned()).await;
+        assert_eq!(answer.status.as_u16(), 400, "{}", answer.text());
+    }
+    assert_eq!(backend.recorded().len(), reached);
+}

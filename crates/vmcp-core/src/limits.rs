@@ -7,6 +7,9 @@ use vmcp_json::Limits;
 /// A request body: the largest argument that a model plausibly writes, times a hundred.
 pub const REQUEST_BYTES: usize = 8 * 1024 * 1024;
 
+/// Messages in one batch of protocol version 2025-03-26.
+pub const BATCH_MESSAGES: usize = 64;
+
 /// What is read and forgotten of a body that is too large, so that its sender hears why.
 pub const DISCARDED_BYTES: usize = 4 * REQUEST_BYTES;
 /// See [`DISCARDED_BYTES`].

@@ -73,7 +73,7 @@ pub enum Malformed {
     #[error(transparent)]
     Json(#[from] Fault),
     /// An array: batches exist in 2025-03-26 only.
-    #[error("batches are not supported")]
+    #[error("a batch, which only protocol version 2025-03-26 has")]
     Batch,
     /// Two members of the same name where one of them decides.
     #[error("member `{name}` is written twice in {within}")]
