@@ -19,6 +19,11 @@ impl Watched {
         Ok(Self { ids })
     }
 
+    /// How many they are.
+    pub(crate) fn processes(&self) -> usize {
+        self.ids.len()
+    }
+
     /// Time on a processor so far, all threads.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         let mut nanoseconds = 0;

@@ -68,7 +68,16 @@ pub(crate) fn nginx(backends: &[SocketAddr]) -> anyhow::Result<Option<Running>> 
     fs_err::write(&file, configuration)?;
     let mut command = Command::new(program);
     command.arg("-c").arg(&file).arg("-p").arg(folder.path());
-    start(command, address, Some(folder)).map(Some)
+    let nginx = start(command, address, Some(folder))?;
+    // Its master listens before its workers run; what is measured is all of them.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while nginx.watched()?.processes() <= std::thread::available_parallelism()?.get() {
+        if Instant::now() > deadline {
+            bail!("nginx has not started its workers");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(Some(nginx))
 }
 
 /// Ours, before these backends, each with the name `b<n>`.
