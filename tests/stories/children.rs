@@ -115,3 +115,47 @@ async fn a_child_gets_its_own_variables_and_no_secret_of_ours() {
     let clock = format!("{{name: clock, command: sh, args: [-c, '{script}'], env: {{GREETING: hello}}}}");
     serve(&[clock]).await.until_healthy("clock", Duration::from_secs(10)).await;
 }
+
+/// A child whose input is written down, with its demo server stopped, so that no call is ever answered.
+async fn deaf(folder: &std::path::Path) -> (Served, std::path::PathBuf) {
+    let log = folder.join("input");
+    let clock = format!(
+        "{{name: clock, command: sh, args: [-c, 'tee {} | vmcpctl demo clock; true']}}",
+        log.display()
+    );
+    let served = serve(&[clock]).await;
+    served.until_healthy("clock", Duration::from_secs(10)).await;
+    let shell = pid(&served).await.unwrap();
+    let children = fs_err::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+    let demo = children.split_whitespace().find(|child| {
+        fs_err::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name.trim() == "vmcpctl")
+    });
+    kill(Pid::from_raw(demo.unwrap().parse().unwrap()), Signal::SIGSTOP).unwrap();
+    (served, log)
+}
+
+/// Whether the child is told `message` after a caller has gone away with its call unanswered.
+async fn is_told(log: &std::path::Path, message: &str, patience: Duration) -> bool {
+    eventually(patience, async || fs_err::read_to_string(log).unwrap().contains(message)).await
+}
+
+#[tokio::test]
+async fn a_modern_client_that_closes_its_stream_cancels_and_a_legacy_one_that_goes_away_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (served, log) = deaf(folder.path()).await;
+    let client = served.client();
+    let legacy = r#"{"jsonrpc":"2.0","id":"legacy","method":"tools/call","params":{"name":"clock_now"}}"#;
+    let left = tokio::time::timeout(Duration::from_millis(300), client.post(&[], legacy)).await;
+    assert!(left.is_err(), "nobody answers");
+    assert!(is_told(&log, r#""method":"tools/call""#, Duration::from_secs(2)).await);
+    assert!(
+        !is_told(&log, "notifications/cancelled", Duration::from_secs(1)).await,
+        "going away is no cancellation"
+    );
+
+    let left = tokio::time::timeout(Duration::from_millis(300), client.modern("tools/call", NOW)).await;
+    assert!(left.is_err(), "nobody answers");
+    assert!(is_told(&log, "notifications/cancelled", Duration::from_secs(2)).await, "a closed stream is one");
+    let told = fs_err::read_to_string(&log).unwrap();
+    assert_eq!(told.matches("notifications/cancelled").count(), 1, "{told}");
+}
