@@ -10,14 +10,10 @@ use vmcp_core::inventory::{Eras, Inventory, Legacy};
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_json::{Limits, Object};
-use vmcp_mcp::{Discovered, Exchange, Failure, Implementation, Initialized, close, discover, open};
+use vmcp_mcp::{Discovered, Exchange, Failure, Initialized, OURSELVES, close, discover, open};
 
 use lists::Asking;
 pub(crate) use observe::{Observation, Observations, Observers};
-
-/// Under which name we ask.
-const OURSELVES: Implementation<'static> =
-    Implementation { name: "vmcp", version: env!("CARGO_PKG_VERSION") };
 
 /// A backend's inventory. A list that cannot be read is a fault of the inventory; the others stay.
 ///
@@ -64,7 +60,7 @@ async fn ask_legacy(exchange: &Exchange, url: &Uri, initialized: &Initialized) -
 
 /// Only what the backend has declared is asked for.
 async fn ask(asking: &Asking<'_>, capabilities: &str, instructions: Option<String>) -> Inventory {
-    let limits = Limits::new(capabilities.len(), usize::MAX);
+    let limits = Limits::new(capabilities.len(), usize::MAX).with_lone_surrogates();
     let declared = Object::parse(capabilities.as_bytes(), &limits).ok();
     let declares = |name: &str| declared.as_ref().is_some_and(|declared| declared.member(name).is_some());
     let mut inventory =

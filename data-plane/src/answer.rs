@@ -4,20 +4,17 @@ mod listen;
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_json::quote;
-use vmcp_mcp::{ProtocolVersion, header, result};
+use vmcp_mcp::{OURSELVES, ProtocolVersion, header, result};
 
 use crate::asked::{Ask, Asked, Client};
-use crate::bridge::OURSELVES;
 use crate::plane::Plane;
 use crate::refusal::Refusal;
+use crate::reply::json;
 use crate::snapshot::{Page, Server};
 
 pub(crate) use listen::listen_legacy;
@@ -45,17 +42,8 @@ pub(crate) fn no_completion(asked: &Asked<'_>) -> Response {
     respond(asked, format!("{{\"completion\":{{\"values\":[]}}{result_type}}}").as_bytes())
 }
 
-/// A status without a body.
-pub(crate) fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
-}
-
 fn respond(asked: &Asked<'_>, value: &[u8]) -> Response {
-    let mut response = Response::new(Body::from(result(asked.request.id.raw(), value)));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    json(StatusCode::OK, result(asked.request.id.raw(), value))
 }
 
 /// From memory, with a session id of our own (MCP 2025-11-25, Lifecycle, Initialization).
@@ -152,7 +140,5 @@ fn list(
 fn page_response(kind: Kind, page: &Page, next: &str, tail: &str, id: &str) -> Response {
     let head = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"{}\":[", kind.list());
     let pieces = [head.as_bytes(), &page.items, b"]", next.as_bytes(), tail.as_bytes(), b"}"];
-    let mut response = Response::new(Body::from(Bytes::from(pieces.concat())));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    json(StatusCode::OK, pieces.concat())
 }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use vmcp_json::{Edits, Object};
-use vmcp_mcp::{Era, Implementation, Outcome, Request, Response, accepted_meta, code};
+use vmcp_mcp::{Era, OURSELVES, Outcome, Request, Response, accepted_meta, code};
 
 use crate::asked::{Ask, Asked, Client};
 use crate::refusal::{Reason, Refusal};
@@ -19,10 +19,6 @@ pub(crate) enum Bridge {
     /// A modern client calls a legacy backend.
     ToLegacy { reads: bool },
 }
-
-/// Under which name we ask on behalf of clients that do not say theirs on every request.
-pub(crate) const OURSELVES: Implementation<'static> =
-    Implementation { name: "vmcp", version: env!("CARGO_PKG_VERSION") };
 
 impl Bridge {
     /// The client's era where the backend has it.

@@ -12,6 +12,7 @@ mod metrics;
 mod plane;
 mod refusal;
 mod relay;
+mod reply;
 pub mod request;
 mod session;
 mod snapshot;

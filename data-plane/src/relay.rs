@@ -6,17 +6,17 @@ pub(crate) use stream::event_stream;
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
-use vmcp_json::Edits;
+use http::StatusCode;
+use vmcp_json::{Edits, Limits, Object};
 use vmcp_mcp::{Answer, Answered, Call, Era, Id, Message, code, error, method, result};
 
 use crate::backend::{self, Opened};
 use crate::bridge::{self, Bridge};
 use crate::plane::Plane;
 use crate::refusal::{Reason, Refusal};
+use crate::reply::json;
 use crate::snapshot::Backend;
 
 /// What is needed to pass on the answer to one request.
@@ -89,7 +89,7 @@ impl Relay {
             Message::Response(response) => match response.id {
                 Some(id) if id.is(&self.id) => {
                     let bridged = bridge::read_response(self.bridge, &response, body.clone(), &self.backend)?;
-                    Ok(Passed::Response(under_our_id(id, &self.id, bridged)))
+                    Ok(Passed::Response(under_our_id(id, &self.id, bridged, &limits)))
                 }
                 _ => {
                     self.plane.counters.dropped().inc();
@@ -135,22 +135,14 @@ fn is_about_request(name: &str) -> bool {
     !matches!(name, method::TOOLS_CHANGED | method::RESOURCES_CHANGED | method::PROMPTS_CHANGED)
 }
 
-/// The same id, written as the client wrote it. Positions of ids before the first change are those of the original.
-fn under_our_id(theirs: Id<'_>, ours: &str, body: Bytes) -> Bytes {
+/// The same id, written as the client wrote it.
+fn under_our_id(theirs: Id<'_>, ours: &str, body: Bytes, limits: &Limits) -> Bytes {
     if theirs.raw() == ours {
         return body;
     }
-    let limits = vmcp_json::Limits::new(body.len(), usize::MAX);
-    let Ok(object) = vmcp_json::Object::parse(&body, &limits) else { return body };
+    let Ok(object) = Object::parse(&body, limits) else { return body };
     let Some(id) = object.get("id") else { return body };
     let mut edits = Edits::new();
     edits.replace(id, ours.as_bytes());
     edits.apply(&body).into()
-}
-
-fn json(status: StatusCode, body: Bytes) -> Response {
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

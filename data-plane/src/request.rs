@@ -23,6 +23,7 @@ use crate::asked::{Asked, Client};
 use crate::metrics::Outcome;
 use crate::plane::Plane;
 use crate::refusal::Refusal;
+use crate::reply::empty;
 use crate::snapshot::Server;
 use authenticate::authenticate;
 use authorize::authorize;
@@ -59,7 +60,7 @@ pub(crate) async fn delete(plane: &Arc<Plane>, server: &Arc<Server>, headers: &H
         Ok(session) => {
             plane.sessions.end(&session);
             plane.backend_sessions.end(session.id, server).await;
-            answer::empty(StatusCode::NO_CONTENT)
+            empty(StatusCode::NO_CONTENT)
         }
         Err(refusal) => refusal.into_response(),
     }
@@ -86,7 +87,7 @@ async fn single(
     body: Bytes,
 ) -> Result<(Response, Outcome), Refusal> {
     match receive::receive(headers, &body, server, &plane.sessions)? {
-        None => Ok((answer::empty(StatusCode::ACCEPTED), Outcome::Answered)),
+        None => Ok((empty(StatusCode::ACCEPTED), Outcome::Answered)),
         Some(asked) => {
             let id = asked.request.id.raw();
             proceed(plane, server, headers, &body, &asked).await.map_err(|refusal| refusal.with_id(id))

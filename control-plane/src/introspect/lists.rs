@@ -6,9 +6,11 @@ use http::Uri;
 use vmcp_core::item::{Item, Kind};
 use vmcp_core::limits;
 use vmcp_json::{Object, quote};
-use vmcp_mcp::{Call, Exchange, Failure, Message, Outcome, Session, method, modern_params, request};
+use vmcp_mcp::{
+    Call, Exchange, Failure, Message, OURSELVES, Outcome, Session, method, modern_params, request,
+};
 
-use crate::introspect::{OURSELVES, within};
+use crate::introspect::within;
 
 /// Whom we ask, and in which session, if the backend is legacy.
 #[derive(Debug)]

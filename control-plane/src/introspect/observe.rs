@@ -5,7 +5,6 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use http::Uri;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -13,6 +12,7 @@ use vmcp_core::backend::BackendId;
 use vmcp_core::inventory::Inventory;
 use vmcp_core::limits;
 use vmcp_mcp::Exchange;
+use vmcp_runtime::jittered;
 
 use crate::introspect::inventory;
 use crate::workloads::Located;
@@ -103,22 +103,12 @@ async fn observe(exchange: Exchange, id: BackendId, url: Uri, observations: watc
             tracing::debug!(backend = %id, "backend answered");
             pause = limits::RETRY_FIRST;
             // Between half of the time and all of it: many backends are not asked at once, and none at once again.
-            tokio::time::sleep(limits::REFRESH_TIME / 2 + jittered(limits::REFRESH_TIME / 2)).await;
+            tokio::time::sleep(jittered(limits::REFRESH_TIME / 2, limits::REFRESH_TIME)).await;
         } else {
-            tokio::time::sleep(jittered(pause)).await;
+            tokio::time::sleep(jittered(Duration::ZERO, pause)).await;
             pause = (pause * 2).min(limits::RETRY_LONGEST);
         }
     }
-}
-
-/// Full jitter: anything up to `longest`, so that many do not come at once.
-fn jittered(longest: Duration) -> Duration {
-    let mut bytes = [0; 2];
-    // Without randomness the wait is the longest one.
-    if rand::fill(&mut bytes).is_err() {
-        return longest;
-    }
-    longest.mul_f64(f64::from(u16::from_le_bytes(bytes)) / f64::from(u16::MAX))
 }
 
 /// What happened and why, each cause once.

@@ -13,6 +13,10 @@ pub struct Implementation<'a> {
     pub version: &'a str,
 }
 
+/// Under which name we ask on our own behalf, and for clients that do not say theirs on every request.
+pub const OURSELVES: Implementation<'static> =
+    Implementation { name: "vmcp", version: env!("CARGO_PKG_VERSION") };
+
 impl Implementation<'_> {
     /// `{"name":…,"version":…}`
     pub fn to_json(&self) -> String {

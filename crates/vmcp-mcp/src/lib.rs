@@ -16,13 +16,15 @@ pub mod sse;
 mod stream;
 mod version;
 
-pub use compose::{Implementation, accepted_meta, error, modern_params, notification, request, result};
+pub use compose::{
+    Implementation, OURSELVES, accepted_meta, error, modern_params, notification, request, result,
+};
 pub use exchange::{Answer, Answered, Bounds, Call, Exchange};
 pub use failure::Failure;
 pub use header::SessionId;
 pub use message::{Id, Malformed, Message, Notification, Outcome, Rejected, Request, Response};
 pub use mirror::{Mirror, mirrors};
-pub use probe::{Discovered, discover};
+pub use probe::{Discovered, discover, speaks_modern};
 pub use session::{Initialized, Session, close, open};
 pub use stream::EventStream;
 pub use version::{Era, ProtocolVersion};

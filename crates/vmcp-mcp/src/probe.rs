@@ -2,6 +2,7 @@
 //! (MCP 2026-07-28, Versioning, Backward Compatibility with Initialization-Based Versions).
 
 use http::{HeaderMap, HeaderValue, Uri};
+use vmcp_json::Object;
 
 use crate::compose::{Implementation, modern_params, request};
 use crate::exchange::{Call, Exchange, read_response};
@@ -46,9 +47,7 @@ pub async fn discover(
     let Some(response) = read_response(&body, &limits) else { return Ok(None) };
     match response.outcome {
         Outcome::Result(result) => {
-            let versions = result.get("supportedVersions").and_then(|value| value.as_array());
-            let ours = ProtocolVersion::LATEST_MODERN.as_str();
-            if !versions.is_some_and(|mut all| all.any(|version| version.as_str().as_deref() == Some(ours))) {
+            if !speaks_modern(&result) {
                 return Ok(None);
             }
             let capabilities = result.get("capabilities").map_or("{}", |value| value.raw()).to_owned();
@@ -61,6 +60,13 @@ pub async fn discover(
         }
         Outcome::Error { .. } => Ok(None),
     }
+}
+
+/// Whether the result of `server/discover` names the modern version that we speak.
+pub fn speaks_modern(result: &Object<'_>) -> bool {
+    let ours = ProtocolVersion::LATEST_MODERN.as_str();
+    let versions = result.get("supportedVersions").and_then(|versions| versions.as_array());
+    versions.is_some_and(|mut all| all.any(|version| version.as_str().as_deref() == Some(ours)))
 }
 
 /// A modern request with the headers that mirror it. `name` is what `Mcp-Name` mirrors, where the method has it.

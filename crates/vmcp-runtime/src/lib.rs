@@ -2,6 +2,7 @@
 
 mod drain;
 mod guard;
+mod jitter;
 mod lanes;
 mod listen;
 mod metrics;
@@ -9,6 +10,7 @@ mod telemetry;
 
 pub use drain::{Drain, stop_signal};
 pub use guard::{Foreign, Guard};
+pub use jitter::jittered;
 pub use lanes::serve_on_lanes;
 pub use listen::listen;
 pub use metrics::Metrics;

@@ -6,14 +6,11 @@ use std::pin::pin;
 use bytes::Bytes;
 use vmcp_core::limits;
 use vmcp_mcp::{
-    Era, Implementation, Message, Outcome, ProtocolVersion, code, method, modern_params, notification,
-    request,
+    Era, Message, OURSELVES, Outcome, ProtocolVersion, code, method, modern_params, notification, request,
+    speaks_modern,
 };
 
 use crate::connection::{Connection, response};
-
-const OURSELVES: Implementation<'static> =
-    Implementation { name: "vmcp", version: env!("CARGO_PKG_VERSION") };
 
 /// How a child is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,11 +93,7 @@ fn is_modern(body: &[u8]) -> bool {
     let Ok(Message::Response(response)) = Message::parse(body, &limits::CHILD_LINE) else { return false };
     match response.outcome {
         Outcome::Error { code, .. } => code::is_modern(code),
-        Outcome::Result(result) => {
-            let ours = ProtocolVersion::LATEST_MODERN.as_str();
-            let versions = result.get("supportedVersions").and_then(|versions| versions.as_array());
-            versions.is_some_and(|mut all| all.any(|version| version.as_str().as_deref() == Some(ours)))
-        }
+        Outcome::Result(result) => speaks_modern(&result),
     }
 }
 

@@ -1,14 +1,11 @@
 //! Keeps one workload's child running: starts it, waits for its end, and starts it again with growing pauses.
 
-use std::time::Duration;
-
-use aws_lc_rs::rand;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use vmcp_core::desired::Command;
 use vmcp_core::limits;
-use vmcp_runtime::Drain;
+use vmcp_runtime::{Drain, jittered};
 
 use crate::child::{self, Process, Started};
 use crate::connection::Connection;
@@ -92,7 +89,7 @@ pub(crate) async fn run(command: Command, environment: Environment, tell: Tell, 
         });
         tokio::select! {
             () = drain.stopped() => break,
-            () = tokio::time::sleep(jittered(wait)) => {}
+            () = tokio::time::sleep(jittered(wait / 2, wait)) => {}
         }
         wait = (wait * 2).min(limits::RETRY_LONGEST);
         tell.status.send_modify(|status| {
@@ -149,14 +146,4 @@ async fn greet(life: u64, connection: &Connection, tell: &Tell) -> String {
         }
         Err(why) => why,
     }
-}
-
-/// Half of `longest` to all of it, so that many do not start at once and none at once again.
-fn jittered(longest: Duration) -> Duration {
-    let mut bytes = [0; 2];
-    // Without randomness the wait is the longest one.
-    if rand::fill(&mut bytes).is_err() {
-        return longest;
-    }
-    longest.mul_f64(0.5 + f64::from(u16::from_le_bytes(bytes)) / f64::from(u16::MAX) / 2.0)
 }

@@ -7,9 +7,8 @@ use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
-use vmcp_mcp::{self as mcp, Exchange};
+use vmcp_mcp::{self as mcp, Exchange, OURSELVES};
 
-use crate::bridge::OURSELVES;
 use crate::refusal::{Reason, Refusal};
 use crate::snapshot::{Backend, Server};
 

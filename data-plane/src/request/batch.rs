@@ -3,19 +3,19 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
+use axum::body::to_bytes;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use vmcp_core::limits;
 use vmcp_json::Value;
 use vmcp_mcp::{Malformed, ProtocolVersion, header, sse};
 
-use crate::answer;
 use crate::metrics::Outcome;
 use crate::plane::Plane;
 use crate::refusal::Refusal;
+use crate::reply::{empty, json};
 use crate::request::{receive, single};
 use crate::snapshot::Server;
 
@@ -70,12 +70,10 @@ pub(super) async fn answer(
         answers.extend(last_message(response).await);
     }
     if answers.is_empty() {
-        return Ok((answer::empty(StatusCode::ACCEPTED), Outcome::Answered));
+        return Ok((empty(StatusCode::ACCEPTED), Outcome::Answered));
     }
     let body = [b"[", &answers.join(&b","[..])[..], b"]"].concat();
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok((response, Outcome::Answered))
+    Ok((json(StatusCode::OK, body), Outcome::Answered))
 }
 
 /// The response itself; of a stream, what it ends with.
