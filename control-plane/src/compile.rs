@@ -1,23 +1,30 @@
-//! Desired state and inventories become parts and diagnostics. A function of its arguments alone.
+//! Desired state and inventories become parts and diagnostics. What comes out is a function of what goes in and of the owners
+//! of names; what else is kept between two compilations only saves work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use http::Uri;
 use vmcp_core::backend::{Backend, BackendId};
-use vmcp_core::desired::Desired;
+use vmcp_core::catalog::Share;
+use vmcp_core::desired::{Desired, VirtualServer};
 use vmcp_core::diagnostic::Diagnostic;
 use vmcp_core::inventory::Inventory;
 use vmcp_core::name::Name;
-use vmcp_core::resolve::resolve;
+use vmcp_core::owners::{Guarded, Owners};
+use vmcp_core::resolve::{Offered, Resolver};
 use vmcp_revision::Part;
 use vmcp_revision::codec::{ServedServer, encode_backend, encode_share, encode_virtual_server};
 
 /// A backend that has been observed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Observed<'a> {
-    pub(crate) url: &'a Uri,
-    pub(crate) inventory: &'a Inventory,
+#[derive(Debug, Clone)]
+pub(crate) struct Observed {
+    pub(crate) url: Uri,
+    pub(crate) inventory: Arc<Inventory>,
 }
+
+/// Every backend, and what was observed of it; `None` for one that has never answered.
+pub(crate) type Backends = BTreeMap<BackendId, Option<Observed>>;
 
 /// What is published, and what there is to say about it.
 #[derive(Debug, Default)]
@@ -26,37 +33,85 @@ pub(crate) struct Compiled {
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
-/// Every virtual server, every observed backend that one of them presents, and each one's share.
-pub(crate) fn compile(desired: &Desired, observed: &BTreeMap<BackendId, Observed<'_>>) -> Compiled {
-    let mut compiled = Compiled::default();
-    let mut presented = BTreeMap::new();
-    for server in desired.virtual_servers.values() {
-        let served = ServedServer { name: server.name.clone(), is_default: server.is_default };
-        compiled.parts.push(encode_virtual_server(&served));
-        let inventories = of_group(&server.group, observed);
-        let (shares, diagnostics) = resolve(server, &inventories);
-        compiled.diagnostics.extend(diagnostics);
-        for share in &shares {
-            compiled.parts.push(encode_share(&server.name, &server.group, share));
-            let id = BackendId { group: server.group.clone(), name: share.backend.clone() };
-            presented.extend(observed.get_key_value(&id));
-        }
-    }
-    for (id, observed) in presented {
-        let (url, eras) = (observed.url.clone(), observed.inventory.eras.clone());
-        compiled.parts.push(encode_backend(&Backend { id: id.clone(), url, eras }));
-    }
-    compiled
+/// The catalogs of all virtual servers, as they were last compiled.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogs {
+    by_server: BTreeMap<Name, Catalog>,
 }
 
-fn of_group<'a>(group: &Name, observed: &BTreeMap<BackendId, Observed<'a>>) -> BTreeMap<Name, &'a Inventory> {
-    let members = observed.iter().filter(|(id, _)| id.group == *group);
-    members.map(|(id, observed)| (id.name.clone(), observed.inventory)).collect()
+#[derive(Debug)]
+struct Catalog {
+    resolver: Resolver,
+    /// Shares as parts, by backend; a share that is the same value is the same part.
+    encoded: HashMap<Name, (Arc<Share>, Part)>,
+}
+
+impl Catalogs {
+    /// Every virtual server, every observed backend that one of them presents, and each one's share.
+    pub(crate) fn compile(&mut self, desired: &Desired, backends: &Backends) -> Compiled {
+        self.by_server.retain(|name, _| desired.virtual_servers.contains_key(name));
+        let mut compiled = Compiled::default();
+        let mut presented = BTreeMap::new();
+        for server in desired.virtual_servers.values() {
+            let served = ServedServer { name: server.name.clone(), is_default: server.is_default };
+            compiled.parts.push(encode_virtual_server(&served));
+            let catalog = self.catalog(server);
+            let group = backends.iter().filter(|(id, _)| id.group == server.group);
+            let offered: Offered = group
+                .map(|(id, seen)| (id.name.clone(), seen.as_ref().map(|seen| seen.inventory.clone())))
+                .collect();
+            catalog.resolver.update(&offered);
+            compiled.diagnostics.extend(catalog.resolver.diagnostics());
+            compiled.parts.extend(catalog.encode(server));
+            for share in catalog.resolver.shares() {
+                let id = BackendId { group: server.group.clone(), name: share.backend.clone() };
+                presented.extend(backends.get_key_value(&id));
+            }
+        }
+        for (id, seen) in presented {
+            let Some(Observed { url, inventory }) = seen else { continue };
+            let (url, eras) = (url.clone(), inventory.eras.clone());
+            compiled.parts.push(encode_backend(&Backend { id: id.clone(), url, eras }));
+        }
+        compiled
+    }
+
+    /// The catalog of a virtual server. Where its rules have changed it begins anew, and names keep their owners.
+    fn catalog(&mut self, server: &VirtualServer) -> &mut Catalog {
+        let before = self.by_server.remove(&server.name);
+        let catalog = match before {
+            Some(catalog) if catalog.resolver.server() == server => catalog,
+            changed => {
+                let owners = changed.map_or_else(Owners::new, |catalog| catalog.resolver.owners());
+                // No policy can be written yet, so none speaks of a name.
+                let resolver = Resolver::new(server.clone(), owners, &Guarded::new());
+                Catalog { resolver, encoded: HashMap::new() }
+            }
+        };
+        self.by_server.entry(server.name.clone()).or_insert(catalog)
+    }
+}
+
+impl Catalog {
+    fn encode(&mut self, server: &VirtualServer) -> Vec<Part> {
+        let mut encoded = HashMap::with_capacity(self.encoded.len());
+        let mut parts = Vec::with_capacity(self.encoded.len());
+        for share in self.resolver.shares() {
+            let part = match self.encoded.remove(&share.backend) {
+                Some((before, part)) if Arc::ptr_eq(&before, share) => part,
+                _ => encode_share(&server.name, &server.group, share),
+            };
+            parts.push(part.clone());
+            encoded.insert(share.backend.clone(), (share.clone(), part));
+        }
+        self.encoded = encoded;
+        parts
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use vmcp_core::desired::{ConflictResolution, VirtualServer};
+    use vmcp_core::aggregation::{Aggregation, ConflictResolution};
     use vmcp_core::item::{Item, Kind};
     use vmcp_revision::codec::{Decoded, decode};
 
@@ -66,35 +121,56 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn desired(servers: &[(&str, &str)]) -> Desired {
+    fn desired(servers: &[(&str, &str)], conflict_resolution: &ConflictResolution) -> Desired {
         let servers = servers.iter().map(|(server, group)| VirtualServer {
             name: name(server),
             group: name(group),
             is_default: false,
-            conflict_resolution: ConflictResolution::Prefix("{workload}_".parse().unwrap()),
+            aggregation: Aggregation {
+                conflict_resolution: conflict_resolution.clone(),
+                ..Aggregation::default()
+            },
         });
         let virtual_servers = servers.map(|server| (server.name.clone(), server)).collect();
         Desired { virtual_servers, ..Desired::default() }
     }
 
+    fn observed(tool: &str) -> Option<Observed> {
+        let items = vec![Item::read(Kind::Tool, &format!(r#"{{"name":"{tool}"}}"#)).unwrap()];
+        let inventory = Arc::new(Inventory { items, ..Inventory::default() });
+        Some(Observed { url: Uri::from_static("http://127.0.0.1:1/mcp"), inventory })
+    }
+
+    fn id(group: &str, backend: &str) -> BackendId {
+        BackendId { group: name(group), name: name(backend) }
+    }
+
+    fn names(compiled: &Compiled) -> Vec<String> {
+        compiled.parts.iter().map(|part| part.name.to_string()).collect()
+    }
+
+    /// The exposed names of each share.
+    fn exposed(compiled: &Compiled) -> Vec<String> {
+        let shares = compiled.parts.iter().filter_map(|part| match decode(part).unwrap() {
+            Decoded::Share(share) => Some(share.items.into_iter().map(|item| item.exposed_name)),
+            _ => None,
+        });
+        shares.flatten().collect()
+    }
+
     #[test]
     fn each_virtual_server_presents_its_own_group() {
-        let inventory = |tool: &str| Inventory {
-            items: vec![Item::read(Kind::Tool, &format!(r#"{{"name":"{tool}"}}"#)).unwrap()],
-            ..Inventory::default()
-        };
-        let (one, two) = (inventory("x"), inventory("y"));
-        let url = Uri::from_static("http://127.0.0.1:1/mcp");
-        let id = |group: &str| BackendId { group: name(group), name: name("b") };
-        let observed = BTreeMap::from([
-            (id("g"), Observed { url: &url, inventory: &one }),
-            (id("h"), Observed { url: &url, inventory: &two }),
-            (id("unused"), Observed { url: &url, inventory: &two }),
+        let backends = Backends::from([
+            (id("g", "b"), observed("x")),
+            (id("g", "late"), None),
+            (id("h", "b"), observed("y")),
+            (id("unused", "b"), observed("z")),
         ]);
-        let compiled = compile(&desired(&[("first", "g"), ("second", "h"), ("empty", "i")]), &observed);
-        let names: Vec<String> = compiled.parts.iter().map(|part| part.name.to_string()).collect();
+        let desired =
+            desired(&[("first", "g"), ("second", "h"), ("empty", "i")], &ConflictResolution::Prefix);
+        let compiled = Catalogs::default().compile(&desired, &backends);
         assert_eq!(
-            names,
+            names(&compiled),
             [
                 "virtual_server/empty",
                 "virtual_server/first",
@@ -105,11 +181,23 @@ mod tests {
                 "backend/h/b",
             ]
         );
-        for part in &compiled.parts {
-            if let Decoded::Share(share) = decode(part).unwrap() {
-                let expected = if part.name.to_string().contains("/g/") { "b_x" } else { "b_y" };
-                assert_eq!(share.items[0].exposed_name, expected);
+        assert_eq!(exposed(&compiled), ["b_x", "b_y"]);
+    }
+
+    #[test]
+    fn what_is_kept_changes_nothing_but_the_work() {
+        let before = Backends::from([(id("g", "a"), observed("x")), (id("g", "b"), observed("x"))]);
+        let after = Backends::from([(id("g", "a"), observed("x")), (id("g", "b"), observed("y"))]);
+        let mut lasting = Catalogs::default();
+        for rules in [ConflictResolution::Manual, ConflictResolution::Prefix] {
+            let desired = desired(&[("all", "g")], &rules);
+            for backends in [&before, &after, &before] {
+                let kept = lasting.compile(&desired, backends);
+                let fresh = Catalogs::default().compile(&desired, backends);
+                assert_eq!(kept.parts, fresh.parts);
+                assert_eq!(kept.diagnostics, fresh.diagnostics);
             }
         }
+        assert!(names(&lasting.compile(&Desired::default(), &before)).is_empty());
     }
 }

@@ -11,7 +11,7 @@ use vmcp_revision::Publisher;
 use vmcp_runtime::Drain;
 
 use crate::accept::Accepted;
-use crate::compile::{Observed, compile};
+use crate::compile::{Backends, Catalogs, Observed};
 use crate::introspect::{Observations, Observers};
 use crate::status::{self, Status};
 use crate::workloads::{Hosted, Workloads, workloads};
@@ -33,6 +33,7 @@ pub(crate) async fn run(
 ) {
     let mut observers = Observers::new(inputs.exchange.clone());
     let mut observations = observers.subscribe();
+    let mut catalogs = Catalogs::default();
     let mut settles_at: Option<Instant> = None;
     loop {
         let mut unsettled = None;
@@ -45,7 +46,12 @@ pub(crate) async fn run(
             let deadline = *settles_at.get_or_insert_with(|| Instant::now() + limits::SETTLE_TIME);
             let is_settled = workloads.keys().all(|id| known.contains_key(id)) || Instant::now() >= deadline;
             unsettled = (!is_settled).then_some(deadline);
-            publish(&accepted, &workloads, &known, is_settled.then_some(&publisher), &tell);
+            let backends = backends(&workloads, &known);
+            let compiled = catalogs.compile(&accepted.desired, &backends);
+            let revision =
+                if is_settled { publisher.publish(accepted.generation, compiled.parts) } else { 0 };
+            let status = status::describe(&accepted, revision, &workloads, &known, &compiled.diagnostics);
+            tell.send_replace(Arc::new(status));
         }
         tokio::select! {
             () = drain.stopped() => return,
@@ -58,19 +64,12 @@ pub(crate) async fn run(
     }
 }
 
-fn publish(
-    accepted: &Accepted,
-    workloads: &Workloads,
-    known: &Observations,
-    publisher: Option<&Publisher>,
-    tell: &watch::Sender<Arc<Status>>,
-) {
-    let observed = workloads.iter().filter_map(|(id, located)| {
-        let inventory = known.get(id)?.inventory.as_deref()?;
-        Some((id.clone(), Observed { url: &located.as_ref()?.url, inventory }))
+/// What is known of each backend. One that cannot be called at all is as if it had never answered.
+fn backends(workloads: &Workloads, known: &Observations) -> Backends {
+    let backends = workloads.iter().map(|(id, located)| {
+        let inventory = known.get(id).and_then(|known| known.inventory.clone());
+        let seen = located.as_ref().zip(inventory);
+        (id.clone(), seen.map(|(located, inventory)| Observed { url: located.url.clone(), inventory }))
     });
-    let compiled = compile(&accepted.desired, &observed.collect());
-    let revision = publisher.map_or(0, |publisher| publisher.publish(accepted.generation, compiled.parts));
-    let status = status::describe(accepted, revision, workloads, known, &compiled.diagnostics);
-    tell.send_replace(Arc::new(status));
+    backends.collect()
 }

@@ -3,7 +3,7 @@
 use http::Uri;
 use serde::Serialize;
 use vmcp_core::backend::BackendId;
-use vmcp_core::diagnostic::{Diagnostic, Severity};
+use vmcp_core::diagnostic::Diagnostic;
 
 use crate::accept::Accepted;
 use crate::introspect::{Observation, Observations};
@@ -79,14 +79,31 @@ pub struct Counts {
 /// Something to say about a catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DiagnosticStatus {
-    /// `note` or `warning`.
+    /// `error` for a name that is withheld until the operator settles it, `warning` or `note`.
     pub severity: &'static str,
     /// Where.
     pub virtual_server: String,
-    /// Whose item.
-    pub backend: Option<String>,
-    /// What, why, and what to do.
+    /// Whose items.
+    pub backends: Vec<String>,
+    /// What, and why.
     pub message: String,
+    /// What to do, or to write.
+    pub help: Option<String>,
+    /// The line of the manifest that it follows from: `vmcp.yaml:12`.
+    pub line: Option<String>,
+}
+
+impl From<&Diagnostic> for DiagnosticStatus {
+    fn from(diagnostic: &Diagnostic) -> Self {
+        Self {
+            severity: diagnostic.severity.as_str(),
+            virtual_server: diagnostic.virtual_server.to_string(),
+            backends: diagnostic.backends.iter().map(ToString::to_string).collect(),
+            message: diagnostic.message.clone(),
+            help: diagnostic.help.clone(),
+            line: diagnostic.line.as_ref().map(ToString::to_string),
+        }
+    }
 }
 
 pub(crate) fn describe(
@@ -104,15 +121,7 @@ pub(crate) fn describe(
     let backends = workloads.iter().map(|(id, located)| {
         describe_backend(id, located.as_ref().map(|located| &located.url), known.get(id))
     });
-    let diagnostics = diagnostics.iter().map(|diagnostic| DiagnosticStatus {
-        severity: match diagnostic.severity {
-            Severity::Note => "note",
-            Severity::Warning => "warning",
-        },
-        virtual_server: diagnostic.virtual_server.to_string(),
-        backend: diagnostic.backend.as_ref().map(ToString::to_string),
-        message: diagnostic.message.clone(),
-    });
+    let diagnostics = diagnostics.iter().map(DiagnosticStatus::from);
     Status {
         generation: accepted.generation,
         revision,

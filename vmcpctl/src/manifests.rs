@@ -43,15 +43,15 @@ impl Faults {
 }
 
 fn render(fault: &Fault, sources: &[Source<'_>]) -> String {
-    let source = &sources[fault.place.source];
+    let source = &sources[fault.place.source as usize];
     let title = match fault.path.as_str() {
         "" => fault.message.clone(),
         path => format!("{path}: {}", fault.message),
     };
     // A mapping can be long; its first line says where it is.
     let first_line = source.text[fault.place.range()].lines().next().map_or(0, str::len);
-    let range =
-        fault.place.start..fault.place.start + first_line.max(1).min(source.text.len() - fault.place.start);
+    let start = fault.place.range().start;
+    let range = start..start + first_line.max(1).min(source.text.len() - start);
     let snippet =
         Snippet::source(source.text).path(source.name).annotation(AnnotationKind::Primary.span(range));
     let mut groups = vec![Group::with_title(Level::ERROR.primary_title(title)).element(snippet)];

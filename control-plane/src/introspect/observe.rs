@@ -95,8 +95,11 @@ async fn observe(exchange: Exchange, id: BackendId, url: Uri, observations: watc
                 }
                 Err(failure) => Observation { last_error: Some(chain(&failure)), ..before.clone() },
             };
-            let has_changed = now != before;
-            all.insert(id.clone(), now);
+            // What has not changed stays the same value, by which those who read it see that it has not.
+            let has_changed = now != before || !all.contains_key(&id);
+            if has_changed {
+                all.insert(id.clone(), now);
+            }
             has_changed
         });
         if is_whole {

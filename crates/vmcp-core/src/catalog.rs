@@ -18,15 +18,29 @@ pub struct Share {
     pub instructions: Option<String>,
 }
 
-/// One item as clients see it.
+impl Share {
+    /// Of a backend that offers nothing.
+    pub fn empty(backend: Name) -> Self {
+        Self { backend, items: Vec::new(), completes: false, instructions: None }
+    }
+
+    /// What clients see of it.
+    pub fn visible(&self) -> impl Iterator<Item = &Exposed> {
+        self.items.iter().filter(|item| !item.is_hidden)
+    }
+}
+
+/// One item under the name that it has for clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exposed {
     /// What it is.
     pub kind: Kind,
-    /// The name, URI or URI template that clients see.
+    /// The name, URI or URI template that clients use.
     pub exposed_name: String,
     /// The backend's own.
     pub original_name: String,
     /// Its definition under the exposed name.
     pub definition: Bytes,
+    /// Neither listed nor called by clients; composite tools may use it.
+    pub is_hidden: bool,
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use http::Uri;
 
+use crate::aggregation::Aggregation;
 use crate::name::Name;
-use crate::prefix::PrefixFormat;
 
 /// Everything that was applied.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,15 +27,8 @@ pub struct VirtualServer {
     pub group: Name,
     /// Whether it is served at `/mcp` too; at most one is.
     pub is_default: bool,
-    /// How conflicts of names are resolved.
-    pub conflict_resolution: ConflictResolution,
-}
-
-/// How conflicts of names are resolved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConflictResolution {
-    /// Each workload's name goes before the names of its tools and prompts.
-    Prefix(PrefixFormat),
+    /// How its catalog is made.
+    pub aggregation: Aggregation,
 }
 
 /// A named set of MCP servers.
@@ -56,15 +49,47 @@ pub enum Address {
     Command(Command),
 }
 
+/// What a manifest says in place of a value: the value itself, or where it is found when it is needed.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Text {
+    /// The value.
+    Plain(String),
+    /// A secret: what is found, behind a text that stands before it.
+    Secret {
+        /// Such as `Bearer ` or `--api-key=`.
+        before: String,
+        /// Where the rest is found.
+        found: Found,
+    },
+}
+
+/// Where a secret is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// In a variable of the process that needs it.
+    Variable(String),
+    /// In a file, without the line break at its end.
+    File(PathBuf),
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(_) => f.write_str("…"),
+            Self::Secret { found, .. } => found.fmt(f),
+        }
+    }
+}
+
 /// How a program is started. What its variables hold is not printed, since people put keys there.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Command {
     /// Its path, or its name to be found in `PATH`.
     pub program: String,
     /// What it is given.
-    pub arguments: Vec<String>,
+    pub arguments: Vec<Text>,
     /// Set besides the few variables that every child gets.
-    pub environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, Text>,
     /// Where it is started; where `vmcpctl` was started if absent.
     pub working_directory: Option<PathBuf>,
 }

@@ -1,6 +1,7 @@
 //! What is true: names, items, inventories, conflict resolution, catalogs, diagnostics and limits. Pure: no clock, no
 //! socket, no file.
 
+pub mod aggregation;
 pub mod backend;
 pub mod catalog;
 pub mod desired;
@@ -9,6 +10,11 @@ pub mod inventory;
 pub mod item;
 pub mod limits;
 pub mod name;
+pub mod owners;
 pub mod prefix;
+pub mod report;
 pub mod resolve;
+pub mod sentence;
 pub mod template;
+pub mod tool_name;
+pub mod written;

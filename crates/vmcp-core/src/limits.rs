@@ -39,6 +39,18 @@ pub const EVENT_BYTES: usize = ANSWER_BYTES;
 /// What popular clients accept as a tool's name.
 pub const NAME_CHARACTERS: usize = 64;
 
+/// What MCP lets a tool be called, in characters (2025-11-25, Tools, Tool Names).
+pub const TOOL_NAME_CHARACTERS: usize = 128;
+
+/// What `max_name_length` can be at least: a hash, and enough before it to know the tool by.
+pub const SHORTEST_NAME_LENGTH: usize = 16;
+
+/// A manifest: a thousand workloads with their overrides, times ten.
+pub const MANIFEST_BYTES: usize = 4 * 1024 * 1024;
+
+/// Faults that are gathered of one manifest; who has more mends these first.
+pub const MANIFEST_FAULTS: usize = 200;
+
 /// Items on one page of a list: many clients read the first page only, so it holds what people have.
 pub const PAGE_ITEMS: usize = 1_000;
 
@@ -94,6 +106,9 @@ pub const CHILD_START_TIME: Duration = Duration::from_secs(60);
 
 /// Time for a stdio child to end after its input was closed, and again after SIGTERM.
 pub const CHILD_STOP_TIME: Duration = Duration::from_secs(2);
+
+/// A file that holds a secret: a key or a token, with room for a whole certificate chain.
+pub const SECRET_BYTES: u64 = 64 * 1024;
 
 /// One line of a stdio child.
 pub const CHILD_LINE_BYTES: usize = ANSWER_BYTES;

@@ -5,16 +5,17 @@ use std::str::FromStr;
 
 use crate::name::Name;
 
-/// A text in which `{workload}` stands for the workload's name.
+/// A text in which `{workload}`, anywhere and any number of times, stands for the workload's name. One without it goes before
+/// the names of every workload alike; names that meet then are withheld.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrefixFormat(String);
 
 /// Why a text is not a prefix format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPrefix {
-    /// Every workload would get the same prefix.
-    #[error("a prefix format contains `{{workload}}`; without it names of different workloads would meet")]
-    NoWorkload,
+    /// No prefix at all.
+    #[error("a prefix format must not be empty; `priority` and `manual` keep names as they are")]
+    Empty,
     /// A placeholder that nobody fills.
     #[error("unknown placeholder `{{{0}}}`; the only one is `{{workload}}`")]
     Placeholder(String),
@@ -52,8 +53,8 @@ impl FromStr for PrefixFormat {
             let placeholder = tail.split('}').next().unwrap_or_default();
             return Err(InvalidPrefix::Placeholder(placeholder.to_owned()));
         }
-        if rest.len() == text.len() {
-            return Err(InvalidPrefix::NoWorkload);
+        if text.is_empty() {
+            return Err(InvalidPrefix::Empty);
         }
         let is_usual = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if let Some(stranger) = rest.chars().find(|c| !is_usual(c)) {
@@ -79,16 +80,21 @@ mod tests {
     #[test]
     fn the_workload_stands_anywhere_in_the_prefix() {
         let github: Name = "github".parse().unwrap();
-        let table =
-            [("{workload}_", "github_x"), ("{workload}.", "github.x"), ("my-{workload}-", "my-github-x")];
+        let table = [
+            ("{workload}_", "github_x"),
+            ("{workload}.", "github.x"),
+            ("my-{workload}-", "my-github-x"),
+            ("{workload}{workload}", "githubgithubx"),
+            ("team_", "team_x"),
+        ];
         for (format, expected) in table {
             assert_eq!(format.parse::<PrefixFormat>().unwrap().apply(&github, "x"), expected);
         }
     }
 
     #[test]
-    fn other_placeholders_and_none_are_refused() {
-        assert_eq!("x_".parse::<PrefixFormat>(), Err(InvalidPrefix::NoWorkload));
+    fn other_placeholders_and_strange_characters_are_refused() {
+        assert_eq!("".parse::<PrefixFormat>(), Err(InvalidPrefix::Empty));
         assert_eq!("{workload}}_".parse::<PrefixFormat>(), Err(InvalidPrefix::Character('}')));
         assert_eq!("{workload}/".parse::<PrefixFormat>(), Err(InvalidPrefix::Character('/')));
         assert_eq!(

@@ -1,123 +1,239 @@
-//! Conflict resolution: which backend's item is exposed under which name. A function of its arguments alone.
+//! Conflict resolution: which backend's item is exposed under which name. What comes out is a function of the rules, the
+//! inventories, the owners of names and the names that policies guard; what is kept between two updates only saves work.
 
-use std::collections::{BTreeMap, HashMap};
+mod account;
+mod contest;
+mod draft;
+mod names;
+mod tell;
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use crate::aggregation::ConflictResolution;
 use crate::catalog::{Exposed, Share};
-use crate::desired::{ConflictResolution, VirtualServer};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::desired::VirtualServer;
+use crate::diagnostic::Diagnostic;
 use crate::inventory::Inventory;
-use crate::item::{Item, Kind};
-use crate::limits;
+use crate::item::Kind;
 use crate::name::Name;
+use crate::owners::{Guarded, Owners};
+use crate::report::{Entry, Outcome};
+use draft::{Draft, Standing, drafts};
+use names::{Claim, Key, Names};
 
-/// The catalog of a virtual server: shares ordered by backend name, and what there is to say about it.
+/// The workloads of a group, by name, with what each offers; `None` for one that has never answered.
+pub type Offered = BTreeMap<Name, Option<Arc<Inventory>>>;
+
+/// Makes the catalog of one virtual server, and makes it anew where something has changed.
 ///
-/// Tools and prompts are renamed; resources and templates keep their URIs. A name that two backends claim is withheld
-/// from both, whatever the order; a URI that two claim stays with the first backend by name; what one backend lists
-/// twice counts once.
-pub fn resolve(
-    server: &VirtualServer,
-    inventories: &BTreeMap<Name, &Inventory>,
-) -> (Vec<Share>, Vec<Diagnostic>) {
-    let claims = claims(server, inventories);
-    let mut diagnostics = Vec::new();
-    let mut shares = Vec::with_capacity(inventories.len());
-    for (backend, inventory) in inventories {
-        let mut tell = |severity, message| {
-            let (virtual_server, backend) = (server.name.clone(), Some(backend.clone()));
-            diagnostics.push(Diagnostic { severity, virtual_server, backend, message });
+/// What is called how:
+///
+/// * A tool's name is what an override says, else its own. `prefix` puts the prefix before it; `priority` and `manual` leave
+///   it.
+/// * A name that several claim is the first one's in `priority_order`; if none of them is in it, each gets its prefix. Without
+///   an order it is withheld from all of them, and so is a name that one backend would give to two of its tools.
+/// * Prompts get the prefix, except those of workloads in `priority_order`. Resources and templates keep their URIs; of
+///   several the first backend by name is asked.
+/// * What is hidden keeps its name: hiding gives nothing to others.
+/// * A name that a policy guards never passes to another owner, unless an override gives it away.
+#[derive(Debug)]
+pub struct Resolver {
+    server: VirtualServer,
+    names: Names,
+    backends: BTreeMap<Name, Held>,
+    unanswered: BTreeSet<Name>,
+    /// Names that have come with an owner and have not been looked at yet.
+    fresh: HashSet<Key>,
+}
+
+/// One backend that has answered.
+#[derive(Debug)]
+struct Held {
+    inventory: Arc<Inventory>,
+    drafts: Vec<Draft>,
+    share: Arc<Share>,
+    /// What there is to say about this backend alone.
+    told: Vec<Diagnostic>,
+}
+
+impl Resolver {
+    /// Offers nothing yet.
+    pub fn new(server: VirtualServer, owners: Owners, guarded: &Guarded) -> Self {
+        let key = |kind, name: &str| Key { kind, name: name.into() };
+        let owners: Vec<_> =
+            owners.into_iter().map(|((kind, name), owner)| (key(kind, &name), owner)).collect();
+        let fresh = owners.iter().map(|(key, _)| key.clone()).collect();
+        let names = Names::new(owners, guarded.iter().map(|(kind, name)| key(*kind, name)).collect());
+        Self { server, names, backends: BTreeMap::new(), unanswered: BTreeSet::new(), fresh }
+    }
+
+    /// Whose catalog it is.
+    pub fn server(&self) -> &VirtualServer {
+        &self.server
+    }
+
+    /// Takes what the workloads offer now. Takes time in proportion to what has changed: an inventory that is the same value
+    /// as before is not read again.
+    pub fn update(&mut self, offered: &Offered) {
+        let mut touched = std::mem::take(&mut self.fresh);
+        let is_same = |held: &Held, now: Option<&Option<Arc<Inventory>>>| {
+            now.and_then(Option::as_ref).is_some_and(|now| Arc::ptr_eq(now, &held.inventory))
         };
-        for fault in &inventory.faults {
-            tell(Severity::Warning, fault.clone());
+        let gone: Vec<Name> = self
+            .backends
+            .iter()
+            .filter(|(name, held)| !is_same(held, offered.get(*name)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in &gone {
+            self.leave(name, &mut touched);
         }
-        let mut items = Vec::with_capacity(inventory.items.len());
-        for (index, item) in inventory.items.iter().enumerate() {
-            let exposed_name = exposed_name(server, backend, item);
-            let verdict = verdict(item, &exposed_name, &claims, (backend, index));
-            if let Some((severity, message)) = verdict.message {
-                tell(severity, message);
+        let mut affected = BTreeSet::new();
+        for (name, inventory) in offered {
+            if let Some(inventory) = inventory
+                && !self.backends.contains_key(name)
+            {
+                self.join(name, inventory, &mut touched);
+                affected.insert(name.clone());
             }
-            if verdict.is_exposed {
-                let definition = item.defined_as(&exposed_name);
-                let original_name = item.original_name.clone();
-                items.push(Exposed { kind: item.kind, exposed_name, original_name, definition });
+        }
+        let unanswered: BTreeSet<Name> = offered
+            .iter()
+            .filter(|(_, inventory)| inventory.is_none())
+            .map(|(name, _)| name.clone())
+            .collect();
+        if unanswered != self.unanswered {
+            self.unanswered = unanswered;
+            touched.extend(self.names.awaiting());
+        }
+        let first = first_unanswered(&self.server, &self.unanswered);
+        affected.extend(self.names.decide(touched, first));
+        for name in affected {
+            self.share(&name);
+        }
+    }
+
+    /// The catalog, ordered by backend name. A share that is the same value as before has not changed.
+    pub fn shares(&self) -> impl Iterator<Item = &Arc<Share>> {
+        self.backends.values().map(|held| &held.share)
+    }
+
+    /// Whose each name is now; what the next resolver is to be given.
+    pub fn owners(&self) -> Owners {
+        let owners = self.names.owners();
+        owners.map(|(key, owner)| ((key.kind, key.name.to_string()), owner.clone())).collect()
+    }
+
+    /// What there is to know, what matters most first.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        let mut all: Vec<Diagnostic> = self.backends.values().flat_map(|held| held.told.clone()).collect();
+        all.extend(self.names.troubled.iter().filter_map(|key| contest::contest(self, key)));
+        all.extend(tell::rules(self));
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// What became of every item, by backend, then as the backend listed them.
+    pub fn report(&self) -> impl Iterator<Item = Entry> {
+        self.backends.iter().flat_map(|(backend, held)| {
+            let items = held.inventory.items.iter().zip(&held.drafts).enumerate();
+            items.map(|(index, (item, draft))| account::entry(self, backend, item, index, draft))
+        })
+    }
+
+    fn leave(&mut self, backend: &Name, touched: &mut HashSet<Key>) {
+        let Some(held) = self.backends.remove(backend) else { return };
+        for (item, draft) in held.inventory.items.iter().zip(&held.drafts) {
+            for key in draft.keys(item.kind) {
+                self.names.remove(&key, backend);
+                touched.insert(key);
             }
         }
-        let instructions = inventory.instructions.clone();
-        shares.push(Share { backend: backend.clone(), items, completes: inventory.completes, instructions });
     }
-    diagnostics.sort();
-    (shares, diagnostics)
-}
 
-/// Who would expose an item under a name: the backend, and the item's place in its inventory.
-type Claimant<'a> = (&'a Name, usize);
-type Claims<'a> = HashMap<(Kind, String), Vec<Claimant<'a>>>;
+    fn join(&mut self, backend: &Name, inventory: &Arc<Inventory>, touched: &mut HashSet<Key>) {
+        let drafts = drafts(&self.server.aggregation, backend, inventory);
+        for (index, (item, draft)) in inventory.items.iter().zip(&drafts).enumerate() {
+            if draft.is_repeated {
+                continue;
+            }
+            let claim = Claim {
+                backend: backend.clone(),
+                item: index,
+                original_name: item.original_name.as_str().into(),
+                standing: draft.standing,
+                is_by_override: draft.is_by_override,
+                other: draft.fallback.clone(),
+            };
+            if let Some(name) = &draft.fallback {
+                let other = Some(draft.claimed.clone());
+                let fallback = Claim { standing: Standing::Fallback, other, ..claim.clone() };
+                self.names.add(Key { kind: item.kind, name: name.clone() }, fallback);
+            }
+            self.names.add(Key { kind: item.kind, name: draft.claimed.clone() }, claim);
+            touched.extend(draft.keys(item.kind));
+        }
+        let share = Arc::new(Share::empty(backend.clone()));
+        let held = Held { inventory: inventory.clone(), drafts, share, told: Vec::new() };
+        self.backends.insert(backend.clone(), held);
+    }
 
-/// Every claim, in the order of backends and of their lists.
-fn claims<'a>(server: &VirtualServer, inventories: &'a BTreeMap<Name, &Inventory>) -> Claims<'a> {
-    let mut claims = Claims::new();
-    for (backend, inventory) in inventories {
-        for (index, item) in inventory.items.iter().enumerate() {
-            let name = exposed_name(server, backend, item);
-            claims.entry((item.kind, name)).or_default().push((backend, index));
+    /// Makes the share of a backend anew.
+    fn share(&mut self, backend: &Name) {
+        let Some(held) = self.backends.get(backend) else { return };
+        let mut items = Vec::with_capacity(held.drafts.len());
+        for (index, (item, draft)) in held.inventory.items.iter().zip(&held.drafts).enumerate() {
+            let (name, outcome) = account::outcome(self, backend, item.kind, index, draft);
+            let Some(name) = name else { continue };
+            let changes = draft::changes(&self.server.aggregation, backend, item);
+            items.push(Exposed {
+                kind: item.kind,
+                exposed_name: name.to_string(),
+                original_name: item.original_name.clone(),
+                definition: item.defined_as(name, changes),
+                is_hidden: outcome != Outcome::Exposed,
+            });
+        }
+        let Inventory { completes, instructions, .. } = held.inventory.as_ref();
+        let share = Share {
+            backend: backend.clone(),
+            items,
+            completes: *completes,
+            instructions: instructions.clone(),
+        };
+        let told = tell::backend(self, backend, held, &share);
+        if let Some(held) = self.backends.get_mut(backend) {
+            (held.share, held.told) = (Arc::new(share), told);
         }
     }
-    claims
 }
 
-fn exposed_name(server: &VirtualServer, backend: &Name, item: &Item) -> String {
-    let ConflictResolution::Prefix(format) = &server.conflict_resolution;
-    match item.kind {
-        Kind::Tool | Kind::Prompt => format.apply(backend, &item.original_name),
-        Kind::Resource | Kind::Template => item.original_name.clone(),
+impl Draft {
+    /// The names that it may come to have.
+    fn keys(&self, kind: Kind) -> impl Iterator<Item = Key> {
+        std::iter::once(&self.claimed).chain(&self.fallback).map(move |name| Key { kind, name: name.clone() })
     }
 }
 
-struct Verdict {
-    is_exposed: bool,
-    message: Option<(Severity, String)>,
-}
-
-fn verdict(item: &Item, exposed_name: &str, claims: &Claims<'_>, claimant: Claimant<'_>) -> Verdict {
-    let all = claims.get(&(item.kind, exposed_name.to_owned())).map_or(&[][..], Vec::as_slice);
-    let noun = item.kind.noun();
-    let hidden = |message| Verdict { is_exposed: false, message: Some((Severity::Warning, message)) };
-    let (backend, index) = claimant;
-    if all.iter().any(|(other, earlier)| *other == backend && *earlier < index) {
-        return hidden(format!("{noun} `{}` is listed twice; the first one counts", item.original_name));
-    }
-    let rival = all.iter().map(|(other, _)| *other).find(|other| *other != backend);
-    match (rival, item.kind) {
-        (None, Kind::Tool | Kind::Prompt) => {
-            Verdict { is_exposed: true, message: unusual_name(noun, exposed_name) }
+/// Which backend that would come before a claimant has never answered.
+fn first_unanswered<'a>(
+    server: &'a VirtualServer,
+    unanswered: &'a BTreeSet<Name>,
+) -> impl Fn(Kind, &Claim) -> Option<Name> + 'a {
+    move |kind, claim| match (kind, claim.standing, &server.aggregation.conflict_resolution) {
+        (Kind::Resource | Kind::Template, ..) => {
+            unanswered.iter().next().filter(|name| **name < claim.backend).cloned()
         }
-        (None, Kind::Resource | Kind::Template) => Verdict { is_exposed: true, message: None },
-        (Some(rival), Kind::Tool | Kind::Prompt) => hidden(format!(
-            "{noun} `{}` is hidden: `{rival}` claims the name `{exposed_name}` too; choose another `prefix_format`",
-            item.original_name,
-        )),
-        (Some(rival), Kind::Resource | Kind::Template) if rival < backend => {
-            hidden(format!("{noun} `{exposed_name}` is hidden: `{rival}` offers the same"))
+        (_, Standing::Ranked(rank), ConflictResolution::Priority(order)) => {
+            order.iter().take(rank).find(|name| unanswered.contains(*name)).cloned()
         }
-        (Some(_), Kind::Resource | Kind::Template) => Verdict { is_exposed: true, message: None },
+        (_, Standing::Unranked, ConflictResolution::Priority(order)) => {
+            order.iter().find(|name| unanswered.contains(*name)).cloned()
+        }
+        _ => None,
     }
-}
-
-/// MCP 2025-11-25, Tools, Tool Names; and what popular clients accept. Named, not hidden.
-fn unusual_name(noun: &str, name: &str) -> Option<(Severity, String)> {
-    let is_usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if let Some(stranger) = name.chars().find(|c| !is_usual(*c)) {
-        return Some((
-            Severity::Warning,
-            format!("{noun} `{name}` has a `{stranger}`, which some clients refuse"),
-        ));
-    }
-    let length = name.chars().count();
-    (length > limits::NAME_CHARACTERS).then(|| {
-        let longest = limits::NAME_CHARACTERS;
-        (Severity::Warning, format!("{noun} `{name}` has {length} characters; some clients accept {longest}"))
-    })
 }
 
 #[cfg(test)]

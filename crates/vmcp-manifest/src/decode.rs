@@ -1,7 +1,13 @@
 //! One decoder that walks a tree and gathers every fault: unknown keys with a suggestion, keys that are not built yet,
 //! values of the wrong kind, keys written twice.
 
+use std::collections::HashSet;
 use std::str::FromStr;
+use std::sync::Arc;
+
+use vmcp_core::limits;
+use vmcp_core::sentence::{nearest, shown};
+use vmcp_core::written::Line;
 
 use crate::fault::{Fault, Place};
 use crate::tree::{Node, Value};
@@ -13,12 +19,24 @@ pub(crate) enum Key {
     Built(&'static str),
     /// It is part of the product and not of this version.
     Later(&'static str),
+    /// Another spelling, of what stands behind it.
+    Synonym(&'static str, &'static str),
+}
+
+/// The keys of one kind of mapping, or the words that one value can be, under the name that the schema has for them.
+#[derive(Debug)]
+pub(crate) struct Table {
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test holds the schema to it"))]
+    pub(crate) name: &'static str,
+    pub(crate) keys: &'static [Key],
 }
 
 /// Gathers what is wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     pub(crate) faults: Vec<Fault>,
+    /// What the sources are called.
+    pub(crate) files: Vec<Arc<str>>,
     /// A document that describes a group could not be used, so a group that is missing may be that one.
     pub(crate) has_lost_a_group: bool,
 }
@@ -35,7 +53,20 @@ pub(crate) struct Fields<'n> {
 impl Decoder {
     /// Says what is wrong.
     pub(crate) fn fault(&mut self, place: &Place, path: &str, message: String, help: Option<String>) {
-        self.faults.push(Fault { place: place.clone(), path: path.to_owned(), message, help });
+        if !self.is_full() {
+            self.faults.push(Fault { place: *place, path: path.to_owned(), message, help });
+        }
+    }
+
+    /// Whether so much is wrong that nothing more is said, so that nothing more needs to be looked for.
+    pub(crate) fn is_full(&self) -> bool {
+        self.faults.len() >= limits::MANIFEST_FAULTS
+    }
+
+    /// The line on which something stands.
+    pub(crate) fn line(&self, place: &Place) -> Line {
+        let file = self.files.get(place.source as usize).cloned().unwrap_or_else(|| "".into());
+        Line { file, number: place.line as usize }
     }
 
     /// Says that something works in a later version only.
@@ -45,29 +76,33 @@ impl Decoder {
     }
 
     /// The members of a mapping. Spellings in camelCase are synonyms.
-    pub(crate) fn mapping<'n>(&mut self, node: &'n Node, path: &str, known: &[Key]) -> Option<Fields<'n>> {
+    pub(crate) fn mapping<'n>(&mut self, node: &'n Node, path: &str, table: &Table) -> Option<Fields<'n>> {
+        let known = table.keys;
         let Value::Mapping(written) = &node.value else {
             self.fault(&node.place, path, format!("expected a mapping, found {}", node.noun()), None);
             return None;
         };
         let mut members: Vec<(&'static str, &Node)> = Vec::new();
-        for (key, value) in written {
-            let Value::Scalar { text, .. } = &key.value else {
-                self.fault(&key.place, path, "a key must be a text".to_owned(), None);
+        for (key_node, value) in written {
+            if self.is_full() {
+                return None;
+            }
+            let Value::Scalar { text, .. } = &key_node.value else {
+                self.fault(&key_node.place, path, "a key must be a text".to_owned(), None);
                 continue;
             };
-            let name = snake_case(text);
-            let is_known = known.iter().any(|known| known.name() == name);
-            let here = join(path, if is_known { &name } else { text });
-            match known.iter().find(|known| known.name() == name) {
-                Some(Key::Built(name)) if members.iter().any(|(earlier, _)| earlier == name) => {
-                    self.fault(&key.place, &here, format!("`{text}` is written twice"), None);
+            let spelled = snake_case(text);
+            let key = known.iter().find(|known| known.name() == spelled);
+            let here = join(path, key.map_or(&shown(text), |key| key.meaning()));
+            match key {
+                Some(key) if members.iter().any(|(earlier, _)| *earlier == key.meaning()) => {
+                    self.fault(&key_node.place, &here, format!("`{}` is written twice", key.meaning()), None);
                 }
-                Some(Key::Built(name)) => members.push((name, value)),
-                Some(Key::Later(_)) => self.not_built(&key.place, &here, &format!("`{text}`")),
+                Some(Key::Built(name) | Key::Synonym(_, name)) => members.push((name, value)),
+                Some(Key::Later(_)) => self.not_built(&key_node.place, &here, &format!("`{text}`")),
                 None => {
-                    let message = format!("unknown key `{}`", brief(text));
-                    self.fault(&key.place, path, message, suggest(&name, known));
+                    let message = format!("unknown key `{}`", shown(text));
+                    self.fault(&key_node.place, path, message, suggest(&spelled, known));
                 }
             }
         }
@@ -90,7 +125,7 @@ impl Decoder {
         match text.parse() {
             Ok(value) => Some(value),
             Err(why) => {
-                self.fault(&node.place, path, format!("`{}`: {why}", brief(text)), None);
+                self.fault(&node.place, path, format!("`{}`: {why}", shown(text)), None);
                 None
             }
         }
@@ -99,8 +134,8 @@ impl Decoder {
     /// `true` or `false`.
     pub(crate) fn boolean(&mut self, node: &Node, path: &str) -> Option<bool> {
         match &node.value {
-            Value::Scalar { text, is_plain: true } if text == "true" => Some(true),
-            Value::Scalar { text, is_plain: true } if text == "false" => Some(false),
+            Value::Scalar { text, is_plain: true } if &**text == "true" => Some(true),
+            Value::Scalar { text, is_plain: true } if &**text == "false" => Some(false),
             _ => {
                 let message = format!("expected `true` or `false`, found {}", node.noun());
                 self.fault(&node.place, path, message, None);
@@ -121,22 +156,36 @@ impl Decoder {
         }
     }
 
-    /// The members of a mapping whose keys people choose.
-    pub(crate) fn free_mapping<'n>(&mut self, node: &'n Node, path: &str) -> &'n [(Node, Node)] {
-        match &node.value {
-            Value::Mapping(members) => members,
-            _ => {
-                self.fault(&node.place, path, format!("expected a mapping, found {}", node.noun()), None);
-                &[]
+    /// The members of a mapping whose keys people choose, each once.
+    pub(crate) fn free_mapping<'n>(
+        &mut self,
+        node: &'n Node,
+        path: &str,
+    ) -> Vec<(String, &'n Node, &'n Node)> {
+        let Value::Mapping(written) = &node.value else {
+            self.fault(&node.place, path, format!("expected a mapping, found {}", node.noun()), None);
+            return Vec::new();
+        };
+        let mut seen = HashSet::new();
+        let mut members = Vec::new();
+        for (key, value) in written {
+            let Some(name) = self.text::<String>(key, path) else { continue };
+            if seen.insert(name.clone()) {
+                members.push((name, key, value));
+            } else {
+                let message = format!("`{}` is written twice", shown(&name));
+                self.fault(&key.place, &join(path, &shown(&name)), message, None);
             }
         }
+        members
     }
 
     /// One of several words, some of which work in a later version only.
-    pub(crate) fn word(&mut self, node: &Node, path: &str, known: &[Key]) -> Option<&'static str> {
+    pub(crate) fn word(&mut self, node: &Node, path: &str, table: &Table) -> Option<&'static str> {
+        let known = table.keys;
         let text: String = self.text(node, path)?;
         match known.iter().find(|known| known.name() == text) {
-            Some(Key::Built(word)) => Some(word),
+            Some(Key::Built(word) | Key::Synonym(_, word)) => Some(word),
             Some(Key::Later(_)) => {
                 self.not_built(&node.place, path, &format!("`{text}`"));
                 None
@@ -144,7 +193,7 @@ impl Decoder {
             None => {
                 let built = known.iter().filter(|known| matches!(known, Key::Built(_)));
                 let words: Vec<String> = built.map(|known| format!("`{}`", known.name())).collect();
-                let message = format!("unknown value `{}`; it can be {}", brief(&text), words.join(", "));
+                let message = format!("unknown value `{}`; it can be {}", shown(&text), words.join(", "));
                 self.fault(&node.place, path, message, suggest(&text, known));
                 None
             }
@@ -178,7 +227,14 @@ impl<'n> Fields<'n> {
 impl Key {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Built(name) | Self::Later(name) => name,
+            Self::Built(name) | Self::Later(name) | Self::Synonym(name, _) => name,
+        }
+    }
+
+    /// The name of what it stands for.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Built(name) | Self::Later(name) | Self::Synonym(_, name) => name,
         }
     }
 }
@@ -200,18 +256,12 @@ pub(crate) fn snake_case(text: &str) -> String {
     snake
 }
 
-/// Enough of a text to know it by, on one line.
-pub(crate) fn brief(text: &str) -> String {
-    const ENOUGH: usize = 60;
-    let start: String = text.chars().take(ENOUGH).collect();
-    let dots = if start.len() < text.len() { "…" } else { "" };
-    format!("{}{dots}", start.escape_debug().to_string().replace("\\'", "'"))
-}
-
 /// The nearest of what is known, if it is near.
 fn suggest(text: &str, known: &[Key]) -> Option<String> {
-    let distance = |known: &Key| strsim::damerau_levenshtein(known.name(), text);
-    let is_near = |known: &&Key| distance(known) <= (known.name().len().max(text.len()) / 3).min(3);
-    let nearest = known.iter().min_by_key(|known| distance(known)).filter(is_near)?;
-    Some(format!("did you mean `{}`?", nearest.name()))
+    did_you_mean(text, known.iter().map(|known| known.name()))
+}
+
+/// The nearest of what is known, if it is near, as a question.
+pub(crate) fn did_you_mean<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(text, known).map(|known| format!("did you mean `{known}`?"))
 }

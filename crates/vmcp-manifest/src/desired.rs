@@ -1,11 +1,13 @@
 //! All documents of all sources joined: names that meet, groups that nobody has written.
 
-use vmcp_core::desired::Desired;
+use vmcp_core::desired::{Desired, Group};
+use vmcp_core::limits;
 use vmcp_core::name::Name;
+use vmcp_core::sentence::shown;
 
-use crate::decode::{Decoder, brief};
+use crate::decode::{Decoder, did_you_mean};
 use crate::document::{Document, Places, document};
-use crate::fault::Fault;
+use crate::fault::{Fault, Place};
 use crate::tree;
 
 /// A text to read.
@@ -20,11 +22,12 @@ pub struct Source<'a> {
 /// What all sources together want.
 ///
 /// # Errors
-/// Every fault, ordered by place.
+/// Every fault up to a bound, ordered by place.
 pub fn read(sources: &[Source<'_>]) -> Result<Desired, Vec<Fault>> {
-    let mut decoder = Decoder::default();
+    let files = sources.iter().map(|source| source.name.into()).collect();
+    let mut decoder = Decoder { files, ..Decoder::default() };
     let mut documents = Vec::new();
-    for (index, source) in sources.iter().enumerate() {
+    for (index, source) in (0..).zip(sources) {
         let (nodes, broken) = tree::parse(index, source.text);
         documents.extend(nodes.iter().filter_map(|node| document(&mut decoder, node)));
         decoder.has_lost_a_group |= !broken.is_empty();
@@ -35,6 +38,7 @@ pub fn read(sources: &[Source<'_>]) -> Result<Desired, Vec<Fault>> {
         return Ok(desired);
     }
     decoder.faults.sort();
+    decoder.faults.truncate(limits::MANIFEST_FAULTS);
     Err(decoder.faults)
 }
 
@@ -43,24 +47,18 @@ fn join(decoder: &mut Decoder, documents: Vec<Document>) -> Desired {
     let mut servers: Vec<(Name, Places)> = Vec::new();
     for document in documents {
         match document {
-            Document::VirtualServer { server, places } => {
+            Document::VirtualServer { server, places, inline } => {
+                if let Some(group) = inline {
+                    add_group(decoder, &mut desired, group, &places.group, "group");
+                }
                 let key = server.name.clone();
-                if desired.virtual_servers.insert(key.clone(), server).is_some() {
-                    decoder.fault(
-                        &places.name,
-                        "name",
-                        format!("a virtual server `{key}` is there already"),
-                        None,
-                    );
+                if desired.virtual_servers.insert(key.clone(), *server).is_some() {
+                    let message = format!("a virtual server `{key}` is there already");
+                    decoder.fault(&places.name, "name", message, None);
                 }
                 servers.push((key, places));
             }
-            Document::Group { group, name } => {
-                let key = group.name.clone();
-                if desired.groups.insert(key.clone(), group).is_some() {
-                    decoder.fault(&name, "name", format!("a group `{key}` is there already"), None);
-                }
-            }
+            Document::Group { group, name } => add_group(decoder, &mut desired, group, &name, "name"),
         }
     }
     for (name, places) in &servers {
@@ -78,6 +76,15 @@ fn join(decoder: &mut Decoder, documents: Vec<Document>) -> Desired {
     desired
 }
 
+fn add_group(decoder: &mut Decoder, desired: &mut Desired, group: Group, place: &Place, path: &str) {
+    let key = group.name.clone();
+    if desired.groups.insert(key.clone(), group).is_some() {
+        let help =
+            "describe a group once, in a document of its own, and name it in each virtual server".to_owned();
+        decoder.fault(place, path, format!("a group `{key}` is there already"), Some(help));
+    }
+}
+
 /// What a virtual server names must be there.
 fn check_group(decoder: &mut Decoder, desired: &Desired, name: &Name, places: &Places) {
     let Some(server) = desired.virtual_servers.get(name) else { return };
@@ -92,11 +99,15 @@ fn check_group(decoder: &mut Decoder, desired: &Desired, name: &Name, places: &P
         }
         return;
     };
-    for (workload, place) in &places.workloads {
-        if !group.workloads.keys().any(|known| known.as_str() == workload) {
-            let message = format!("the group `{}` has no workload `{}`", group.name, brief(workload));
-            decoder.fault(place, "outgoing_auth.backends", message, None);
+    let is_known = |name: &str| name.parse::<Name>().is_ok_and(|name| group.workloads.contains_key(&name));
+    for mention in places.workloads.iter().filter(|mention| !is_known(&mention.workload)) {
+        if decoder.is_full() {
+            return;
         }
+        let workload = shown(&mention.workload);
+        let message = format!("the group `{}` has no workload `{workload}`", group.name);
+        let help = did_you_mean(&mention.workload, group.workloads.keys().map(Name::as_str));
+        decoder.fault(&mention.place, &mention.path, message, help);
     }
 }
 

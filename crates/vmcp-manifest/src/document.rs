@@ -1,19 +1,32 @@
 //! One document: a virtual server, or with `kind: group` a group.
 
-mod group;
-mod virtual_server;
+pub(crate) mod aggregation;
+pub(crate) mod auth;
+pub(crate) mod group;
+pub(crate) mod secret;
+pub(crate) mod virtual_server;
+pub(crate) mod workload;
 
 use vmcp_core::desired::{Group, VirtualServer};
+use vmcp_core::sentence::shown;
 
-use crate::decode::{Decoder, brief, snake_case};
+use crate::decode::{Decoder, snake_case};
 use crate::fault::Place;
 use crate::tree::{Node, Value};
 
 /// What a document says, and where its names stand.
 #[derive(Debug)]
 pub(crate) enum Document {
-    VirtualServer { server: VirtualServer, places: Places },
-    Group { group: Group, name: Place },
+    VirtualServer {
+        server: Box<VirtualServer>,
+        places: Places,
+        /// The group, where it is written inline.
+        inline: Option<Group>,
+    },
+    Group {
+        group: Group,
+        name: Place,
+    },
 }
 
 /// Where a virtual server's names stand, for faults that show only when all documents are known.
@@ -21,20 +34,33 @@ pub(crate) enum Document {
 pub(crate) struct Places {
     pub(crate) name: Place,
     pub(crate) group: Place,
-    /// The workloads that `outgoing_auth.backends` names.
-    pub(crate) workloads: Vec<(String, Place)>,
+    /// The workloads that it names.
+    pub(crate) workloads: Vec<Mention>,
+}
+
+/// A workload that is named where it is not described.
+#[derive(Debug)]
+pub(crate) struct Mention {
+    pub(crate) workload: String,
+    pub(crate) path: String,
+    pub(crate) place: Place,
 }
 
 /// Reads a document. `None`: it says nothing that can be used, and its faults have been gathered.
 pub(crate) fn document(decoder: &mut Decoder, node: &Node) -> Option<Document> {
-    let Some(kind) = kind(node) else { return virtual_server::virtual_server(decoder, node) };
-    if matches!(&kind.value, Value::Scalar { text, .. } if text == "group") {
+    let Some(kind) = kind(node) else {
+        // An inline group may be the one that is missing elsewhere.
+        let server = virtual_server::virtual_server(decoder, node);
+        decoder.has_lost_a_group |= server.is_none() && has_key(node, "backends");
+        return server;
+    };
+    if matches!(&kind.value, Value::Scalar { text, .. } if &**text == "group") {
         let group = group::group(decoder, node);
         decoder.has_lost_a_group |= group.is_none();
         return group;
     }
     let message = match &kind.value {
-        Value::Scalar { text, .. } if !kind.is_nothing() => format!("unknown kind `{}`", brief(text)),
+        Value::Scalar { text, .. } if !kind.is_nothing() => format!("unknown kind `{}`", shown(text)),
         _ => format!("expected a text, found {}", kind.noun()),
     };
     let help = "write `kind: group` for a group, and no `kind` for a virtual server";
@@ -44,9 +70,17 @@ pub(crate) fn document(decoder: &mut Decoder, node: &Node) -> Option<Document> {
 }
 
 fn kind(node: &Node) -> Option<&Node> {
+    member(node, "kind")
+}
+
+fn has_key(node: &Node, name: &str) -> bool {
+    member(node, name).is_some()
+}
+
+fn member<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
     let Value::Mapping(members) = &node.value else { return None };
     members.iter().find_map(|(key, value)| match &key.value {
-        Value::Scalar { text, .. } if snake_case(text) == "kind" => Some(value),
+        Value::Scalar { text, .. } if snake_case(text) == name => Some(value),
         _ => None,
     })
 }

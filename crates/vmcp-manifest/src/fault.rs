@@ -2,25 +2,25 @@
 
 use std::ops::Range;
 
-/// Where something stands.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// Where something stands. Small, since every value of a manifest carries one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// Which of the sources, counted from 0.
-    pub source: usize,
+    pub source: u32,
     /// From 1.
-    pub line: usize,
+    pub line: u32,
     /// From 1, in characters.
-    pub column: usize,
+    pub column: u32,
     /// In bytes of the source.
-    pub start: usize,
+    pub start: u32,
     /// In bytes of the source.
-    pub end: usize,
+    pub end: u32,
 }
 
 impl Place {
     /// As a range of the source's bytes.
     pub fn range(&self) -> Range<usize> {
-        self.start..self.end
+        self.start as usize..self.end as usize
     }
 }
 

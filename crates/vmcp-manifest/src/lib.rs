@@ -1,12 +1,15 @@
 //! What people write: YAML in, core values and every fault with its place out. Pure: files are read by the caller.
 //!
 //! `tree` reads YAML with spans, `decode` walks it with a decoder that gathers faults, `desired` joins all documents.
+//! `schema` says the same to editors and to the reference.
 
 mod decode;
 mod desired;
 mod document;
 mod fault;
+mod schema;
 mod tree;
 
 pub use desired::{Source, read};
 pub use fault::{Fault, Place};
+pub use schema::{Row, Section, reference, schema};

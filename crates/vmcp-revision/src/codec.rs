@@ -77,6 +77,7 @@ pub fn encode_share(virtual_server: &Name, group: &Name, share: &Share) -> Part 
         exposed_name: item.exposed_name.clone(),
         original_name: item.original_name.clone(),
         definition: item.definition.clone(),
+        hidden: item.is_hidden,
     });
     let message = v1::Share {
         virtual_server: virtual_server.to_string(),
@@ -131,6 +132,7 @@ fn decode_share(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
             exposed_name: item.exposed_name,
             original_name: item.original_name,
             definition: item.definition,
+            is_hidden: item.hidden,
         })
     });
     let share = Share {
@@ -198,6 +200,7 @@ mod tests {
             exposed_name: "b_x".into(),
             original_name: "x".into(),
             definition: Bytes::from_static(b"{}"),
+            is_hidden: kind == Kind::Tool,
         });
         let share = Share { backend: name("b"), items: items.into(), completes: true, instructions: None };
         assert_eq!(decode(&encode_share(&name("all"), &name("g"), &share)), Ok(Decoded::Share(share)));

@@ -29,11 +29,14 @@ pub(crate) struct Process {
 /// Starts a command.
 pub(crate) fn start(command: &Command, environment: &Environment) -> std::io::Result<Started> {
     let mut starting = tokio::process::Command::new(&command.program);
+    starting.env_clear().envs(environment.variables());
+    for argument in &command.arguments {
+        starting.arg(environment.resolve(argument)?);
+    }
+    for (name, value) in &command.environment {
+        starting.env(name, environment.resolve(value)?);
+    }
     starting
-        .args(&command.arguments)
-        .env_clear()
-        .envs(environment.variables())
-        .envs(&command.environment)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

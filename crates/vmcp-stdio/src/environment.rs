@@ -1,12 +1,22 @@
-//! The variables that every child gets: enough to find programs and a home, and none that carry secrets.
+//! The variables that every child gets: enough to find programs and a home, and none that carry secrets, except those that
+//! a manifest refers to.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-/// What is inherited from the process that hosts.
-#[derive(Debug, Clone, Default)]
+use vmcp_core::desired::{Found, Text};
+use vmcp_core::limits;
+
+/// What is inherited from the process that hosts. What its variables hold is not printed.
+#[derive(Clone, Default)]
 pub struct Environment {
     variables: Vec<(OsString, OsString)>,
+    /// All that the process has; read only where a manifest refers to one.
+    all: Arc<HashMap<OsString, OsString>>,
 }
 
 const INHERITED: &[&str] = &[
@@ -34,8 +44,10 @@ impl Environment {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
         own_folder: Option<&Path>,
     ) -> Self {
-        let may_have = |name: &OsStr| INHERITED.iter().any(|inherited| name == *inherited);
-        let mut variables: Vec<_> = variables.into_iter().filter(|(name, _)| may_have(name)).collect();
+        let all: HashMap<OsString, OsString> = variables.into_iter().collect();
+        let inherited =
+            INHERITED.iter().filter_map(|name| Some(((*name).into(), all.get(OsStr::new(name))?.clone())));
+        let mut variables: Vec<(OsString, OsString)> = inherited.collect();
         if let Some(folder) = own_folder {
             match variables.iter_mut().find(|(name, _)| name == "PATH") {
                 Some((_, path)) => {
@@ -45,7 +57,35 @@ impl Environment {
                 None => variables.push(("PATH".into(), folder.into())),
             }
         }
-        Self { variables }
+        Self { variables, all: Arc::new(all) }
+    }
+
+    /// What a text of a manifest stands for now.
+    ///
+    /// # Errors
+    /// The variable is not set, or the file cannot be read or is too large for a secret; the secret is not in the error.
+    pub(crate) fn resolve(&self, text: &Text) -> io::Result<OsString> {
+        let (before, found) = match text {
+            Text::Plain(text) => return Ok(text.into()),
+            Text::Secret { before, found } => (before, found),
+        };
+        let mut whole = OsString::from(before);
+        match found {
+            Found::Variable(name) => {
+                let value = self.all.get(OsStr::new(name));
+                whole.push(
+                    value.ok_or_else(|| io::Error::other(format!("the variable `{name}` is not set")))?,
+                );
+            }
+            Found::File(file) => {
+                if fs_err::metadata(file)?.len() > limits::SECRET_BYTES {
+                    let file = file.display();
+                    return Err(io::Error::other(format!("`{file}` is too large for a secret")));
+                }
+                whole.push(fs_err::read_to_string(file)?.trim_end_matches(['\r', '\n']));
+            }
+        }
+        Ok(whole)
     }
 
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
@@ -53,9 +93,41 @@ impl Environment {
     }
 }
 
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment").finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_found_where_the_manifest_says_and_never_printed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        fs_err::write(&file, "from-file\n").unwrap();
+        let environment = Environment::inherit([("KEY".into(), "from-variable".into())], None);
+        let secret = |before: &str, found| Text::Secret { before: before.to_owned(), found };
+        let resolve = |text: &Text| environment.resolve(text).map_err(|error| error.to_string());
+        assert_eq!(resolve(&Text::Plain("x".into())), Ok("x".into()));
+        assert_eq!(
+            resolve(&secret("--key=", Found::Variable("KEY".into()))),
+            Ok("--key=from-variable".into())
+        );
+        assert_eq!(resolve(&secret("", Found::File(file.clone()))), Ok("from-file".into()));
+        assert_eq!(
+            resolve(&secret("", Found::Variable("NONE".into()))),
+            Err("the variable `NONE` is not set".into())
+        );
+        assert!(
+            resolve(&secret("", Found::File("/nowhere/key".into()))).unwrap_err().contains("/nowhere/key")
+        );
+        fs_err::write(&file, vec![b'x'; 70_000]).unwrap();
+        assert!(resolve(&secret("", Found::File(file))).unwrap_err().contains("too large"));
+        assert!(!format!("{environment:?}").contains("from-variable"));
+    }
 
     #[test]
     fn secrets_are_not_inherited_and_our_own_folder_comes_last() {

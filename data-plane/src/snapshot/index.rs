@@ -49,7 +49,7 @@ impl Index {
     pub(super) fn build(offered: &[(Arc<Backend>, &Share)]) -> Self {
         let mut index = Self::default();
         for (backend, share) in offered {
-            for item in &share.items {
+            for item in share.visible() {
                 let mirrors = match item.kind {
                     Kind::Tool => mirrors(&item.definition, &limits::ITEM).into(),
                     Kind::Resource | Kind::Template | Kind::Prompt => Arc::default(),

@@ -63,7 +63,7 @@ impl Lists {
 impl List {
     fn build(kind: Kind, offered: &[(Arc<Backend>, &Share)]) -> Self {
         let items = offered.iter().flat_map(|(_, share)| {
-            share.items.iter().filter(|item| item.kind == kind).map(|item| Listed {
+            share.visible().filter(|item| item.kind == kind).map(|item| Listed {
                 backend: share.backend.clone(),
                 exposed_name: item.exposed_name.clone(),
                 definition: item.definition.clone(),

@@ -30,6 +30,7 @@ fn share(server: &str, backend: &str, items: &[(Kind, &str)]) -> Part {
         exposed_name: (*text).to_owned(),
         original_name: format!("own {text}"),
         definition: Bytes::from(format!("{{\"n\":\"{text}\"}}")),
+        is_hidden: text.starts_with("hidden"),
     });
     let share = Share {
         backend: name(backend),
@@ -80,6 +81,24 @@ fn lists_are_joined_by_backend_and_names_lead_back() {
     assert_eq!((target.backend.id.name.as_str(), target.original_name.as_ref()), ("b", "own b_x"));
     assert!(all.index.tool("b_p").is_none() && all.index.prompt("b_p").is_some());
     assert_eq!(all.instructions.as_deref(), Some("# a\n\nabout a\n\n# b\n\nabout b"));
+}
+
+#[test]
+fn what_is_hidden_is_neither_listed_nor_found() {
+    let mut world = World::default();
+    let items = [
+        (Kind::Tool, "hidden_x"),
+        (Kind::Tool, "x"),
+        (Kind::Prompt, "hidden_p"),
+        (Kind::Resource, "hidden://r"),
+    ];
+    let snapshot = world.publish(&[server("all", false), backend("a"), share("all", "a", &items)]);
+    let all = snapshot.server("all").unwrap();
+    assert_eq!(all.lists.of(Kind::Tool).first_page().items, r#"{"n":"x"}"#);
+    assert!(all.lists.of(Kind::Prompt).first_page().items.is_empty());
+    assert!(all.index.tool("x").is_some() && all.index.tool("hidden_x").is_none());
+    assert!(all.index.prompt("hidden_p").is_none());
+    assert!(matches!(all.index.resource("hidden://r"), Reading::Nobody));
 }
 
 #[test]

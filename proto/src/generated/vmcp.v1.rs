@@ -54,7 +54,7 @@ pub struct Share {
     #[prost(string, optional, tag = "6")]
     pub instructions: ::core::option::Option<::prost::alloc::string::String>,
 }
-/// One item as clients see it.
+/// One item under the name that it has for clients.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Item {
     #[prost(enumeration = "Kind", tag = "1")]
@@ -66,6 +66,9 @@ pub struct Item {
     /// JSON, under the exposed name; otherwise byte for byte as the backend wrote it.
     #[prost(bytes = "bytes", tag = "4")]
     pub definition: ::prost::bytes::Bytes,
+    /// Neither listed nor called by clients; composite tools may use it.
+    #[prost(bool, tag = "5")]
+    pub hidden: bool,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

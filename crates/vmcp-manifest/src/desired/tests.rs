@@ -1,6 +1,7 @@
 use proptest::prelude::{prop_assert, proptest};
 use proptest::test_runner::Config;
-use vmcp_core::desired::{Address, ConflictResolution};
+use vmcp_core::aggregation::{Aggregation, ConflictResolution};
+use vmcp_core::desired::{Address, Found, Text};
 
 use super::*;
 
@@ -38,11 +39,14 @@ fn a_manifest_becomes_what_is_desired() {
     let desired = read_one(GOOD).unwrap();
     let server = &desired.virtual_servers[&"all".parse().unwrap()];
     assert!(server.is_default);
-    let ConflictResolution::Prefix(format) = &server.conflict_resolution;
-    assert_eq!(format.to_string(), "{workload}.");
+    assert_eq!(server.aggregation.conflict_resolution, ConflictResolution::Prefix);
+    assert_eq!(server.aggregation.prefix_format.to_string(), "{workload}.");
     let group = &desired.groups[&server.group];
     let Address::Command(command) = &group.workloads[&"clock".parse().unwrap()] else { panic!() };
-    assert_eq!((command.program.as_str(), command.environment["LEVEL"].as_str()), ("vmcpctl", "3"));
+    assert_eq!(
+        (command.program.as_str(), &command.environment["LEVEL"]),
+        ("vmcpctl", &Text::Plain("3".into()))
+    );
     assert!(
         matches!(&group.workloads[&"web".parse().unwrap()], Address::Url(url) if url.port_u16() == Some(8080))
     );
@@ -52,7 +56,8 @@ fn a_manifest_becomes_what_is_desired() {
 fn several_files_are_one_manifest() {
     let (server, group) = GOOD.split_once("---").unwrap();
     let sources = [Source { name: "a", text: server }, Source { name: "b", text: group }];
-    assert_eq!(read(&sources), read_one(GOOD));
+    let (both, one) = (read(&sources).unwrap(), read_one(GOOD).unwrap());
+    assert_eq!((both.virtual_servers, both.groups), (one.virtual_servers, one.groups));
     let twice = read(&[Source { name: "a", text: GOOD }, Source { name: "b", text: group }]).unwrap_err();
     assert_eq!((twice.len(), twice[0].place.source), (1, 1));
 }
@@ -63,7 +68,7 @@ fn every_fault_is_found_at_once_and_in_order() {
 name: a b
 grup: demo
 incoming_auth: {type: oidc}
-aggregation: {conflict_resolution: priority, tools: []}
+aggregation: {conflict_resolution: priority, tools: {}}
 operational: {}
 ---
 kind: group
@@ -83,8 +88,8 @@ kind: gruop
             "2:7 name: `a b`: a name consists of letters, digits, `.`, `_` and `-`, not ` `",
             "3:1 : unknown key `grup`",
             "4:23 incoming_auth.type: `oidc` is not built yet",
-            "5:36 aggregation.conflict_resolution: `priority` is not built yet",
-            "5:46 aggregation.tools: `tools` is not built yet",
+            "5:36 aggregation.conflict_resolution: `priority` needs a `priority_order`",
+            "5:53 aggregation.tools: expected a list, found a mapping",
             "6:1 operational: `operational` is not built yet",
             "11:5 workloads[0]: a workload needs `url` or `command`",
             "12:20 workloads[1].url: `ftp://h/` is not an http or https address",
@@ -150,10 +155,157 @@ fn one_fault_does_not_hide_others() {
         found.len() == 2 && found[0].contains("no workload `nobody`") && found[1].contains("exra"),
         "{found:?}"
     );
+    let near = faults(&format!(
+        "{server}outgoing_auth: {{backends: {{gihub: {{type: unauthenticated}}}}}}\nbackends: [{{name: github, url: 'http://h/'}}]\n"
+    ));
+    assert!(near.len() == 1 && near[0].contains("no workload `gihub`"), "{near:?}");
     let missing = faults(&format!("{server}exra: 1\n"));
     assert!(missing.iter().any(|fault| fault.contains("no document describes the group `g`")), "{missing:?}");
     let broken = faults(&format!("{server}---\nkind: group\nname: 5 5\nworkloads: []\n"));
     assert_eq!(broken.len(), 1, "the missing group is that one: {broken:?}");
+}
+
+fn aggregation(text: &str) -> Result<Aggregation, Vec<String>> {
+    let workloads = "[{name: a, url: 'http://h/'}, {name: b, url: 'http://h/'}]";
+    let text = format!(
+        "name: s\ngroup: g\nincoming_auth: {{type: anonymous}}\naggregation: {text}\n---\nkind: group\nname: g\nworkloads: {workloads}\n"
+    );
+    match read_one(&text) {
+        Ok(desired) => Ok(desired.virtual_servers.into_values().next().unwrap().aggregation),
+        Err(_) => Err(faults(&text)),
+    }
+}
+
+#[test]
+fn every_key_of_aggregation_is_read() {
+    let read = aggregation(
+        "{conflict_resolution: priority, conflict_resolution_config: {priority_order: [b, a], prefix_format: '{workload}-'}, \
+         tools: [{workload: a, filter: [x, y], exclude_all: false, overrides: {x: {name: z, description: d, annotations: {title: t, readOnlyHint: true, open_world_hint: false}}}}, \
+         {workload: b, exclude_all: true}], exclude_all_tools: true, default_tool_visibility: deny, max_name_length: 40}",
+    )
+    .unwrap();
+    let name = |text: &str| text.parse::<Name>().unwrap();
+    assert_eq!(read.conflict_resolution, ConflictResolution::Priority(vec![name("b"), name("a")]));
+    assert_eq!(read.prefix_format.to_string(), "{workload}-");
+    assert_eq!(read.max_name_length.map(|length| length.characters()), Some(40));
+    assert_eq!(read.exclude_all_tools.map(|line| line.to_string()), Some("a.yaml:4".to_owned()));
+    assert!(read.deny_by_default.is_some() && read.tools[&name("b")].exclude_all.is_some());
+    let rules = &read.tools[&name("a")];
+    assert_eq!(rules.filter.iter().map(|filter| filter.name.as_str()).collect::<Vec<_>>(), ["x", "y"]);
+    let changes = &rules.overrides["x"];
+    assert_eq!((changes.name.as_ref().unwrap().as_str(), changes.description.as_deref()), ("z", Some("d")));
+    let set: Vec<_> = changes.annotations.set().collect();
+    assert_eq!(
+        set,
+        [("title", "\"t\"".to_owned()), ("readOnlyHint", "true".into()), ("openWorldHint", "false".into())]
+    );
+}
+
+#[test]
+fn rules_that_cannot_be_meant_are_refused() {
+    for (text, part) in [
+        ("{conflict_resolution_config: {prefix_format: ''}}", "must not be empty"),
+        (
+            "{conflict_resolution_config: {priority_order: [a]}}",
+            "belongs to `priority`, and this is `prefix`",
+        ),
+        (
+            "{conflict_resolution: manual, conflict_resolution_config: {priority_order: [a]}}",
+            "this is `manual`",
+        ),
+        ("{conflict_resolution: priority}", "needs a `priority_order`"),
+        ("{conflict_resolution: priority, conflict_resolution_config: {priority_order: []}}", "at least one"),
+        (
+            "{conflict_resolution: priority, conflict_resolution_config: {priority_order: ['']}}",
+            "not be empty",
+        ),
+        ("{conflict_resolution: priority, conflict_resolution_config: {priority_order: [a, a]}}", "twice"),
+        (
+            "{conflict_resolution: priority, conflict_resolution_config: {priority_order: [aa]}}",
+            "no workload `aa`",
+        ),
+        ("{tools: [{filter: [x]}]}", "`workload` is missing"),
+        ("{tools: [{workload: bb}]}", "no workload `bb`"),
+        ("{tools: [{workload: a}, {workload: a}]}", "rules for `a` already"),
+        ("{tools: [{workload: a, filter: []}]}", "would hide nothing"),
+        ("{tools: [{workload: a, overrides: {x: {}}}]}", "changes nothing of `x`"),
+        ("{tools: [{workload: a, overrides: {x: {name: a b}}}]}", "not ` `"),
+        (
+            "{tools: [{workload: a, overrides: {x: {name: z}, y: {name: z}}}]}",
+            "`x` and `y` would both be called `z`",
+        ),
+        ("{tools: [{workload: a, overrides: {x: {name: z}, x: {name: y}}}]}", "written twice"),
+        ("{tools: [{workload: a, toolConfigRef: {name: x}}]}", "not built yet"),
+        ("{max_name_length: 10}", "16 to 128"),
+        ("{exclude_all_tools: 'true'}", "expected `true` or `false`"),
+        ("{default_tool_visibility: none}", "it can be `allow`, `deny`"),
+        (
+            "{conflict_resolution: priority, conflict_resolution_config: {priority_order: [a, b]}, default_tool_visibility: deny, tools: [{workload: a}]}",
+            "`b` stands in `priority_order`, and `deny` hides all its tools",
+        ),
+    ] {
+        let faults = aggregation(text).unwrap_err();
+        assert!(faults.len() == 1 && faults[0].contains(part), "{text}: {faults:?}");
+    }
+    for text in [
+        "{conflict_resolution: manual}",
+        "{tools: [{workload: a, overrides: {x: {annotations: {title: t}}}}]}",
+    ] {
+        assert!(aggregation(text).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn secrets_are_references() {
+    let read =
+        |text: &str| read_one(&format!("kind: group\nname: g\nworkloads: [{{name: w, command: x, {text}}}]"));
+    let desired =
+        read("args: [plain, {env: KEY, prefix: '--key='}], env: {A: {file: /run/secrets/a}, B: 3}").unwrap();
+    let group = desired.groups.into_values().next().unwrap();
+    let Address::Command(command) = &group.workloads[&"w".parse().unwrap()] else { panic!() };
+    let secret = |before: &str, found| Text::Secret { before: before.into(), found };
+    assert_eq!(
+        command.arguments,
+        [Text::Plain("plain".into()), secret("--key=", Found::Variable("KEY".into()))]
+    );
+    assert_eq!(command.environment["A"], secret("", Found::File("/run/secrets/a".into())));
+    assert_eq!(command.environment["B"], Text::Plain("3".into()));
+    for (text, part) in [
+        ("env: {A: {env: X, file: Y}}", "either in `env` or in `file`"),
+        ("env: {A: {}}", "either in `env` or in `file`"),
+        ("env: {A: {env: 'a=b'}}", "cannot be the name of a variable"),
+        ("env: {A: {var: X}}", "unknown key `var`"),
+        ("args: [[x]]", "expected a text, found a list"),
+    ] {
+        let faults = read(text).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.message.contains(part)), "{text}: {faults:?}");
+    }
+}
+
+#[test]
+fn a_group_can_be_written_inline_as_toolhive_does() {
+    let server = "name: s\ngroupRef: g\nincomingAuth: {type: anonymous}\n";
+    let inline = format!(
+        "{server}backends:\n  - {{name: a, url: 'http://h/mcp', transport: streamable-http}}\n  - {{name: b, url: 'http://h/'}}\n"
+    );
+    let desired = read_one(&inline).unwrap();
+    let written = format!(
+        "{server}---\nkind: group\nname: g\nworkloads:\n  - {{name: a, url: 'http://h/mcp'}}\n  - {{name: b, url: 'http://h/'}}\n"
+    );
+    assert_eq!(desired, read_one(&written).unwrap());
+    let faults = |text: &str| faults(text).join("\n");
+    assert!(
+        faults(&format!("{inline}---\nkind: group\nname: g\nworkloads: []\n"))
+            .contains("`g` is there already")
+    );
+    let odd = format!(
+        "{server}backends: [{{name: a, url: 'http://h/', transport: sse, type: entry, command: x}}]\n"
+    );
+    let odd = faults(&odd);
+    for part in ["`sse` is not built yet", "`type` is not built yet", "unknown key `command`"] {
+        assert!(odd.contains(part), "{odd}");
+    }
+    assert!(faults(&format!("{server}backends: []\n")).contains("no document describes the group `g`"));
 }
 
 proptest! {

@@ -1,0 +1,132 @@
+//! What an operator is told: which item, by whom, and what to write.
+
+use super::*;
+use crate::diagnostic::Severity;
+
+fn told(wanted: &str, given: &str) -> Vec<String> {
+    let resolver = resolved(rules(wanted), &offered(given));
+    let told = resolver.diagnostics().into_iter().map(|diagnostic| {
+        let help = diagnostic.help.map(|help| format!(" -> {help}")).unwrap_or_default();
+        let line = diagnostic.line.map(|line| format!(" ({line})")).unwrap_or_default();
+        format!("{}: {}{line}{help}", diagnostic.severity.as_str(), diagnostic.message)
+    });
+    told.collect()
+}
+
+#[test]
+fn catalog_03_a_conflict_says_which_item_by_whom_and_what_to_write() {
+    let table: &[(&str, &str, &[&str])] = &[
+        (
+            "manual",
+            "github = search ok | jira = search",
+            &["error: tool `search` is withheld: `github` and `jira` claim the name \
+              -> add to `aggregation.tools`: `- {workload: jira, overrides: {search: {name: jira_search}}}`"],
+        ),
+        (
+            "manual; rules jira",
+            "github = a/b | jira = a/b",
+            &["error: tool `a/b` is withheld: `github` and `jira` claim the name \
+              -> add to the `overrides` of `jira` (vmcp.yaml:2): `\"a/b\": {name: jira_a_b}`"],
+        ),
+        (
+            "prefix",
+            "a = b_c | a_b = c",
+            &["error: tool `a_b_c` is withheld: `a` with its `b_c` and `a_b` with its `c` claim the name \
+              -> add to `aggregation.tools`: `- {workload: a_b, overrides: {c: {name: a_b_c}}}`"],
+        ),
+        (
+            "prefix",
+            "a = p:b_c | a_b = p:c",
+            &["error: prompt `a_b_c` is withheld: `a` with its `b_c` and `a_b` with its `c` claim the name \
+              -> choose a `prefix_format` under which they do not meet"],
+        ),
+        (
+            "manual; override a x=y",
+            "a = x y",
+            &["error: tool `y` is withheld: `a` with its `x` and `a` claim the name \
+              -> add to the `overrides` of `a` (vmcp.yaml:2): `y: {name: a_y}`"],
+        ),
+        (
+            "priority b a",
+            "a = x | b = x | c = x",
+            &["note: tool `x` is `b`'s by `priority_order`; `a` and `c` lost it"],
+        ),
+        (
+            "priority b",
+            "a = x | b = a_x | c = x",
+            &[
+                "error: tool `a_x` of `a` with its `x` is withheld: `b` has the name outright \
+               -> add to `aggregation.tools`: `- {workload: a, overrides: {x: {name: a_x_2}}}`",
+                "warning: tool `x` is called by its prefix: `a` and `c` offer it, and none of them is in `priority_order` \
+               -> put the one that shall have the name into it",
+            ],
+        ),
+        (
+            "prefix",
+            "b = r:u://1 | a = r:u://1",
+            &["warning: resource `u://1` is read from `a`; `b` offered it too"],
+        ),
+        ("prefix", "a = x x", &["warning: tool `x` is listed twice; the first one counts"]),
+    ];
+    for (wanted, given, expected) in table {
+        assert_eq!(told(wanted, given), *expected, "{wanted} | {given}");
+    }
+}
+
+#[test]
+fn a_conflict_of_many_names_some_of_them() {
+    let given: Vec<String> = (0..9).map(|n| format!("w{n} = x")).collect();
+    let all = told("manual", &given.join(" | "));
+    assert!(all[0].contains("`w0`, `w1`, `w2`, `w3`, `w4` and 4 more claim the name"), "{all:?}");
+}
+
+#[test]
+fn catalog_03_names_that_clients_refuse_are_told_and_kept() {
+    let long = "n".repeat(64);
+    let given = format!("a = with/slash {long}");
+    check("prefix", &given, &format!("a_with/slash=a.with/slash a_{long}=a.{long}"));
+    let all = told("prefix", &given);
+    assert!(all[0].contains("has 66 characters; some clients accept 64: set `max_name_length`"), "{all:?}");
+    assert!(all[1].contains("`a_with/slash` has a `/`, which some clients refuse"), "{all:?}");
+    let short = told("prefix; max 64", &given);
+    assert!(!short.iter().any(|text| text.contains("66 characters")), "{short:?}");
+    assert!(short.contains(&"note: 1 name is shortened to 64 characters".to_owned()), "{short:?}");
+    let invisible = told("prefix", "a = se\u{200b}nd");
+    assert_eq!(invisible, ["warning: tool `a_se\\u{200b}nd` has a `\\u{200b}`, which some clients refuse"]);
+    assert!(told("prefix; exclude a", "a = with/slash")[0].starts_with("note: 1 of 1 tools are hidden"));
+}
+
+#[test]
+fn what_is_hidden_and_what_is_written_for_nothing_name_their_lines() {
+    let all = told("prefix; filter a serach; override a listt=ls; rules c", "a = search list | b = y");
+    assert_eq!(
+        all,
+        [
+            "warning: `filter` names `serach`, which `a` does not have (vmcp.yaml:2) -> did you mean `search`?",
+            "warning: `overrides` changes `listt`, which `a` does not have (vmcp.yaml:3) -> did you mean `list`?",
+            "warning: there are rules for `c`, which the group `g` does not have (vmcp.yaml:4)",
+            "note: 2 of 2 tools are hidden by `filter` (vmcp.yaml:2)",
+        ]
+    );
+    for (wanted, key) in [
+        ("prefix; exclude_all", "exclude_all_tools` (vmcp.yaml:2)"),
+        ("prefix; deny", "default_tool_visibility` (vmcp.yaml:2)"),
+        ("prefix; exclude a", "exclude_all` (vmcp.yaml:2)"),
+    ] {
+        let all = told(wanted, "a = x y");
+        assert_eq!(all, [format!("note: 2 of 2 tools are hidden by `{key}")]);
+    }
+}
+
+#[test]
+fn what_is_not_known_is_not_said_to_be_missing() {
+    let mut list = Inventory::clone(&inventory(&["x"]));
+    list.unread = vec![Kind::Tool];
+    list.faults = vec!["tools/list: timed out".to_owned()];
+    let given = Offered::from([(name("a"), Some(Arc::new(list))), (name("b"), None)]);
+    let resolver = resolved(rules("prefix; filter a nobody; rules b"), &given);
+    let messages: Vec<String> = resolver.diagnostics().into_iter().map(|told| told.message).collect();
+    assert_eq!(messages, ["tools/list: timed out", "1 of 1 tools are hidden by `filter`"]);
+    let severities: Vec<Severity> = resolver.diagnostics().into_iter().map(|told| told.severity).collect();
+    assert_eq!(severities, [Severity::Warning, Severity::Note]);
+}

@@ -1,0 +1,45 @@
+//! A text, or a reference to where a secret is found.
+
+use vmcp_core::desired::{Found, Text};
+
+use crate::decode::Key::Built;
+use crate::decode::{Decoder, Table};
+use crate::tree::{Node, Value};
+
+pub(crate) const REFERENCE: Table =
+    Table { name: "Reference", keys: &[Built("env"), Built("file"), Built("prefix")] };
+
+/// `text`, `{env: NAME}`, `{file: PATH}`, or one of these with a `prefix`.
+pub(super) fn text(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Text> {
+    if !matches!(node.value, Value::Mapping(_)) {
+        return decoder.text(node, path).map(Text::Plain);
+    }
+    let fields = decoder.mapping(node, path, &REFERENCE)?;
+    let before = match fields.get("prefix") {
+        Some((node, path)) => decoder.text(node, &path)?,
+        None => String::new(),
+    };
+    let found = match (fields.get("env"), fields.get("file")) {
+        (Some((node, path)), None) => {
+            let name: String = decoder.text(node, &path)?;
+            if !is_variable(&name) {
+                decoder.fault(&node.place, &path, "this cannot be the name of a variable".to_owned(), None);
+                return None;
+            }
+            Found::Variable(name)
+        }
+        (None, Some((node, path))) => Found::File(decoder.text(node, &path)?),
+        (None, None) | (Some(_), Some(_)) => {
+            let message = "a secret is found either in `env` or in `file`".to_owned();
+            let help = "write `{env: NAME}` or `{file: PATH}`".to_owned();
+            decoder.fault(fields.place, path, message, Some(help));
+            return None;
+        }
+    };
+    Some(Text::Secret { before, found })
+}
+
+/// Whether the operating system lets a variable be called so.
+pub(super) fn is_variable(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0'])
+}

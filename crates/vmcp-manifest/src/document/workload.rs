@@ -1,0 +1,153 @@
+//! One workload: a server that runs already, or a program to start.
+
+use http::Uri;
+use vmcp_core::desired::{Address, Command};
+use vmcp_core::name::Name;
+use vmcp_core::sentence::shown;
+
+use crate::decode::Key::{Built, Later, Synonym};
+use crate::decode::{Decoder, Fields, Table, join};
+use crate::document::secret;
+use crate::tree::Node;
+
+pub(crate) const WORKLOAD: Table = Table {
+    name: "Workload",
+    keys: &[
+        Built("name"),
+        Built("url"),
+        Built("transport"),
+        Built("command"),
+        Built("args"),
+        Built("env"),
+        Built("working_directory"),
+        Later("headers"),
+        Later("ca_bundle"),
+        Later("sessions"),
+        Later("resource_uris"),
+        Later("inventory"),
+    ],
+};
+
+/// A workload as ToolHive writes it inline.
+pub(crate) const BACKEND: Table = Table {
+    name: "InlineBackend",
+    keys: &[
+        Built("name"),
+        Built("url"),
+        Built("transport"),
+        Later("type"),
+        Later("ca_bundle_path"),
+        Later("metadata"),
+    ],
+};
+
+pub(crate) const TRANSPORT: Table = Table {
+    name: "Transport",
+    keys: &[Built("streamable-http"), Synonym("streamable", "streamable-http"), Later("sse")],
+};
+
+pub(super) fn workload(
+    decoder: &mut Decoder,
+    node: &Node,
+    path: &str,
+    table: &Table,
+) -> Option<(Name, Address)> {
+    let fields = decoder.mapping(node, path, table)?;
+    let name = fields.require(decoder, "name", "it goes before the names of its tools");
+    let name = name.and_then(|(node, path)| decoder.text(node, &path));
+    let address = match (fields.get("url"), fields.get("command")) {
+        (Some((node, path)), None) => {
+            belong(decoder, &fields, &["args", "env", "working_directory"], "command");
+            if let Some((node, path)) = fields.get("transport") {
+                decoder.word(node, &path, &TRANSPORT);
+            }
+            url(decoder, node, &path).map(Address::Url)
+        }
+        (None, Some((node, path))) => {
+            belong(decoder, &fields, &["transport"], "url");
+            let program = decoder.text(node, &path);
+            command(decoder, &fields, program).map(Address::Command)
+        }
+        (Some(_), Some((node, path))) => {
+            let message = "a workload has either `url` or `command`".to_owned();
+            decoder.fault(&node.place, &path, message, Some("take one of them out".to_owned()));
+            None
+        }
+        (None, None) => {
+            let message = "a workload needs `url` or `command`".to_owned();
+            let help = "`url: http://…` for a server that runs, `command: …` for one to start";
+            decoder.fault(fields.place, path, message, Some(help.to_owned()));
+            None
+        }
+    };
+    Some((name?, address?))
+}
+
+/// Keys that mean nothing without another one.
+fn belong(decoder: &mut Decoder, fields: &Fields<'_>, keys: &[&str], to: &str) {
+    for key in keys {
+        if let Some((node, path)) = fields.get(key) {
+            decoder.fault(&node.place, &path, format!("`{key}` belongs to a `{to}`"), None);
+        }
+    }
+}
+
+fn url(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Uri> {
+    let text: String = decoder.text(node, path)?;
+    let url: Uri = text.parse().unwrap_or_default();
+    let is_http =
+        matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty());
+    if !is_http {
+        let help = "write it whole: `http://127.0.0.1:8080/mcp`".to_owned();
+        let message = format!("`{}` is not an http or https address", shown(&text));
+        decoder.fault(&node.place, path, message, Some(help));
+        return None;
+    }
+    if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        let message = "an address must not carry a password".to_owned();
+        decoder.fault(&node.place, path, message, None);
+        return None;
+    }
+    // A port that is no port would silently be the scheme's own.
+    let has_port = url.authority().is_some_and(|authority| {
+        authority.as_str().rsplit_once(']').map_or(authority.as_str(), |(_, rest)| rest).contains(':')
+    });
+    if has_port && url.port_u16().is_none() {
+        let help = "a port is a number from 0 to 65535".to_owned();
+        let message = format!("`{}` has no port that exists", shown(&text));
+        decoder.fault(&node.place, path, message, Some(help));
+        return None;
+    }
+    Some(url)
+}
+
+fn command(decoder: &mut Decoder, fields: &Fields<'_>, program: Option<String>) -> Option<Command> {
+    let program = program?;
+    if program.is_empty() {
+        decoder.fault(fields.place, "command", "`command` is empty".to_owned(), None);
+        return None;
+    }
+    let mut command = Command { program, ..Command::default() };
+    if let Some((node, path)) = fields.get("args") {
+        for (index, node) in decoder.list(node, &path).iter().enumerate() {
+            command.arguments.extend(secret::text(decoder, node, &format!("{path}[{index}]")));
+        }
+    }
+    if let Some((node, path)) = fields.get("env") {
+        for (name, key, node) in decoder.free_mapping(node, &path) {
+            let here = join(&path, &shown(&name));
+            if !secret::is_variable(&name) {
+                let message = format!("`{}` cannot be the name of a variable", shown(&name));
+                decoder.fault(&key.place, &path, message, None);
+                continue;
+            }
+            if let Some(value) = secret::text(decoder, node, &here) {
+                command.environment.insert(name, value);
+            }
+        }
+    }
+    if let Some((node, path)) = fields.get("working_directory") {
+        command.working_directory = decoder.text(node, &path);
+    }
+    Some(command)
+}

@@ -1,0 +1,291 @@
+//! What people write, as types. Their documentation is the reference's; nothing is ever read into them.
+#![expect(dead_code, reason = "only their schema is used")]
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A virtual server: one MCP server that presents all workloads of a group. A document without `kind` is one.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct VirtualServer {
+    /// 1 to 63 of `A-Za-z0-9._-`. It is served at `/<name>/mcp`.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
+    name: String,
+    /// The group whose workloads it presents; a document must describe it, unless `backends` does. ToolHive's `groupRef` is the
+    /// same.
+    group: String,
+    /// Served at `/mcp` too. The only virtual server always is.
+    #[serde(default)]
+    default: bool,
+    /// Who may come in. It must be said, never assumed.
+    incoming_auth: IncomingAuth,
+    /// What backends are shown.
+    #[serde(default)]
+    outgoing_auth: Option<OutgoingAuth>,
+    /// How the catalog is made: names, conflicts, what is hidden and what is changed.
+    #[serde(default)]
+    aggregation: Option<Aggregation>,
+    /// The group written inline, as ToolHive writes it. Empty, it is as if it were not there.
+    #[serde(default)]
+    backends: Option<Vec<InlineBackend>>,
+}
+
+/// Who may come in.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct IncomingAuth {
+    /// `anonymous`: whoever reaches the listener.
+    r#type: IncomingType,
+}
+
+/// How clients are told apart.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum IncomingType {
+    Anonymous,
+}
+
+/// What backends are shown.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct OutgoingAuth {
+    /// Where the strategies stand.
+    #[serde(default)]
+    source: OutgoingSource,
+    /// For workloads that are not in `backends`.
+    #[serde(default)]
+    default: Option<Strategy>,
+    /// By workload.
+    #[serde(default)]
+    backends: Option<BTreeMap<String, Strategy>>,
+}
+
+/// Where the strategies stand.
+#[derive(JsonSchema, Serialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OutgoingSource {
+    #[default]
+    Inline,
+}
+
+/// What one backend is shown.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Strategy {
+    /// `unauthenticated`: nothing.
+    r#type: StrategyType,
+}
+
+/// What a backend is shown.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StrategyType {
+    Unauthenticated,
+}
+
+/// How the catalog is made.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Aggregation {
+    /// `prefix` puts the workload's name before the names of its tools and prompts. `priority` keeps names; one that several
+    /// tools have is the first workload's in `priority_order`. `manual` keeps names; one that several tools have is withheld
+    /// until `overrides` settle it.
+    #[serde(default)]
+    conflict_resolution: ConflictResolution,
+    /// What the strategy needs.
+    #[serde(default)]
+    conflict_resolution_config: Option<ConflictResolutionConfig>,
+    /// What holds for the tools of single workloads.
+    #[serde(default)]
+    tools: Option<Vec<ToolRules>>,
+    /// No tool is listed. Hidden tools keep their names, and composite tools may use them.
+    #[serde(default)]
+    exclude_all_tools: bool,
+    /// `deny` hides the tools of workloads that have no entry in `tools`.
+    #[serde(default)]
+    default_tool_visibility: ToolVisibility,
+    /// Longer names of tools and prompts are cut to so many characters, the last eight of which are a hash of the whole name.
+    /// Without it they stay, and are diagnosed beyond 64.
+    #[serde(default)]
+    #[schemars(range(min = 16, max = 128))]
+    max_name_length: Option<u8>,
+}
+
+/// How conflicts of names are resolved.
+#[derive(JsonSchema, Serialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ConflictResolution {
+    #[default]
+    Prefix,
+    Priority,
+    Manual,
+}
+
+/// What the strategy needs.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct ConflictResolutionConfig {
+    /// What goes before names; `{workload}`, anywhere in it, stands for the workload's name. `priority` uses it for names that
+    /// several workloads outside the order have, and like `manual` for prompts.
+    #[serde(default = "prefix_format")]
+    prefix_format: String,
+    /// For `priority`: the first one first.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    priority_order: Option<Vec<String>>,
+}
+
+fn prefix_format() -> String {
+    "{workload}_".to_owned()
+}
+
+/// Whether tools of workloads without rules are listed.
+#[derive(JsonSchema, Serialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ToolVisibility {
+    #[default]
+    Allow,
+    Deny,
+}
+
+/// What holds for the tools of one workload.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct ToolRules {
+    /// Whose tools these are.
+    workload: String,
+    /// Only these are listed: by the name that an override gives, else by the original name, without prefix.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    filter: Option<Vec<String>>,
+    /// What is changed, by original name.
+    #[serde(default)]
+    overrides: Option<BTreeMap<String, Override>>,
+    /// None is listed.
+    #[serde(default)]
+    exclude_all: bool,
+}
+
+/// What is changed of a tool; at least one of them.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
+pub(super) struct Override {
+    /// Another name, before any prefix: 1 to 128 of `A-Za-z0-9_.-`.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_.-]+$"))]
+    name: Option<String>,
+    /// Another description.
+    #[serde(default)]
+    description: Option<String>,
+    /// Other annotations, each by itself.
+    #[serde(default)]
+    annotations: Option<Annotations>,
+}
+
+/// What a tool says of its behaviour (MCP, `ToolAnnotations`).
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Annotations {
+    /// For people.
+    #[serde(default)]
+    title: Option<String>,
+    /// It changes nothing.
+    #[serde(default)]
+    read_only_hint: Option<bool>,
+    /// It may destroy something.
+    #[serde(default)]
+    destructive_hint: Option<bool>,
+    /// Calling it twice is like calling it once.
+    #[serde(default)]
+    idempotent_hint: Option<bool>,
+    /// It reaches beyond what the server knows.
+    #[serde(default)]
+    open_world_hint: Option<bool>,
+}
+
+/// A workload as ToolHive writes it inline.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct InlineBackend {
+    /// Unique among them.
+    name: String,
+    /// Its MCP endpoint.
+    url: String,
+    /// How it is spoken to.
+    #[serde(default)]
+    transport: Transport,
+}
+
+/// How a server that runs is spoken to.
+#[derive(JsonSchema, Serialize, Default)]
+pub(super) enum Transport {
+    #[default]
+    #[serde(rename = "streamable-http")]
+    StreamableHttp,
+}
+
+/// A group: a named set of MCP servers, written out.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Group {
+    /// `group`.
+    kind: String,
+    /// What virtual servers name in `group`.
+    name: String,
+    /// Its workloads; `[]` for none.
+    workloads: Vec<Workload>,
+}
+
+/// One MCP server: `url` for one that runs already, or `command` for one to start.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Workload {
+    /// Unique in the group; it goes before the names of its tools.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
+    name: String,
+    /// Its MCP endpoint.
+    #[serde(default)]
+    url: Option<String>,
+    /// How a `url` is spoken to.
+    #[serde(default)]
+    transport: Transport,
+    /// A program that speaks MCP over standard input and output. Without a path it is looked for in `PATH`.
+    #[serde(default)]
+    command: Option<String>,
+    /// What the program is given.
+    #[serde(default)]
+    args: Option<Vec<TextOrReference>>,
+    /// Variables besides `PATH`, `HOME`, `USER`, `LANG` and a few more like them; nothing else is inherited.
+    #[serde(default)]
+    env: Option<BTreeMap<String, TextOrReference>>,
+    /// Where the program is started; where `vmcpctl` was started if absent.
+    #[serde(default)]
+    working_directory: Option<String>,
+}
+
+/// A text, or where a secret is found when it is needed.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub(super) enum TextOrReference {
+    Text(String),
+    Number(f64),
+    Boolean(bool),
+    Reference(Reference),
+}
+
+/// Where a secret is found: in `env` or in `file`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Reference {
+    /// A variable of the process that starts the program.
+    #[serde(default)]
+    env: Option<String>,
+    /// A file; a line break at its end does not count.
+    #[serde(default)]
+    file: Option<String>,
+    /// What stands before the secret, such as `--api-key=`.
+    #[serde(default)]
+    prefix: Option<String>,
+}
