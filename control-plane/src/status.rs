@@ -4,6 +4,7 @@ use http::Uri;
 use serde::Serialize;
 use vmcp_core::backend::BackendId;
 use vmcp_core::diagnostic::Diagnostic;
+use vmcp_core::inventory::Inventory;
 
 use crate::accept::Accepted;
 use crate::introspect::{Observation, Observations};
@@ -93,6 +94,14 @@ pub struct DiagnosticStatus {
     pub line: Option<String>,
 }
 
+impl Counts {
+    /// How many items an inventory has.
+    pub fn of(inventory: &Inventory) -> Self {
+        let [tools, resources, resource_templates, prompts] = inventory.counts();
+        Self { tools, resources, resource_templates, prompts }
+    }
+}
+
 impl From<&Diagnostic> for DiagnosticStatus {
     fn from(diagnostic: &Diagnostic) -> Self {
         Self {
@@ -153,10 +162,7 @@ fn describe_backend(id: &BackendId, url: Option<&Uri>, known: Option<&Observatio
         (Some(_), None) => Health::Healthy,
         (None, None) => Health::Unknown,
     };
-    let counts = inventory.map(|inventory| {
-        let [tools, resources, resource_templates, prompts] = inventory.counts();
-        Counts { tools, resources, resource_templates, prompts }
-    });
+    let counts = inventory.map(|inventory| Counts::of(inventory));
     BackendStatus {
         name: id.name.to_string(),
         group: id.group.to_string(),

@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::CommandFactory;
+use clap_complete::Shell;
 
 use crate::demo;
 use crate::manifests;
 use crate::serve;
-use crate::settings::{Demo, Serve, Validate};
+use crate::settings::{Cli, Demo, Output, Serve, Validate};
+use crate::validate;
 
 /// The version on standard output.
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
@@ -16,20 +19,28 @@ pub(crate) fn version() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything that is wrong, or how much is right.
+/// The JSON Schema on standard output.
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
-pub(crate) fn validate(validate: &Validate) -> anyhow::Result<ExitCode> {
+pub(crate) fn schema() -> anyhow::Result<ExitCode> {
+    println!("{}", serde_json::to_string_pretty(&vmcp_manifest::schema())?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A shell's completions on standard output.
+pub(crate) fn completions(shell: Shell) -> ExitCode {
+    clap_complete::generate(shell, &mut Cli::command(), "vmcpctl", &mut std::io::stdout());
+    ExitCode::SUCCESS
+}
+
+/// Everything that is wrong, or how much is right.
+pub(crate) fn validate(validate: Validate) -> anyhow::Result<ExitCode> {
     match manifests::load(&validate.manifests.config)? {
-        Ok(desired) => {
-            let workloads: usize = desired.groups.values().map(|group| group.workloads.len()).sum();
-            let (servers, groups) = (desired.virtual_servers.len(), desired.groups.len());
-            println!("good: virtual servers {servers}, groups {groups}, workloads {workloads}");
-            Ok(ExitCode::SUCCESS)
-        }
         Err(faults) => {
-            faults.report();
+            faults.report(validate.output)?;
             Ok(ExitCode::from(1))
         }
+        Ok(desired) if validate.connect => runtime()?.block_on(validate::connect(&desired, validate.output)),
+        Ok(desired) => validate::count(&desired, validate.output),
     }
 }
 
@@ -38,7 +49,7 @@ pub(crate) fn serve(serve: Serve) -> anyhow::Result<ExitCode> {
     let desired = match manifests::load(&serve.manifests.config)? {
         Ok(desired) => desired,
         Err(faults) => {
-            faults.report();
+            faults.report(Output::Table)?;
             return Ok(ExitCode::from(1));
         }
     };

@@ -2,10 +2,14 @@
 //! run it as a process of their own.
 
 mod commands;
+mod connections;
 mod demo;
+mod init;
 mod manifests;
 mod serve;
 mod settings;
+mod table;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -18,7 +22,10 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Serve(serve) => commands::serve(serve),
-        Command::Validate(validate) => commands::validate(&validate),
+        Command::Validate(validate) => commands::validate(validate),
+        Command::Init(init) => init::run(&init),
+        Command::Schema => commands::schema(),
+        Command::Completions { shell } => Ok(commands::completions(shell)),
         Command::Version => commands::version(),
         Command::Demo(demo) => commands::demo(demo),
     };

@@ -4,8 +4,13 @@ use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use anyhow::bail;
+use serde::Serialize;
+use serde_json::json;
 use vmcp_core::desired::Desired;
+use vmcp_core::limits;
 use vmcp_manifest::{Fault, Source};
+
+use crate::settings::Output;
 
 /// What the files want, or every fault, rendered.
 pub(crate) fn load(files: &[PathBuf]) -> anyhow::Result<Result<Desired, Faults>> {
@@ -22,23 +27,53 @@ pub(crate) fn load(files: &[PathBuf]) -> anyhow::Result<Result<Desired, Faults>>
     }
     let sources: Vec<Source<'_>> = texts.iter().map(|(name, text)| Source { name, text }).collect();
     Ok(vmcp_manifest::read(&sources).map_err(|faults| Faults {
-        count: faults.len(),
         text: faults.iter().map(|fault| render(fault, &sources)).collect::<Vec<_>>().join("\n\n"),
+        all: faults.iter().map(|fault| FaultData::of(fault, &sources)).collect(),
     }))
 }
 
-/// What is wrong, for people.
+/// What is wrong.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    pub(crate) count: usize,
-    pub(crate) text: String,
+    /// For people.
+    text: String,
+    /// For programs.
+    all: Vec<FaultData>,
+}
+
+#[derive(Debug, Serialize)]
+struct FaultData {
+    file: String,
+    line: u32,
+    column: u32,
+    path: String,
+    message: String,
+    help: Option<String>,
+}
+
+impl FaultData {
+    fn of(fault: &Fault, sources: &[Source<'_>]) -> Self {
+        let Fault { place, path, message, help } = fault.clone();
+        let file = sources[place.source as usize].name.to_owned();
+        Self { file, line: place.line, column: place.column, path, message, help }
+    }
 }
 
 impl Faults {
-    /// Says it on standard error.
-    pub(crate) fn report(&self) {
-        let noun = if self.count == 1 { "fault" } else { "faults" };
-        anstream::eprintln!("{}\n\n{} {noun} found", self.text, self.count);
+    /// For people on standard error, for programs on standard output.
+    #[expect(clippy::print_stdout, reason = "data go there")]
+    pub(crate) fn report(&self, output: Output) -> anyhow::Result<()> {
+        if output == Output::Json {
+            println!("{}", serde_json::to_string_pretty(&json!({"faults": self.all}))?);
+            return Ok(());
+        }
+        let count = match self.all.len() {
+            1 => "1 fault found".to_owned(),
+            limits::MANIFEST_FAULTS => format!("the first {} faults", limits::MANIFEST_FAULTS),
+            count => format!("{count} faults found"),
+        };
+        anstream::eprintln!("{}\n\n{count}", self.text);
+        Ok(())
     }
 }
 

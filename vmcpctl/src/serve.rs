@@ -13,10 +13,10 @@ use vmcp_control_plane::ControlPlane;
 use vmcp_core::desired::Desired;
 use vmcp_core::limits;
 use vmcp_data_plane::DataPlane;
-use vmcp_mcp::{Bounds, Exchange};
 use vmcp_runtime::{Drain, LogFormat, Metrics, listen, start_telemetry, stop_signal};
 use vmcp_stdio::StdioHost;
 
+use crate::connections;
 use crate::settings::{self, Serve};
 use admin::Admin;
 use summary::Summary;
@@ -37,7 +37,7 @@ pub(crate) async fn run(serve: Serve, desired: Desired) -> anyhow::Result<()> {
     let (address, admin_address) = (listener.local_addr()?, admin_listener.local_addr()?);
 
     let (drain, metrics) = (Drain::new(), Metrics::new());
-    let exchange = Exchange::new(bounds());
+    let exchange = connections::exchange();
     // Children end after those who call them.
     let children = Drain::new();
     let host = StdioHost::start(settings::environment(), children.clone()).await?;
@@ -75,14 +75,4 @@ pub(crate) async fn run(serve: Serve, desired: Desired) -> anyhow::Result<()> {
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
     listener.with_context(|| format!("could not listen on {address}; choose another with {flag}"))
-}
-
-fn bounds() -> Bounds {
-    Bounds {
-        connect: limits::CONNECT_TIME,
-        idle: limits::IDLE_CONNECTION_TIME,
-        answer_bytes: limits::ANSWER_BYTES,
-        event_bytes: limits::EVENT_BYTES,
-        depth: limits::DEPTH,
-    }
 }

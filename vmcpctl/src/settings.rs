@@ -4,12 +4,21 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
+use clap::builder::FalseyValueParser;
 use clap::builder::styling::Styles;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use vmcp_core::name::Name;
 use vmcp_stdio::Environment;
 
 /// For what went wrong.
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
+/// For what to look at.
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+/// For what went well.
+pub(crate) const GREEN: Style = AnsiColor::Green.on_default().bold();
+/// For what matters less.
+pub(crate) const DIM: Style = Style::new().dimmed();
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -31,6 +40,15 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Check manifests and say everything that is wrong with them
     Validate(Validate),
+    /// Write a manifest with the servers of a client: Claude, Cursor, VS Code, Windsurf, Zed and others
+    Init(Init),
+    /// Print the JSON Schema of manifests, for editors
+    Schema,
+    /// Print what makes a shell complete the commands of vmcpctl
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
     /// Print the version
     Version,
     /// Run one of three small MCP servers over standard input and output
@@ -69,7 +87,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "FILTER", env = "VMCP_LOG")]
     pub(crate) log: Option<String>,
     /// Log one JSON object a line
-    #[arg(long, env = "VMCP_LOG_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "VMCP_LOG_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) log_json: bool,
 }
 
@@ -77,6 +95,34 @@ pub(crate) struct Serve {
 pub(crate) struct Validate {
     #[command(flatten)]
     pub(crate) manifests: Manifests,
+    /// Ask the backends, too, starting those that are programs, and show the catalog: every item, what it is called and why
+    #[arg(long, env = "VMCP_CONNECT", value_parser = FalseyValueParser::new())]
+    pub(crate) connect: bool,
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = Output::Table, env = "VMCP_OUTPUT")]
+    pub(crate) output: Output,
+}
+
+/// How data are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The client's file, in which its servers stand under `mcpServers`, `servers` or `context_servers`
+    #[arg(long, value_name = "FILE", env = "VMCP_FROM")]
+    pub(crate) from: PathBuf,
+    /// What the virtual server and its group are called
+    #[arg(long, default_value = "mine", env = "VMCP_NAME")]
+    pub(crate) name: Name,
+    /// Where the manifest is written; standard output without it. A file that is there already is left alone
+    #[arg(short, long, value_name = "FILE", env = "VMCP_MANIFEST")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,6 @@
 //! One task per backend that asks it, soon again until it has answered, then now and then. What was last observed stays.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,7 +92,7 @@ async fn observe(exchange: Exchange, id: BackendId, url: Uri, observations: watc
                     };
                     Observation { inventory: Some(Arc::new(inventory)), last_error: None }
                 }
-                Err(failure) => Observation { last_error: Some(chain(&failure)), ..before.clone() },
+                Err(failure) => Observation { last_error: Some(failure.in_full()), ..before.clone() },
             };
             // What has not changed stays the same value, by which those who read it see that it has not.
             let has_changed = now != before || !all.contains_key(&id);
@@ -112,19 +111,4 @@ async fn observe(exchange: Exchange, id: BackendId, url: Uri, observations: watc
             pause = (pause * 2).min(limits::RETRY_LONGEST);
         }
     }
-}
-
-/// What happened and why, each cause once.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -7,9 +7,11 @@ mod decode;
 mod desired;
 mod document;
 mod fault;
+mod import;
 mod schema;
 mod tree;
 
 pub use desired::{Source, read};
 pub use fault::{Fault, Place};
+pub use import::{CannotImport, Imported, import};
 pub use schema::{Row, Section, reference, schema};

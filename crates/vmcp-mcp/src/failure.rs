@@ -32,6 +32,23 @@ pub enum Failure {
     Protocol(String),
 }
 
+impl Failure {
+    /// What happened and why, each cause once.
+    pub fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            if !text.ends_with(&cause_text) {
+                text.push_str(": ");
+                text.push_str(&cause_text);
+            }
+            source = cause.source();
+        }
+        text
+    }
+}
+
 impl From<body::Incomplete> for Failure {
     fn from(incomplete: body::Incomplete) -> Self {
         match incomplete {

@@ -29,7 +29,7 @@ use crate::environment::Environment;
 use crate::handshake::Spoken;
 use crate::pending::ToCaller;
 use crate::stderr::Tail;
-use crate::supervise::{self, ChildStatus, Tell, Up};
+use crate::supervise::{self, ChildState, ChildStatus, Tell, Up};
 
 /// Hosts workloads until the process stops.
 #[derive(Debug)]
@@ -95,6 +95,25 @@ impl Workload {
     /// How its child is.
     pub fn status(&self) -> ChildStatus {
         ChildStatus { stderr: self.stderr.text(), ..self.status.borrow().clone() }
+    }
+
+    /// Waits until its child answers for the first time.
+    ///
+    /// # Errors
+    /// Its first life has ended before: how, and what it wrote last.
+    pub async fn first_answer(&mut self) -> Result<(), String> {
+        let is_decided =
+            |status: &ChildStatus| status.state == ChildState::Running || status.last_exit.is_some();
+        match self.status.wait_for(is_decided).await.map(|status| status.last_exit.clone()) {
+            Ok(None) => Ok(()),
+            Ok(Some(exit)) => {
+                let stderr = self.stderr.text();
+                let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
+                Err(last.map_or_else(|| exit.clone(), |line| format!("{exit}: {line}")))
+            }
+            // The supervisor is gone only when the process stops.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Waits until its child answers in a life after this one, counted from 1, and says in which. Lives in which it never

@@ -45,8 +45,7 @@ pub(super) fn backend(resolver: &Resolver, backend: &Name, held: &Held, share: &
     items.filter_map(|(_, draft)| draft.hidden.as_ref()).for_each(|why| *hidden.entry(why).or_default() += 1);
     let tools = held.inventory.of(Kind::Tool).count();
     for (why, count) in hidden {
-        let diagnostic =
-            told.say(Severity::Note, format!("{count} of {tools} tools are hidden by `{}`", why.key()));
+        let diagnostic = told.say(Severity::Note, format!("`{}` hides {count} of {tools} tools", why.key()));
         diagnostic.line = Some(why.line().clone());
     }
     // Nobody knows what a list has that could not be read.

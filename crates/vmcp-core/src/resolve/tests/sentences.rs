@@ -93,7 +93,7 @@ fn catalog_03_names_that_clients_refuse_are_told_and_kept() {
     assert!(short.contains(&"note: 1 name is shortened to 64 characters".to_owned()), "{short:?}");
     let invisible = told("prefix", "a = se\u{200b}nd");
     assert_eq!(invisible, ["warning: tool `a_se\\u{200b}nd` has a `\\u{200b}`, which some clients refuse"]);
-    assert!(told("prefix; exclude a", "a = with/slash")[0].starts_with("note: 1 of 1 tools are hidden"));
+    assert!(told("prefix; exclude a", "a = with/slash")[0].starts_with("note: `exclude_all` hides 1 of 1"));
 }
 
 #[test]
@@ -105,16 +105,16 @@ fn what_is_hidden_and_what_is_written_for_nothing_name_their_lines() {
             "warning: `filter` names `serach`, which `a` does not have (vmcp.yaml:2) -> did you mean `search`?",
             "warning: `overrides` changes `listt`, which `a` does not have (vmcp.yaml:3) -> did you mean `list`?",
             "warning: there are rules for `c`, which the group `g` does not have (vmcp.yaml:4)",
-            "note: 2 of 2 tools are hidden by `filter` (vmcp.yaml:2)",
+            "note: `filter` hides 2 of 2 tools (vmcp.yaml:2)",
         ]
     );
     for (wanted, key) in [
-        ("prefix; exclude_all", "exclude_all_tools` (vmcp.yaml:2)"),
-        ("prefix; deny", "default_tool_visibility` (vmcp.yaml:2)"),
-        ("prefix; exclude a", "exclude_all` (vmcp.yaml:2)"),
+        ("prefix; exclude_all", "exclude_all_tools"),
+        ("prefix; deny", "default_tool_visibility"),
+        ("prefix; exclude a", "exclude_all"),
     ] {
         let all = told(wanted, "a = x y");
-        assert_eq!(all, [format!("note: 2 of 2 tools are hidden by `{key}")]);
+        assert_eq!(all, [format!("note: `{key}` hides 2 of 2 tools (vmcp.yaml:2)")]);
     }
 }
 
@@ -126,7 +126,7 @@ fn what_is_not_known_is_not_said_to_be_missing() {
     let given = Offered::from([(name("a"), Some(Arc::new(list))), (name("b"), None)]);
     let resolver = resolved(rules("prefix; filter a nobody; rules b"), &given);
     let messages: Vec<String> = resolver.diagnostics().into_iter().map(|told| told.message).collect();
-    assert_eq!(messages, ["tools/list: timed out", "1 of 1 tools are hidden by `filter`"]);
+    assert_eq!(messages, ["tools/list: timed out", "`filter` hides 1 of 1 tools"]);
     let severities: Vec<Severity> = resolver.diagnostics().into_iter().map(|told| told.severity).collect();
     assert_eq!(severities, [Severity::Warning, Severity::Note]);
 }
