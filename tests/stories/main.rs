@@ -2,9 +2,11 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a story that goes wrong may panic")]
 
 mod bytes;
+mod catalog;
 mod children;
 mod clients;
 mod lists;
+mod manifests;
 mod quickstart;
 mod refusals;
 mod schema;

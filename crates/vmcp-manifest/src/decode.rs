@@ -48,6 +48,8 @@ pub(crate) struct Fields<'n> {
     pub(crate) place: &'n Place,
     path: String,
     members: Vec<(&'static str, &'n Node)>,
+    /// What unknown keys probably meant; that these are missing has been said thereby.
+    misspelt: Vec<&'static str>,
 }
 
 impl Decoder {
@@ -83,6 +85,7 @@ impl Decoder {
             return None;
         };
         let mut members: Vec<(&'static str, &Node)> = Vec::new();
+        let mut misspelt = Vec::new();
         for (key_node, value) in written {
             if self.is_full() {
                 return None;
@@ -102,11 +105,12 @@ impl Decoder {
                 Some(Key::Later(_)) => self.not_built(&key_node.place, &here, &format!("`{text}`")),
                 None => {
                     let message = format!("unknown key `{}`", shown(text));
+                    misspelt.extend(meant(&spelled, known).map(|key| key.meaning()));
                     self.fault(&key_node.place, path, message, suggest(&spelled, known));
                 }
             }
         }
-        Some(Fields { place: &node.place, path: path.to_owned(), members })
+        Some(Fields { place: &node.place, path: path.to_owned(), members, misspelt })
     }
 
     /// A text that a type can be made of.
@@ -216,7 +220,7 @@ impl<'n> Fields<'n> {
         help: &str,
     ) -> Option<(&'n Node, String)> {
         let found = self.get(name);
-        if found.is_none() {
+        if found.is_none() && !self.misspelt.contains(&name) {
             let message = format!("`{name}` is missing");
             decoder.fault(self.place, &join(&self.path, name), message, Some(help.to_owned()));
         }
@@ -259,6 +263,11 @@ pub(crate) fn snake_case(text: &str) -> String {
 /// The nearest of what is known, if it is near.
 fn suggest(text: &str, known: &[Key]) -> Option<String> {
     did_you_mean(text, known.iter().map(|known| known.name()))
+}
+
+fn meant(text: &str, known: &[Key]) -> Option<Key> {
+    let name = nearest(text, known.iter().map(|known| known.name()))?;
+    known.iter().find(|known| known.name() == name).copied()
 }
 
 /// The nearest of what is known, if it is near, as a question.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use tokio::sync::watch;
-use vmcp_control_plane::{BackendStatus, Counts, Health, Status};
+use vmcp_control_plane::{BackendStatus, Counts, DiagnosticStatus, Health, Status};
 use vmcp_core::desired::Desired;
 use vmcp_data_plane::Observed;
 use vmcp_runtime::Drain;
@@ -21,6 +21,10 @@ const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 /// Columns for a backend's name and state.
 const WIDTH: usize = 72;
+/// Diagnostics below the backends.
+const SHOWN: usize = 4;
+/// Before what has been told of diagnostics.
+const DIAGNOSTIC: &str = "diagnostic ";
 const RED: Style = AnsiColor::Red.on_default();
 
 /// Shows how things are, on standard error.
@@ -103,6 +107,16 @@ impl Summary {
                 anstream::eprintln!("{line}");
             }
         }
+        let is_told = |key: &str| status.diagnostics.iter().any(|known| key == key_of(known));
+        told.retain(|key, _| !key.starts_with(DIAGNOSTIC) || is_told(key));
+        for diagnostic in worrying(status) {
+            if told.insert(key_of(diagnostic), String::new()).is_none() {
+                anstream::eprintln!("{}: {}", diagnostic.severity, diagnostic.message);
+                if let Some(help) = &diagnostic.help {
+                    anstream::eprintln!("  help: {help}");
+                }
+            }
+        }
     }
 
     /// What does not change, and may be wider than the terminal.
@@ -137,15 +151,27 @@ impl Summary {
             let state: String = state.chars().take(WIDTH.saturating_sub(width)).collect();
             line(out, &format!("  {style}●{style:#} {name:width$}  {state}"));
         }
-        match status.diagnostics.len() {
-            0 => {}
-            count => {
-                line(out, &format!("  {YELLOW}{count} to know about names and lists: see /status{YELLOW:#}"))
-            }
+        let worrying: Vec<&DiagnosticStatus> = worrying(status).collect();
+        for diagnostic in worrying.iter().take(SHOWN) {
+            let style = if diagnostic.severity == "error" { RED } else { YELLOW };
+            let message: String = diagnostic.message.chars().take(WIDTH - 8).collect();
+            line(out, &format!("  {style}{}{style:#} {message}", diagnostic.severity));
+        }
+        if let Some(more) = worrying.len().checked_sub(SHOWN + 1) {
+            line(out, &format!("  {YELLOW}and {} more: see /status{YELLOW:#}", more + 1));
         }
         line(out, if is_ready { "" } else { "  starting …" });
         page
     }
+}
+
+/// What is not a note.
+fn worrying(status: &Status) -> impl Iterator<Item = &DiagnosticStatus> {
+    status.diagnostics.iter().filter(|diagnostic| diagnostic.severity != "note")
+}
+
+fn key_of(diagnostic: &DiagnosticStatus) -> String {
+    format!("{DIAGNOSTIC}{} {}", diagnostic.virtual_server, diagnostic.message)
 }
 
 /// In place of what was shown before.

@@ -107,12 +107,21 @@ fn substituted(
     variables: &mut Variables,
     say: &mut impl FnMut(&str),
 ) -> Option<Written> {
+    if let Some(wanted) = text.strip_prefix('$').filter(|name| is_variable(name)) {
+        return Some(Written::Reference {
+            before: String::new(),
+            variable: variables.claim(workload, wanted, None),
+        });
+    }
     let (before, rest) = text.split_once("${")?;
     let (inside, behind) = rest.split_once('}')?;
     let wanted = match inside.split_once(':') {
         Some(("env", name)) => name.to_owned(),
         Some(("input", id)) => upper(id),
-        Some((name, default)) if default.starts_with('-') => name.to_owned(),
+        Some((name, default)) if default.starts_with('-') => {
+            say(&format!("the default of `${{{name}}}` is not taken over"));
+            name.to_owned()
+        }
         Some(_) => String::new(),
         None if is_folder(inside) => {
             say(&format!("`${{{inside}}}` is the client's own; write the folder in its place"));
@@ -120,14 +129,19 @@ fn substituted(
         }
         None => inside.to_owned(),
     };
-    let is_name = !wanted.is_empty() && wanted.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if is_name && behind.is_empty() && is_harmless_prefix(before) {
+    if is_variable(&wanted) && behind.is_empty() && is_harmless_prefix(before) {
         let variable = variables.claim(workload, &wanted, None);
         return Some(Written::Reference { before: before.to_owned(), variable });
     }
     let variable = variables.claim(workload, &upper(name), Some(text));
     say(&format!("variables within a text cannot be written: `{variable}` is to hold the whole of it"));
     Some(Written::Reference { before: String::new(), variable })
+}
+
+/// What shells let a variable be called.
+fn is_variable(name: &str) -> bool {
+    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    begins && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Variables that stand for places in the client.
@@ -206,7 +220,7 @@ fn is_secret_name(name: &str) -> bool {
         0..=3 => words.split('_').any(|word| word == *part || word.strip_suffix('S') == Some(part)),
         _ => words.contains(*part),
     };
-    PARTS.iter().any(|part| is_part(part)) || words.ends_with("KEY") || words.ends_with("PASSWD")
+    PARTS.iter().any(is_part) || words.ends_with("KEY") || words.ends_with("PASSWD")
 }
 
 /// Values that nobody would call a secret: switches, small numbers, levels, folders, addresses of this machine and others
@@ -245,7 +259,7 @@ fn is_harmless(value: &str) -> bool {
 
 /// What no person would type: long, without a separator that people write, with digits and letters mixed; or with the
 /// beginning of a well-known kind of token.
-fn looks_random(text: &str) -> bool {
+pub(super) fn looks_random(text: &str) -> bool {
     const BEGINNINGS: [&str; 12] = [
         "sk-",
         "sk_",

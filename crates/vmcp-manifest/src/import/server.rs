@@ -88,6 +88,10 @@ fn remote(text: &str, value: &Value, say: &mut impl FnMut(&str)) -> Option<Addre
         say("its address has a password, which an address must not have; it is left out");
         return None;
     }
+    if url.path().split('/').any(secret::looks_random) {
+        say("the path of its address looks like a secret, which an address cannot refer to; it is left out");
+        return None;
+    }
     if let Some((before, query)) = text.split_once('?')
         && secret::is_secret_query(query)
     {
@@ -117,10 +121,10 @@ fn local(
         let is_variable = !key.is_empty() && !key.contains(['=', '\0']);
         is_variable.then(|| (key.clone(), secret::variable(name, key, &text, variables, say)))
     });
-    Address::Command {
-        program: program.to_owned(),
-        environment: environment.collect(),
-        arguments,
-        working_directory: part("cwd").as_str().map(ToOwned::to_owned),
+    let environment = environment.collect();
+    let working_directory = part("cwd").as_str().map(ToOwned::to_owned);
+    if working_directory.as_ref().is_some_and(|folder| folder.contains("${")) {
+        say("the variables in its `cwd` are the client's own; write the folder in their place");
     }
+    Address::Command { program: program.to_owned(), environment, arguments, working_directory }
 }

@@ -54,8 +54,8 @@ fn what_could_be_a_secret_becomes_a_reference() {
         ),
         (r#"{"command": "x", "env": {"WHO": "some words"}}"#, "command: x | env: | WHO: {env: WHO}"),
         (
-            r#"{"command": "x", "env": {"A": "${B}", "C": "${env:D}", "E": "Bearer ${input:api-key}", "F": "${G:-no}"}}"#,
-            r#"command: x | env: | A: {env: B} | C: {env: D} | E: {env: API_KEY, prefix: "Bearer "} | F: {env: G}"#,
+            r#"{"command": "x", "env": {"A": "${B}", "C": "${env:D}", "E": "Bearer ${input:api-key}", "F": "${G:-no}", "H": "$I"}}"#,
+            r#"command: x | env: | A: {env: B} | C: {env: D} | E: {env: API_KEY, prefix: "Bearer "} | F: {env: G} | H: {env: I}"#,
         ),
         (
             r#"{"command": "x", "env": {"URL": "postgres://${U}:${P}@h/d"}}"#,
@@ -119,6 +119,7 @@ fn what_is_not_taken_over_is_said() {
             "both": {"command": "x", "url": "https://h/"},
             "old": {"type": "sse", "url": "https://h/sse"},
             "env": {"command": "x", "envFile": ".env", "args": ["${workspaceFolder}/a"]},
+            "path": {"url": "https://h/s/0a1b2c3d4e5f6a7b8c9d/mcp"},
             "pass": {"url": "https://u:p@h/"},
             "variable": {"url": "https://${HOST}/"}
         }}"#,
@@ -132,6 +133,7 @@ fn what_is_not_taken_over_is_said() {
         "`old`: it speaks SSE",
         "`env`: its `envFile`",
         "`env`: `${workspaceFolder}` is the client's own",
+        "`path`: the path of its address looks like a secret",
         "`pass`: its address has a password",
         "`variable`: its address has variables",
     ] {

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::decode::Table;
 use crate::document::{aggregation, auth, group, secret, virtual_server, workload};
+use crate::tree::{Node, Value as Tree};
 
 /// Every table that the decoder reads by.
 const TABLES: &[&Table] = &[
@@ -67,5 +68,51 @@ fn what_the_reference_says_of_a_key_is_what_the_decoder_does() {
 fn camel_case_is_the_other_way_round() {
     for key in ["name", "prefix_format", "read_only_hint", "ca_bundle_path"] {
         assert_eq!(crate::decode::snake_case(&camel_case(key)), key);
+    }
+}
+
+/// A tree as an editor's validator sees it.
+fn as_json(node: &Node) -> Value {
+    match &node.value {
+        _ if node.is_nothing() => Value::Null,
+        Tree::Scalar { text, is_plain: true } => {
+            serde_json::from_str::<Value>(text).ok().filter(|v| !v.is_string()).unwrap_or_else(|| json!(text))
+        }
+        Tree::Scalar { text, .. } => json!(text),
+        Tree::Sequence(items) => items.iter().map(as_json).collect(),
+        Tree::Mapping(members) => {
+            let key = |node: &Node| {
+                as_json(node).as_str().map_or_else(|| as_json(node).to_string(), ToOwned::to_owned)
+            };
+            members
+                .iter()
+                .map(|(name, value)| (key(name), as_json(value)))
+                .collect::<Map<String, Value>>()
+                .into()
+        }
+    }
+}
+
+#[test]
+fn what_the_decoder_accepts_the_schema_accepts() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let root = format!("{}/../..", env!("CARGO_MANIFEST_DIR"));
+    let mut documents = 0;
+    for folder in fs_err::read_dir(format!("{root}/examples")).unwrap() {
+        let file = folder.unwrap().path().join("vmcp.yaml");
+        let text = fs_err::read_to_string(&file).unwrap();
+        for document in crate::tree::parse(0, &text).0 {
+            let value = as_json(&document);
+            let faults: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+            assert!(faults.is_empty(), "{}: {faults:?}", file.display());
+            documents += 1;
+        }
+    }
+    assert!(documents >= 10);
+    for refused in ["twelve-faults", "toolhive-snake"] {
+        let text = fs_err::read_to_string(format!("{root}/tests/manifests/{refused}.yaml")).unwrap();
+        assert!(
+            crate::tree::parse(0, &text).0.iter().any(|document| !validator.is_valid(&as_json(document)))
+        );
     }
 }

@@ -1,0 +1,208 @@
+//! What is wrong with a manifest, all at once, and what a manifest is made from.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::{program, root};
+
+fn run(arguments: &[&str], colour: bool) -> Output {
+    let mut command = Command::new(program());
+    command.current_dir(root()).args(arguments).env_remove("NO_COLOR");
+    if colour {
+        command.env("CLICOLOR_FORCE", "1");
+    } else {
+        command.env_remove("CLICOLOR_FORCE");
+    }
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The faults of a manifest: path, line and message.
+fn faults(file: &Path) -> Vec<String> {
+    let output = run(&["validate", "-o", "json", "-f", file.to_str().unwrap()], false);
+    let data: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let faults = data["faults"].as_array().cloned().unwrap_or_default();
+    assert_eq!(output.status.code(), Some(i32::from(!faults.is_empty())));
+    let shown = faults.iter().map(|fault| {
+        format!(
+            "{}:{} {}",
+            fault["line"],
+            fault["path"].as_str().unwrap(),
+            fault["message"].as_str().unwrap()
+        )
+    });
+    shown.collect()
+}
+
+#[test]
+fn catalog_06_twelve_faults_in_three_documents_are_all_shown_in_order() {
+    for (name, colour) in [("twelve-faults", false), ("twelve-faults-in-colour", true)] {
+        let output = run(&["validate", "-f", "tests/manifests/twelve-faults.yaml"], colour);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        let shown = text(&output.stderr);
+        assert_eq!(shown.contains('\x1b'), colour);
+        assert!(shown.contains("12 faults found"), "{shown}");
+        insta::assert_snapshot!(name, shown);
+    }
+}
+
+#[test]
+fn catalog_06_wrong_usage_exits_2_and_an_unreadable_file_exits_1_with_its_name() {
+    for arguments in [
+        &["validate"][..],
+        &["validate", "-f", "x", "--conect"],
+        &["validate", "-f", "x", "-o", "xml"],
+        &["init"],
+        &["init", "--from", "x", "--name", "a b"],
+        &["completions", "cmd"],
+        &["frobnicate"],
+    ] {
+        assert_eq!(run(arguments, false).status.code(), Some(2), "{arguments:?}");
+    }
+    for (name, colour) in [("unreadable", false), ("unreadable-in-colour", true)] {
+        let output = run(
+            &["validate", "-f", "nowhere/a.yaml", "examples/quickstart/vmcp.yaml", "nowhere/b.yaml"],
+            colour,
+        );
+        assert_eq!(output.status.code(), Some(1));
+        insta::assert_snapshot!(name, text(&output.stderr));
+    }
+    let output = run(&["init", "--from", "nowhere/mcp.json"], false);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("nowhere/mcp.json"), "{}", text(&output.stderr));
+    insta::assert_snapshot!("wrong-usage", text(&run(&["validate", "-f", "x", "--conect"], false).stderr));
+}
+
+const GROUP: &str = "---
+kind: group
+name: engineering
+workloads:
+  - {name: github, url: 'http://127.0.0.1:8001/mcp'}
+  - {name: jira, url: 'http://127.0.0.1:8002/mcp'}
+  - {name: slack, url: 'http://127.0.0.1:8003/mcp'}
+";
+
+#[test]
+fn catalog_05_the_seed_s_own_examples_are_read_unchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |example: &str, incoming: &str, expected: &[&str]| {
+        let example =
+            fs_err::read_to_string(root().join(format!("tests/manifests/seed-{example}.yaml"))).unwrap();
+        let file = folder.path().join("vmcp.yaml");
+        let manifest = format!("name: team\ngroup: engineering\n{incoming}{example}{GROUP}");
+        fs_err::write(&file, manifest).unwrap();
+        assert_eq!(faults(&file), expected, "{example}");
+    };
+    let anonymous = "incoming_auth: {type: anonymous}\n";
+    for example in ["prefix", "priority", "manual"] {
+        check(example, anonymous, &[]);
+    }
+    check(
+        "incoming",
+        "",
+        &["4:incoming_auth.type `oidc` is not built yet", "5:incoming_auth.oidc `oidc` is not built yet"],
+    );
+    check(
+        "outgoing",
+        anonymous,
+        &[
+            "7:outgoing_auth.backends.github.type `token_exchange` is not built yet",
+            "8:outgoing_auth.backends.github.token_exchange `token_exchange` is not built yet",
+        ],
+    );
+}
+
+#[test]
+fn catalog_05_toolhive_s_keys_in_both_spellings_name_what_is_not_built_each_with_its_line() {
+    let snake = faults(&root().join("tests/manifests/toolhive-snake.yaml"));
+    let camel = faults(&root().join("tests/manifests/toolhive-camel.yaml"));
+    assert_eq!(
+        snake,
+        [
+            "4:incoming_auth.type `oidc` is not built yet",
+            "5:incoming_auth.oidc `oidc` is not built yet",
+            "12:incoming_auth.authz `authz` is not built yet",
+            "22:outgoing_auth.backends.github.type `header_injection` is not built yet",
+            "23:outgoing_auth.backends.github.header_injection `header_injection` is not built yet",
+            "26:token_cache `token_cache` is not built yet",
+            "51:operational `operational` is not built yet",
+            "64:composite_tools `composite_tools` is not built yet",
+        ]
+    );
+    let places = |all: &[String]| -> Vec<String> {
+        all.iter().map(|fault| fault.split(' ').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(places(&camel), places(&snake));
+}
+
+#[test]
+fn catalog_08_files_of_clients_become_manifests_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut clients = 0;
+    for file in fs_err::read_dir(root().join("tests/clients")).unwrap() {
+        let file = file.unwrap().path();
+        if file.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        clients += 1;
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        let (from, to) = (file.to_str().unwrap(), folder.path().join(format!("{name}.yaml")));
+        let made = run(&["init", "--from", from, "--name", name, "-o", to.to_str().unwrap()], false);
+        assert_eq!(made.status.code(), Some(0), "{name}: {}", text(&made.stderr));
+        let manifest = fs_err::read_to_string(&to).unwrap();
+        assert!(!manifest.contains("canary"), "{name}:\n{manifest}");
+        assert!(!text(&made.stderr).contains("canary"), "{name}: {}", text(&made.stderr));
+        assert_eq!(faults(&to), Vec::<String>::new(), "{name}:\n{manifest}");
+        insta::assert_snapshot!(format!("client-{name}"), manifest);
+    }
+    assert!(clients >= 5);
+}
+
+#[test]
+fn init_writes_a_new_file_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("vmcp.yaml");
+    let init =
+        || run(&["init", "--from", "examples/from-client/mcp.json", "-o", to.to_str().unwrap()], false);
+    assert_eq!(init().status.code(), Some(0));
+    assert_eq!(fs_err::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
+    let example = fs_err::read_to_string(root().join("examples/from-client/vmcp.yaml")).unwrap();
+    assert_eq!(fs_err::read_to_string(&to).unwrap(), example, "the example is what init makes");
+    fs_err::write(&to, "mine").unwrap();
+    let again = init();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("vmcp.yaml"), "{}", text(&again.stderr));
+    assert_eq!(fs_err::read_to_string(&to).unwrap(), "mine");
+}
+
+#[test]
+fn shells_complete_commands_and_editors_get_a_schema() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = run(&["completions", shell], false);
+        assert!(output.status.success() && text(&output.stdout).contains("validate"), "{shell}");
+    }
+    let schema: Value = serde_json::from_slice(&run(&["schema"], false).stdout).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let good = serde_json::json!({"name": "a", "groupRef": "g", "incomingAuth": {"type": "anonymous"},
+        "aggregation": {"conflictResolution": "manual", "tools": [{"workload": "w", "excludeAll": true}]}});
+    assert!(
+        validator.is_valid(&good),
+        "{:?}",
+        validator.iter_errors(&good).map(|e| e.to_string()).collect::<Vec<_>>()
+    );
+    for bad in [
+        serde_json::json!({"name": "a", "group": "g"}),
+        serde_json::json!({"name": "a", "group": "g", "incoming_auth": {"type": "anonymous"}, "grup": "g"}),
+        serde_json::json!({"kind": "group", "name": "g"}),
+    ] {
+        assert!(!validator.is_valid(&bad), "{bad}");
+    }
+    assert!(validator.is_valid(&serde_json::json!({"kind": "group", "name": "g", "workloads": []})));
+}
