@@ -1,7 +1,8 @@
 //! `vmcp-bench run`: the same requests straight to a neutral backend, through nginx and through us, each a process of its
-//! own, in one run; throughput, latency, CPU per request and memory, as Markdown and JSON.
+//! own, in one run; throughput, latency, CPU per request and memory, as Markdown and JSON; and what a large catalog takes to resolve.
 
 mod backend;
+mod catalog;
 mod driver;
 mod process;
 mod report;
@@ -19,6 +20,11 @@ use clap::Parser;
 enum Cli {
     /// Run every scenario and write report.md and report.json
     Run(Run),
+    /// Resolve one large catalog in this process and print what it took
+    Catalog {
+        /// Which
+        case: catalog::Case,
+    },
     /// Be a neutral MCP server that answers at once
     Backend {
         /// Where it listens
@@ -57,6 +63,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     match Cli::parse() {
         Cli::Backend { listen, tools } => runtime.block_on(backend::serve(listen, tools)),
+        Cli::Catalog { case } => catalog::one(case),
         Cli::Run(run) => runtime.block_on(scenario::run(&run)),
     }
 }

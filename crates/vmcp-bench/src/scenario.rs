@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue};
 use vmcp_mcp::{ProtocolVersion, header, method};
 
 use crate::Run;
+use crate::catalog;
 use crate::driver::{Load, Prepared, closed_loop, open_loop};
 use crate::process::Watched;
 use crate::report::{Report, Row};
@@ -43,6 +44,13 @@ pub(crate) async fn run(run: &Run) -> anyhow::Result<()> {
         None => targets::own_vmcpctl()?,
     };
     let mut report = Report::new(run.seconds, run.connections, run.rate);
+    for resolved in catalog::all()? {
+        say(&format!(
+            "catalog, {}: {:.0} ms, after a change {:.2} ms, {:.0} MiB",
+            resolved.case, resolved.whole_ms, resolved.change_ms, resolved.peak_mib
+        ));
+        report.push_catalog(resolved);
+    }
     direct(run, &mut report).await?;
     for count in BACKENDS {
         proxied(run, &vmcpctl, count, &mut report).await?;

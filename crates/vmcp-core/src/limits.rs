@@ -51,6 +51,9 @@ pub const MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 /// Faults that are gathered of one manifest; who has more mends these first.
 pub const MANIFEST_FAULTS: usize = 200;
 
+/// What an operator is told of one catalog: nobody reads more.
+pub const DIAGNOSTICS: usize = 1_000;
+
 /// Items on one page of a list: many clients read the first page only, so it holds what people have.
 pub const PAGE_ITEMS: usize = 1_000;
 

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use crate::aggregation::ConflictResolution;
 use crate::catalog::{Exposed, Share};
 use crate::desired::VirtualServer;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::inventory::Inventory;
 use crate::item::Kind;
+use crate::limits;
 use crate::name::Name;
 use crate::owners::{Guarded, Owners};
 use crate::report::{Entry, Outcome};
@@ -125,13 +126,28 @@ impl Resolver {
         owners.map(|(key, owner)| ((key.kind, key.name.to_string()), owner.clone())).collect()
     }
 
-    /// What there is to know, what matters most first.
+    /// What there is to know, what matters most first, up to a bound; [`Resolver::report`] has the rest.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
-        let mut all: Vec<Diagnostic> = self.backends.values().flat_map(|held| held.told.clone()).collect();
-        all.extend(self.names.troubled.iter().filter_map(|key| contest::contest(self, key)));
-        all.extend(tell::rules(self));
+        let rules = tell::rules(self);
+        let told = self.backends.values().flat_map(|held| &held.told).chain(&rules);
+        let told = told.map(|diagnostic| (diagnostic.severity, Subject::Told(diagnostic)));
+        let contests = self.names.troubled.iter();
+        let contests =
+            contests.filter_map(|key| Some((contest::severity(self, key)?, Subject::Contest(key))));
+        let mut subjects: Vec<(Severity, Subject<'_>)> = told.chain(contests).collect();
+        subjects.sort_by_key(|(severity, _)| *severity);
+        let more = subjects.len().saturating_sub(limits::DIAGNOSTICS);
+        subjects.truncate(limits::DIAGNOSTICS);
+        let mut all: Vec<Diagnostic> = subjects
+            .into_iter()
+            .filter_map(|(_, subject)| match subject {
+                Subject::Told(diagnostic) => Some(diagnostic.clone()),
+                Subject::Contest(key) => contest::contest(self, key),
+            })
+            .collect();
         all.sort();
         all.dedup();
+        all.extend((more > 0).then(|| tell::more(self, more)));
         all
     }
 
@@ -208,6 +224,12 @@ impl Resolver {
             (held.share, held.told) = (Arc::new(share), told);
         }
     }
+}
+
+/// Something to know that has not been put into words yet, which takes longer than to find it.
+enum Subject<'r> {
+    Told(&'r Diagnostic),
+    Contest(&'r Key),
 }
 
 impl Draft {

@@ -23,6 +23,9 @@ pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 /// What somebody else wrote, so that it can stand in a sentence: on one line, bounded, and without what a terminal would
 /// obey.
 pub fn shown(text: &str) -> String {
+    if text.len() <= ENOUGH && text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
+        return text.to_owned();
+    }
     let start: String = text.chars().take(ENOUGH).collect();
     let dots = if start.len() < text.len() { "…" } else { "" };
     format!("{}{dots}", start.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\""))

@@ -31,7 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("vmcp-testkit", &[]),
-    ("vmcp-bench", &["vmcp-json", "vmcp-mcp", "vmcp-runtime"]),
+    ("vmcp-bench", &["vmcp-core", "vmcp-json", "vmcp-mcp", "vmcp-runtime"]),
     ("vmcp-tests", &["vmcp-testkit", "vmcpctl"]),
     ("xtask", &[]),
 ];

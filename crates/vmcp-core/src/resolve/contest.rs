@@ -14,46 +14,72 @@ use crate::resolve::tell::diagnostic;
 use crate::sentence::{enumerate, shown};
 use crate::tool_name::{ToolName, unusual_character};
 
-/// What there is to say about a name that several claim, or that a policy guards.
-pub(super) fn contest(resolver: &Resolver, key: &Key) -> Option<Diagnostic> {
+/// How much a name matters that several claim, or that a policy guards; `None`: there is nothing to say.
+pub(super) fn severity(resolver: &Resolver, key: &Key) -> Option<Severity> {
     let state = resolver.names.get(key)?;
-    let is_outright = |claim: &&Claim| claim.standing != Standing::Fallback;
-    let is_claimed = |claim: &&Claim| is_outright(claim) || is_fallen(resolver, key.kind, claim);
-    let mut claims: Vec<&Claim> = state.claims.iter().filter(is_claimed).collect();
-    claims.sort_by_key(|claim| (&claim.backend, claim.item));
-    let contest = Contest { resolver, key, claims };
     match &state.decision {
-        Decision::Nobody if state.has_fallen_back => Some(contest.fallen_back()),
-        Decision::Nobody => None,
+        Decision::Nobody => state.has_fallen_back.then_some(Severity::Warning),
+        Decision::Contested | Decision::Guarded { .. } => Some(Severity::Error),
+        Decision::Awaiting { .. } => Some(Severity::Warning),
+        Decision::Won { backend, item } => {
+            let is_lost = |claim: &&Claim| {
+                (claim.backend != *backend || claim.item != *item) && is_claimed(resolver, key.kind, claim)
+            };
+            let mut losers = state.claims.iter().filter(is_lost);
+            let first = losers.next()?;
+            let mut all = std::iter::once(first).chain(losers);
+            match key.kind {
+                _ if all.any(|claim| claim.standing == Standing::Fallback) => Some(Severity::Error),
+                Kind::Tool | Kind::Prompt => Some(Severity::Note),
+                Kind::Resource | Kind::Template => Some(Severity::Warning),
+            }
+        }
+    }
+}
+
+/// What there is to say about such a name.
+pub(super) fn contest(resolver: &Resolver, key: &Key) -> Option<Diagnostic> {
+    let severity = severity(resolver, key)?;
+    let state = resolver.names.get(key)?;
+    let claims: Vec<&Claim> =
+        state.claims.iter().filter(|claim| is_claimed(resolver, key.kind, claim)).collect();
+    let contest = Contest { resolver, key, severity, claims };
+    let claimants = || contest.claimants();
+    let item = contest.item();
+    Some(match &state.decision {
+        Decision::Nobody => contest.fallen_back(),
         Decision::Won { backend, item } => contest.won(backend, *item),
         Decision::Contested => {
-            let message = format!("{} is withheld: {} claim the name", contest.item(), contest.claimants());
-            Some(contest.unsettled(message))
+            contest.unsettled(format!("{item} is withheld: {} claim the name", claimants()))
         }
         Decision::Guarded { owner } => {
             let message = format!(
-                "{} is withheld: a policy speaks of it, it belongs to `{}`, and {} would get it",
-                contest.item(),
+                "{item} is withheld: a policy speaks of it, it belongs to `{}`, and {} would get it",
                 owner.backend,
-                contest.claimants()
+                claimants()
             );
             let help = "give it away with an override that names it, or take it out of the policy";
-            Some(contest.say(Severity::Error, message, Some(help.to_owned())))
+            contest.say(message, Some(help.to_owned()))
         }
         Decision::Awaiting { backend } => {
             let message = format!(
-                "{} is withheld: a policy speaks of it, and `{backend}`, which comes before {}, has never answered",
-                contest.item(),
-                contest.claimants()
+                "{item} is withheld: a policy speaks of it, and `{backend}`, which comes before {}, has never answered",
+                claimants()
             );
-            Some(contest.say(Severity::Warning, message, None))
+            contest.say(message, None)
         }
-    }
+    })
+}
+
+/// Whether a claim is made outright, or has come to be made by falling back.
+fn is_claimed(resolver: &Resolver, kind: Kind, claim: &Claim) -> bool {
+    claim.standing != Standing::Fallback || is_fallen(resolver, kind, claim)
 }
 
 struct Contest<'r> {
     resolver: &'r Resolver,
     key: &'r Key,
+    severity: Severity,
     /// By backend, then as it lists them.
     claims: Vec<&'r Claim>,
 }
@@ -66,29 +92,25 @@ impl Contest<'_> {
             self.item()
         );
         let help = "put the one that shall have the name into it".to_owned();
-        self.say(Severity::Warning, message, Some(help))
+        self.say(message, Some(help))
     }
 
-    fn won(mut self, backend: &Name, item: usize) -> Option<Diagnostic> {
+    fn won(mut self, backend: &Name, item: usize) -> Diagnostic {
         self.claims.retain(|claim| claim.backend != *backend || claim.item != item);
-        if self.claims.is_empty() {
-            return None;
-        }
         let (item, losers) = (self.item(), self.claimants());
-        if self.claims.iter().any(|claim| claim.standing == Standing::Fallback) {
+        if self.severity == Severity::Error {
             let message = format!("{item} of {losers} is withheld: `{backend}` has the name outright");
-            return Some(self.unsettled(message));
+            return self.unsettled(message);
         }
-        Some(match self.key.kind {
+        let message = match self.key.kind {
             Kind::Tool | Kind::Prompt => {
-                let message = format!("{item} is `{backend}`'s by `priority_order`; {losers} lost it");
-                self.say(Severity::Note, message, None)
+                format!("{item} is `{backend}`'s by `priority_order`; {losers} lost it")
             }
             Kind::Resource | Kind::Template => {
-                let message = format!("{item} is read from `{backend}`; {losers} offered it too");
-                self.say(Severity::Warning, message, None)
+                format!("{item} is read from `{backend}`; {losers} offered it too")
             }
-        })
+        };
+        self.say(message, None)
     }
 
     /// The item in a sentence.
@@ -106,13 +128,13 @@ impl Contest<'_> {
 
     fn unsettled(&self, message: String) -> Diagnostic {
         let help = self.claims.last().and_then(|claim| settle(self.resolver, self.key, claim));
-        self.say(Severity::Error, message, help)
+        self.say(message, help)
     }
 
-    fn say(&self, severity: Severity, message: String, help: Option<String>) -> Diagnostic {
+    fn say(&self, message: String, help: Option<String>) -> Diagnostic {
         let mut backends: Vec<Name> = self.claims.iter().map(|claim| claim.backend.clone()).collect();
         backends.dedup();
-        Diagnostic { help, ..diagnostic(self.resolver, severity, backends, message) }
+        Diagnostic { help, ..diagnostic(self.resolver, self.severity, backends, message) }
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) enum Decision {
 /// What is known of a name.
 #[derive(Debug, Default)]
 pub(super) struct State {
+    /// By backend, then as it lists its items.
     pub(super) claims: SmallVec<[Claim; 1]>,
     /// Several claim it outright and none comes first: each has its fallback instead.
     pub(super) has_fallen_back: bool,
@@ -79,7 +80,10 @@ impl Names {
     }
 
     pub(super) fn add(&mut self, key: Key, claim: Claim) {
-        self.states.entry(key).or_default().claims.push(claim);
+        let claims = &mut self.states.entry(key).or_default().claims;
+        let place = (&claim.backend, claim.item);
+        let at = claims.partition_point(|known| (&known.backend, known.item) <= place);
+        claims.insert(at, claim);
     }
 
     pub(super) fn remove(&mut self, key: &Key, backend: &Name) {

@@ -105,6 +105,12 @@ pub(super) fn rules(resolver: &Resolver) -> Vec<Diagnostic> {
     strangers.collect()
 }
 
+/// That there is more to know than is said.
+pub(super) fn more(resolver: &Resolver, count: usize) -> Diagnostic {
+    let message = format!("{count} more things to know are not shown; these matter most");
+    diagnostic(resolver, Severity::Note, Vec::new(), message)
+}
+
 /// One thing to know, so far without what to do.
 pub(super) fn diagnostic(
     resolver: &Resolver,

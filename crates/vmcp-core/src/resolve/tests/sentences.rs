@@ -81,6 +81,15 @@ fn a_conflict_of_many_names_some_of_them() {
 }
 
 #[test]
+fn what_matters_most_is_said_first_and_the_rest_is_counted() {
+    let odd: Vec<String> = (0..1_500).map(|n| format!("odd/{n}")).collect();
+    let all = told("manual", &format!("a = x {} | b = x", odd.join(" ")));
+    assert_eq!(all.len(), 1_001);
+    assert!(all[0].starts_with("error: tool `x`"), "{}", all[0]);
+    assert_eq!(all[1_000], "note: 501 more things to know are not shown; these matter most");
+}
+
+#[test]
 fn catalog_03_names_that_clients_refuse_are_told_and_kept() {
     let long = "n".repeat(64);
     let given = format!("a = with/slash {long}");
