@@ -43,6 +43,6 @@ bench *ARGUMENTS:
     cargo build --release --locked --bin vmcpctl --bin vmcp-bench
     target/release/vmcp-bench run {{ARGUMENTS}}
 
-# Looks for texts that break vmcp-json, for a while.
-fuzz SECONDS="60":
-    cd crates/vmcp-json && RUSTC_BOOTSTRAP=1 cargo fuzz run object --sanitizer none -- -max_total_time={{SECONDS}}
+# Looks for texts that break a reader, for a while: `just fuzz vmcp-manifest manifest 60`.
+fuzz CRATE="vmcp-json" TARGET="object" SECONDS="60":
+    cd crates/{{CRATE}} && RUSTC_BOOTSTRAP=1 cargo fuzz run {{TARGET}} --sanitizer none -- -max_total_time={{SECONDS}} -max_len=65536

@@ -161,24 +161,25 @@ impl Decoder {
     }
 
     /// The members of a mapping whose keys people choose, each once.
-    pub(crate) fn free_mapping<'n>(
-        &mut self,
-        node: &'n Node,
-        path: &str,
-    ) -> Vec<(String, &'n Node, &'n Node)> {
+    pub(crate) fn free_mapping<'n>(&mut self, node: &'n Node, path: &str) -> Vec<(&'n Node, &'n Node)> {
         let Value::Mapping(written) = &node.value else {
             self.fault(&node.place, path, format!("expected a mapping, found {}", node.noun()), None);
             return Vec::new();
         };
-        let mut seen = HashSet::new();
-        let mut members = Vec::new();
+        let mut seen = HashSet::with_capacity(written.len());
+        let mut members = Vec::with_capacity(written.len());
         for (key, value) in written {
-            let Some(name) = self.text::<String>(key, path) else { continue };
-            if seen.insert(name.clone()) {
-                members.push((name, key, value));
+            let Value::Scalar { text, .. } = &key.value else {
+                self.fault(&key.place, path, format!("expected a text, found {}", key.noun()), None);
+                continue;
+            };
+            if key.is_nothing() {
+                self.fault(&key.place, path, "expected a text, found nothing".to_owned(), None);
+            } else if seen.insert(&**text) {
+                members.push((key, value));
             } else {
-                let message = format!("`{}` is written twice", shown(&name));
-                self.fault(&key.place, &join(path, &shown(&name)), message, None);
+                let here = join(path, &shown(text));
+                self.fault(&key.place, &here, format!("`{}` is written twice", shown(text)), None);
             }
         }
         members

@@ -107,7 +107,7 @@ fn check_group(decoder: &mut Decoder, desired: &Desired, name: &Name, places: &P
         let workload = shown(&mention.workload);
         let message = format!("the group `{}` has no workload `{workload}`", group.name);
         let help = did_you_mean(&mention.workload, group.workloads.keys().map(Name::as_str));
-        decoder.fault(&mention.place, &mention.path, message, help);
+        decoder.fault(&mention.place, &mention.path(), message, help);
     }
 }
 

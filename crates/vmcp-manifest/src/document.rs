@@ -7,10 +7,12 @@ pub(crate) mod secret;
 pub(crate) mod virtual_server;
 pub(crate) mod workload;
 
+use std::sync::Arc;
+
 use vmcp_core::desired::{Group, VirtualServer};
 use vmcp_core::sentence::shown;
 
-use crate::decode::{Decoder, snake_case};
+use crate::decode::{Decoder, join, snake_case};
 use crate::fault::Place;
 use crate::tree::{Node, Value};
 
@@ -41,9 +43,33 @@ pub(crate) struct Places {
 /// A workload that is named where it is not described.
 #[derive(Debug)]
 pub(crate) struct Mention {
-    pub(crate) workload: String,
-    pub(crate) path: String,
+    pub(crate) workload: Box<str>,
+    /// The way to what it stands in; the last step is made when somebody wants to read it, since there can be many.
+    pub(crate) path: Arc<str>,
+    pub(crate) step: Step,
     pub(crate) place: Place,
+}
+
+/// The last step of a way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    /// It is all there.
+    None,
+    /// The workload is the key.
+    Key,
+    /// So far in a list.
+    Index(usize),
+}
+
+impl Mention {
+    /// The whole way.
+    pub(crate) fn path(&self) -> String {
+        match self.step {
+            Step::None => self.path.to_string(),
+            Step::Key => join(&self.path, &shown(&self.workload)),
+            Step::Index(index) => format!("{}[{index}]", self.path),
+        }
+    }
 }
 
 /// Reads a document. `None`: it says nothing that can be used, and its faults have been gathered.

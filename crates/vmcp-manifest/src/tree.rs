@@ -1,7 +1,6 @@
 //! YAML as a tree in which every value knows its place. The only file that knows the YAML library.
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
-
+use granit_parser::{Event, Marker, Options, Parser, ScalarStyle, Span, StrInput};
 use vmcp_core::limits;
 
 use crate::fault::{Fault, Place};
@@ -29,13 +28,15 @@ pub(crate) enum Value {
 /// Deepest nesting; people write under ten.
 const DEPTH: usize = 32;
 
+/// In characters: what a key may be, and how far the parser looks ahead for the end of one.
+const LONGEST_KEY: usize = 256;
+
 /// A text in which values stand closer than this was not written by people, and would take far more memory than itself.
-const BYTES_PER_VALUE: usize = 6;
+const BYTES_PER_VALUE: usize = 5;
 /// As many there may be in any text.
 const FEW_VALUES: usize = 500;
 
-/// The documents of a source, and what is wrong with them as YAML. A syntax error ends the reading; what came before it is
-/// kept.
+/// The documents of a source, and what is wrong with them as YAML. A syntax error loses its document alone.
 pub(crate) fn parse(source: u32, text: &str) -> (Vec<Node>, Vec<Fault>) {
     let mut documents = Vec::new();
     if text.len() > limits::MANIFEST_BYTES {
@@ -44,15 +45,12 @@ pub(crate) fn parse(source: u32, text: &str) -> (Vec<Node>, Vec<Fault>) {
         let place = Place { source, line: 1, column: 1, start: 0, end: 0 };
         return (documents, vec![*fault(place, message, Some(help))]);
     }
-    // A byte order mark is no part of the first line.
-    let readable = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let offsets = Offsets::of(readable, text.len() - readable.len());
+    let parser = Parser::new_from_str_with_options(text, options());
     let values = text.len() / BYTES_PER_VALUE + FEW_VALUES;
-    let mut reader =
-        Reader { source, offsets, parser: Parser::new_from_str(readable), faults: Vec::new(), values };
+    let mut reader = Reader { source, text, parser, faults: Vec::new(), values };
     loop {
         let document = match reader.next() {
-            Ok(Some((Event::DocumentStart(_), _))) => reader.document(),
+            Ok(Some((Event::DocumentStart(..), _))) => reader.document(),
             Ok(Some(_)) => continue,
             Ok(None) => return (documents, reader.faults),
             Err(fault) => Err(fault),
@@ -60,31 +58,43 @@ pub(crate) fn parse(source: u32, text: &str) -> (Vec<Node>, Vec<Fault>) {
         match document {
             Ok(document) => documents.extend(document),
             Err(fault) => {
-                reader.faults.push(*fault);
-                return (documents, reader.faults);
+                reader.say(*fault);
+                // What follows may be good, and have faults of its own.
+                let is_full = reader.faults.len() >= limits::MANIFEST_FAULTS;
+                if is_full || !matches!(reader.parser.proceed_next_document(), Ok(true)) {
+                    return (documents, reader.faults);
+                }
             }
         }
     }
 }
 
+fn options() -> Options {
+    let mut options = Options::default();
+    options.emit_unresolved_aliases = true;
+    options.simple_key_max_lookahead = LONGEST_KEY;
+    options.flow_nesting_limit = 2 * DEPTH;
+    options.block_nesting_limit = 2 * DEPTH;
+    options
+}
+
 struct Reader<'a> {
     source: u32,
-    offsets: Offsets<'a>,
-    parser: Parser<'a, saphyr_parser::StrInput<'a>>,
-    /// What does not end the reading.
+    text: &'a str,
+    parser: Parser<'a, StrInput<'a>>,
+    /// What has been found, up to a bound.
     faults: Vec<Fault>,
-    /// How many more there may be.
+    /// How many more values there may be.
     values: usize,
 }
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, Box<Fault>> {
-        match self.parser.next() {
+        match self.parser.next_event() {
             None => Ok(None),
             Some(Ok(event)) => Ok(Some(event)),
             Some(Err(error)) => {
-                let marker = error.marker();
-                let place = self.place(marker.index(), marker.index() + 1, marker.line(), marker.col());
+                let place = self.place(error.marker(), error.marker());
                 Err(fault(place, format!("not YAML: {}", error.info()), None))
             }
         }
@@ -103,7 +113,7 @@ impl<'a> Reader<'a> {
     }
 
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Box<Fault>> {
-        let place = self.span(span);
+        let place = self.place(&span.start, &span.end);
         let Some(values) = self.values.checked_sub(1) else {
             let help = Some("write one value a line".to_owned());
             return Err(fault(place, "more values than a manifest of this size has".to_owned(), help));
@@ -112,13 +122,7 @@ impl<'a> Reader<'a> {
         if depth > DEPTH {
             return Err(fault(place, format!("nested deeper than {DEPTH} levels"), None));
         }
-        let tag = match &event {
-            Event::Scalar(.., tag) | Event::SequenceStart(_, tag) | Event::MappingStart(_, tag) => {
-                tag.is_some()
-            }
-            _ => false,
-        };
-        if tag {
+        if event.tag().is_some() {
             let help = Some("take it out; quotes make a text of what looks like a number".to_owned());
             self.say(*fault(place, "tags (`!name`) are not supported".to_owned(), help));
         }
@@ -153,62 +157,26 @@ impl<'a> Reader<'a> {
                 extend(&mut place, members.last().map(|(_, value)| value));
                 Ok(Node { place, value: Value::Mapping(members) })
             }
-            Event::Alias(_) => {
+            Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 let help = Some("write the value out".to_owned());
                 self.say(*fault(place, "aliases (`*name`) are not supported".to_owned(), help));
-                Ok(Node { place, value: Value::Scalar { text: String::new().into(), is_plain: true } })
+                Ok(Node { place, value: Value::Scalar { text: Box::default(), is_plain: true } })
             }
             _ => Err(fault(place, "not YAML that a manifest can have".to_owned(), None)),
         }
     }
 
-    fn span(&self, span: Span) -> Place {
-        self.place(span.start.index(), span.end.index(), span.start.line(), span.start.col())
-    }
-
-    fn place(&self, start: usize, end: usize, line: usize, column: usize) -> Place {
-        let start = self.offsets.byte(start);
-        let end = self.offsets.byte(end).max(start);
-        Place { source: self.source, line: short(line), column: short(column + 1), start, end }
+    fn place(&self, start: &Marker, end: &Marker) -> Place {
+        let byte = |marker: &Marker| marker.byte_offset().unwrap_or(self.text.len()).min(self.text.len());
+        let (line, column) = (short(start.line()), short(start.col() + 1));
+        let (start, end) = (byte(start), byte(end));
+        Place { source: self.source, line, column, start: short(start), end: short(end.max(start)) }
     }
 
     fn say(&mut self, fault: Fault) {
         if self.faults.len() < limits::MANIFEST_FAULTS {
             self.faults.push(fault);
         }
-    }
-}
-
-/// From characters, which the library counts, to bytes.
-struct Offsets<'a> {
-    text: &'a str,
-    /// Bytes before the text.
-    before: usize,
-    /// The byte at which every so many characters begin; nothing if characters are bytes.
-    marks: Vec<u32>,
-}
-
-const MARK: usize = 128;
-
-impl<'a> Offsets<'a> {
-    fn of(text: &'a str, before: usize) -> Self {
-        let marks = if text.is_ascii() {
-            Vec::new()
-        } else {
-            text.char_indices().step_by(MARK).map(|(at, _)| short(at)).collect()
-        };
-        Self { text, before, marks }
-    }
-
-    fn byte(&self, index: usize) -> u32 {
-        let byte = if self.text.is_ascii() {
-            index
-        } else {
-            let mark = self.marks.get(index / MARK).map_or(self.text.len(), |mark| *mark as usize);
-            let behind = self.text[mark..].char_indices().nth(index % MARK);
-            behind.map_or(self.text.len(), |(at, _)| mark + at)
-        };
-        short(self.before + byte.min(self.text.len()))
     }
 }
 
@@ -225,6 +193,14 @@ impl Node {
                 matches!(&**text, "" | "~" | "null" | "Null" | "NULL")
             }
             _ => false,
+        }
+    }
+
+    /// What was written, if it is one text.
+    pub(crate) fn text(&self) -> &str {
+        match &self.value {
+            Value::Scalar { text, .. } => text,
+            Value::Sequence(_) | Value::Mapping(_) => "",
         }
     }
 

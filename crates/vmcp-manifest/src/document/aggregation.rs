@@ -1,6 +1,7 @@
 //! `aggregation`: how names are made, what is hidden, what is changed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use vmcp_core::aggregation::{Aggregation, Annotations, ConflictResolution, Filter, Override, ToolRules};
 use vmcp_core::name::Name;
@@ -9,7 +10,7 @@ use vmcp_core::tool_name::ToolName;
 
 use crate::decode::Key::{Built, Later};
 use crate::decode::{Decoder, Fields, Table, join};
-use crate::document::Mention;
+use crate::document::{Mention, Step};
 use crate::tree::Node;
 
 pub(crate) const AGGREGATION: Table = Table {
@@ -131,6 +132,7 @@ fn config(
 fn priority_order(decoder: &mut Decoder, node: &Node, path: &str, mentions: &mut Vec<Mention>) -> Vec<Name> {
     let mut order: Vec<Name> = Vec::new();
     let mut seen = BTreeSet::new();
+    let base: Arc<str> = path.into();
     let nodes = decoder.list(node, path);
     if nodes.is_empty() {
         let message = "a `priority_order` names at least one workload".to_owned();
@@ -144,7 +146,13 @@ fn priority_order(decoder: &mut Decoder, node: &Node, path: &str, mentions: &mut
             decoder.fault(&node.place, &path, message, Some("take one of them out".to_owned()));
             continue;
         }
-        mentions.push(Mention { workload: name.to_string(), path, place: node.place });
+        let step = Step::Index(index);
+        mentions.push(Mention {
+            workload: name.as_str().into(),
+            path: base.clone(),
+            step,
+            place: node.place,
+        });
         order.push(name);
     }
     order
@@ -174,7 +182,8 @@ fn tool_rules(
     let workload = fields.require(decoder, "workload", "name the workload whose tools these are");
     let workload = workload.and_then(|(node, path)| {
         let name: Name = decoder.text(node, &path)?;
-        mentions.push(Mention { workload: name.to_string(), path, place: node.place });
+        let (workload, path) = (name.as_str().into(), path.into());
+        mentions.push(Mention { workload, path, step: Step::None, place: node.place });
         Some((name, node))
     });
     let filter = fields.get("filter").map(|(node, path)| filter(decoder, node, &path));
@@ -212,27 +221,28 @@ fn filter(decoder: &mut Decoder, node: &Node, path: &str) -> Vec<Filter> {
 
 fn overrides(decoder: &mut Decoder, node: &Node, path: &str) -> BTreeMap<String, Override> {
     let mut overrides = BTreeMap::new();
-    let mut names: BTreeMap<ToolName, String> = BTreeMap::new();
-    for (tool, key, node) in decoder.free_mapping(node, path) {
-        let path = join(path, &shown(&tool));
+    let mut names: BTreeMap<ToolName, &str> = BTreeMap::new();
+    for (key, node) in decoder.free_mapping(node, path) {
+        let tool = key.text();
+        let path = join(path, &shown(tool));
         let Some(fields) = decoder.mapping(node, &path, &OVERRIDE) else { continue };
         let name = fields.get("name").and_then(|(node, path)| decoder.text::<ToolName>(node, &path));
         let description = fields.get("description").and_then(|(node, path)| decoder.text(node, &path));
         let annotations = fields.get("annotations").map(|(node, path)| annotations(decoder, node, &path));
         if ["name", "description", "annotations"].iter().all(|key| fields.get(key).is_none()) {
-            let message = format!("this changes nothing of `{}`", shown(&tool));
+            let message = format!("this changes nothing of `{}`", shown(tool));
             let help = "write a `name`, a `description` or `annotations`".to_owned();
             decoder.fault(&node.place, &path, message, Some(help));
         }
         if let Some(name) = &name
-            && let Some(other) = names.insert(name.clone(), tool.clone())
+            && let Some(other) = names.insert(name.clone(), tool)
         {
-            let message = format!("`{}` and `{}` would both be called `{name}`", shown(&other), shown(&tool));
+            let message = format!("`{}` and `{}` would both be called `{name}`", shown(other), shown(tool));
             decoder.fault(&key.place, &path, message, Some("give one of them another name".to_owned()));
         }
         let annotations = annotations.unwrap_or_default();
         let line = decoder.line(&key.place);
-        overrides.insert(tool, Override { line, name, description, annotations });
+        overrides.insert(tool.to_owned(), Override { line, name, description, annotations });
     }
     overrides
 }

@@ -1,10 +1,12 @@
 //! The two boundaries of a virtual server: who may come in, and what its backends are shown.
 
+use std::sync::Arc;
+
 use vmcp_core::sentence::shown;
 
 use crate::decode::Key::{Built, Later};
 use crate::decode::{Decoder, Fields, Table, join};
-use crate::document::Mention;
+use crate::document::{Mention, Step};
 use crate::tree::Node;
 
 pub(crate) const INCOMING: Table =
@@ -72,10 +74,16 @@ pub(super) fn outgoing(decoder: &mut Decoder, node: &Node, path: &str) -> Vec<Me
         strategy(decoder, node, &path);
     }
     if let Some((node, path)) = fields.get("backends") {
-        for (workload, key, node) in decoder.free_mapping(node, &path) {
-            let here = join(&path, &shown(&workload));
-            strategy(decoder, node, &here);
-            mentions.push(Mention { workload, path: here, place: key.place });
+        let base: Arc<str> = path.as_str().into();
+        for (key, node) in decoder.free_mapping(node, &path) {
+            strategy(decoder, node, &join(&path, &shown(key.text())));
+            let step = Step::Key;
+            mentions.push(Mention {
+                workload: key.text().into(),
+                path: base.clone(),
+                step,
+                place: key.place,
+            });
         }
     }
     mentions

@@ -134,15 +134,16 @@ fn command(decoder: &mut Decoder, fields: &Fields<'_>, program: Option<String>) 
         }
     }
     if let Some((node, path)) = fields.get("env") {
-        for (name, key, node) in decoder.free_mapping(node, &path) {
-            let here = join(&path, &shown(&name));
-            if !secret::is_variable(&name) {
-                let message = format!("`{}` cannot be the name of a variable", shown(&name));
+        for (key, node) in decoder.free_mapping(node, &path) {
+            let name = key.text();
+            let here = join(&path, &shown(name));
+            if !secret::is_variable(name) {
+                let message = format!("`{}` cannot be the name of a variable", shown(name));
                 decoder.fault(&key.place, &path, message, None);
                 continue;
             }
             if let Some(value) = secret::text(decoder, node, &here) {
-                command.environment.insert(name, value);
+                command.environment.insert(name.to_owned(), value);
             }
         }
     }
