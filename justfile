@@ -11,10 +11,12 @@ format:
 lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
-# Import direction, file names and sizes, versions and lints inherited, generated code as its generator writes it.
+# Import direction, file names and sizes, versions and lints inherited, generated code and references as
+# their generators write them.
 tidy:
     cargo xtask tidy
     cargo xtask codegen --check
+    cargo xtask docs --check
 
 # Unit tests, property tests, corpora of the fuzz targets, and the stories.
 test:

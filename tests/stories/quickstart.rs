@@ -79,6 +79,52 @@ fn what_the_readme_shows_is_true() {
     assert!(!is_good && text.contains(shown.trim_end()), "the README shows\n{shown}\nand it is\n{text}");
 }
 
+/// Every fragment of the guide is a good manifest, with what stands around it in one.
+#[test]
+fn what_the_guide_to_manifests_shows_is_true() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vmcp.yaml");
+    let group = "---\nkind: group\nname: g\nworkloads: [{name: github, url: 'http://h/'}, {name: jira, url: 'http://h/'}]\n";
+    let fragments = blocks("docs/manifests.md", "yaml");
+    assert!(fragments.len() >= 5);
+    for fragment in fragments {
+        let whole = if fragment.starts_with("kind: group") {
+            fragment.clone()
+        } else {
+            format!("name: a\ngroup: g\nincoming_auth: {{type: anonymous}}\n{fragment}{group}")
+        };
+        fs_err::write(&file, whole).unwrap();
+        let output = Command::new(program()).args(["validate", "-f"]).arg(&file).output().unwrap();
+        assert!(output.status.success(), "{fragment}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn commands_that_are_shown_work() {
+    for document in ["README.md", "docs/manifests.md"] {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(program(), folder.path().join("vmcpctl")).unwrap();
+        if document != "README.md" {
+            fs_err::copy(root().join("examples/prefix/vmcp.yaml"), folder.path().join("vmcp.yaml")).unwrap();
+        }
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        let shown = blocks(document, "sh");
+        let commands =
+            shown.iter().flat_map(|block| block.lines()).filter(|line| line.starts_with("vmcpctl "));
+        let mut run = 0;
+        for command in commands {
+            let client = root().join("examples/from-client/mcp.json");
+            let command = command.replace("~/.cursor/mcp.json", client.to_str().unwrap());
+            let mut shell = Command::new("sh");
+            shell.current_dir(&folder).env("PATH", &path).env("CLOCK_API_KEY", "any").args(["-c", &command]);
+            let output = shell.output().unwrap();
+            assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
+            run += 1;
+        }
+        assert!(run >= 2, "{document}");
+    }
+}
+
 #[test]
 fn validate_shows_every_fault_with_its_line_and_exits_1() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
-//! `cargo xtask tidy` and `cargo xtask codegen [--check]`.
+//! `cargo xtask tidy`, `cargo xtask codegen [--check]` and `cargo xtask docs [--check]`.
 
 mod codegen;
+mod docs;
 mod tidy;
 
 use std::path::Path;
@@ -10,8 +11,10 @@ fn main() -> anyhow::Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["codegen"] => codegen::run(root(), false),
         ["codegen", "--check"] => codegen::run(root(), true),
+        ["docs"] => docs::run(root(), false),
+        ["docs", "--check"] => docs::run(root(), true),
         ["tidy"] => tidy::run(root()),
-        _ => anyhow::bail!("usage: cargo xtask tidy | codegen [--check]"),
+        _ => anyhow::bail!("usage: cargo xtask tidy | codegen [--check] | docs [--check]"),
     }
 }
 

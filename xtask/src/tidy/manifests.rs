@@ -33,7 +33,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("vmcp-testkit", &[]),
     ("vmcp-bench", &["vmcp-core", "vmcp-json", "vmcp-mcp", "vmcp-runtime"]),
     ("vmcp-tests", &["vmcp-testkit", "vmcpctl"]),
-    ("xtask", &[]),
+    ("xtask", &["vmcp-manifest"]),
 ];
 
 const INHERITED: &[&str] = &["version", "edition", "rust-version", "license", "publish"];

@@ -94,31 +94,36 @@ fn belong(decoder: &mut Decoder, fields: &Fields<'_>, keys: &[&str], to: &str) {
 
 fn url(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Uri> {
     let text: String = decoder.text(node, path)?;
+    match checked_url(&text) {
+        Ok(url) => Some(url),
+        Err((message, help)) => {
+            decoder.fault(&node.place, path, message, help.map(ToOwned::to_owned));
+            None
+        }
+    }
+}
+
+/// An address that a backend can be called at; else why not, and what to do.
+pub(crate) fn checked_url(text: &str) -> Result<Uri, (String, Option<&'static str>)> {
     let url: Uri = text.parse().unwrap_or_default();
     let is_http =
         matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty());
     if !is_http {
-        let help = "write it whole: `http://127.0.0.1:8080/mcp`".to_owned();
-        let message = format!("`{}` is not an http or https address", shown(&text));
-        decoder.fault(&node.place, path, message, Some(help));
-        return None;
+        let message = format!("`{}` is not an http or https address", shown(text));
+        return Err((message, Some("write it whole: `http://127.0.0.1:8080/mcp`")));
     }
     if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        let message = "an address must not carry a password".to_owned();
-        decoder.fault(&node.place, path, message, None);
-        return None;
+        return Err(("an address must not carry a password".to_owned(), None));
     }
     // A port that is no port would silently be the scheme's own.
     let has_port = url.authority().is_some_and(|authority| {
         authority.as_str().rsplit_once(']').map_or(authority.as_str(), |(_, rest)| rest).contains(':')
     });
     if has_port && url.port_u16().is_none() {
-        let help = "a port is a number from 0 to 65535".to_owned();
-        let message = format!("`{}` has no port that exists", shown(&text));
-        decoder.fault(&node.place, path, message, Some(help));
-        return None;
+        let message = format!("`{}` has no port that exists", shown(text));
+        return Err((message, Some("a port is a number from 0 to 65535")));
     }
-    Some(url)
+    Ok(url)
 }
 
 fn command(decoder: &mut Decoder, fields: &Fields<'_>, program: Option<String>) -> Option<Command> {

@@ -139,9 +139,9 @@ fn substituted(
 }
 
 /// What shells let a variable be called.
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    begins && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    begins && name.len() <= 128 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Variables that stand for places in the client.
@@ -287,5 +287,6 @@ pub(super) fn looks_random(text: &str) -> bool {
 fn upper(name: &str) -> String {
     let usual = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     let text: String = name.chars().map(usual).collect();
-    text.trim_matches('_').to_owned()
+    let text = text.trim_matches('_');
+    if text.starts_with(|c: char| c.is_ascii_digit()) { format!("_{text}") } else { text.to_owned() }
 }

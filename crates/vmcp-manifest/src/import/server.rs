@@ -1,9 +1,9 @@
 //! One server as a client's file has it.
 
-use http::Uri;
 use serde_json::Value;
 use vmcp_core::name::Name;
 
+use crate::document::workload::checked_url;
 use crate::import::secret::{self, Variables, Written};
 
 /// One server, as it will be written.
@@ -82,12 +82,12 @@ fn remote(text: &str, value: &Value, say: &mut impl FnMut(&str)) -> Option<Addre
     if kind.eq_ignore_ascii_case("sse") || (kind.is_empty() && text.trim_end_matches('/').ends_with("/sse")) {
         say("it speaks SSE, which is not built yet; it will not answer until it speaks streamable HTTP");
     }
-    let url: Uri = text.parse().ok()?;
     let mut text = text.split('#').next().unwrap_or_default();
-    if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        say("its address has a password, which an address must not have; it is left out");
+    // Not shown, since it may hold a secret.
+    let Ok(url) = checked_url(text) else {
+        say("its address is not one that a backend can be called at, or holds a password; it is left out");
         return None;
-    }
+    };
     if url.path().split('/').any(secret::looks_random) {
         say("the path of its address looks like a secret, which an address cannot refer to; it is left out");
         return None;
@@ -118,8 +118,11 @@ fn local(
             Value::Number(_) | Value::Bool(_) => value.to_string(),
             Value::Null | Value::Array(_) | Value::Object(_) => return None,
         };
-        let is_variable = !key.is_empty() && !key.contains(['=', '\0']);
-        is_variable.then(|| (key.clone(), secret::variable(name, key, &text, variables, say)))
+        if !secret::is_variable(key) {
+            say("one of its variables has a name that shells do not take, and is left out");
+            return None;
+        }
+        Some((key.clone(), secret::variable(name, key, &text, variables, say)))
     });
     let environment = environment.collect();
     let working_directory = part("cwd").as_str().map(ToOwned::to_owned);

@@ -120,6 +120,7 @@ fn what_is_not_taken_over_is_said() {
             "old": {"type": "sse", "url": "https://h/sse"},
             "env": {"command": "x", "envFile": ".env", "args": ["${workspaceFolder}/a"]},
             "path": {"url": "https://h/s/0a1b2c3d4e5f6a7b8c9d/mcp"},
+            "odd": {"url": "ht2p://h/"},
             "pass": {"url": "https://u:p@h/"},
             "variable": {"url": "https://${HOST}/"}
         }}"#,
@@ -134,7 +135,8 @@ fn what_is_not_taken_over_is_said() {
         "`env`: its `envFile`",
         "`env`: `${workspaceFolder}` is the client's own",
         "`path`: the path of its address looks like a secret",
-        "`pass`: its address has a password",
+        "`odd`: its address is not one",
+        "`pass`: its address is not one",
         "`variable`: its address has variables",
     ] {
         assert!(all.remarks.iter().any(|remark| remark.starts_with(part)), "{part}: {:#?}", all.remarks);

@@ -22,7 +22,7 @@ pub(super) fn manifest(
         line(out, "# Secrets stand in variables, which must be set where vmcpctl is started:");
         for (variable, users) in variables {
             let users: Vec<&str> = users.iter().map(Name::as_str).collect();
-            line(out, &format!("#   {variable}  for {}", users.join(", ")));
+            line(out, &format!("#   {}  for {}", one_line(variable), users.join(", ")));
         }
     }
     line(out, "");
