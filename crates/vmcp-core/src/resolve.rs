@@ -5,6 +5,7 @@ mod account;
 mod contest;
 mod draft;
 mod names;
+mod settle;
 mod tell;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};

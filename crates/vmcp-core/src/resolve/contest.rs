@@ -1,18 +1,14 @@
 //! What an operator should know of a name that several claim: which item, by whom, and what to write.
 
-use vmcp_json::quote;
-
-use crate::aggregation::ConflictResolution;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::item::Kind;
-use crate::limits;
 use crate::name::Name;
 use crate::resolve::Resolver;
 use crate::resolve::draft::Standing;
 use crate::resolve::names::{Claim, Decision, Key, State};
+use crate::resolve::settle::settle;
 use crate::resolve::tell::diagnostic;
 use crate::sentence::{enumerate, shown};
-use crate::tool_name::{ToolName, unusual_character};
 
 /// How much a name matters that several claim, or that a policy guards; `None`: there is nothing to say.
 pub(super) fn severity(resolver: &Resolver, key: &Key) -> Option<Severity> {
@@ -50,7 +46,7 @@ pub(super) fn contest(resolver: &Resolver, key: &Key) -> Option<Diagnostic> {
         Decision::Nobody => contest.fallen_back(),
         Decision::Won { backend, item } => contest.won(backend, *item),
         Decision::Contested => {
-            contest.unsettled(format!("{item} is withheld: {} claim the name", claimants()))
+            contest.unsettled(format!("{item} is withheld: {} claim the name", claimants()), false)
         }
         Decision::Guarded { owner } => {
             let message = format!(
@@ -100,7 +96,7 @@ impl Contest<'_> {
         let (item, losers) = (self.item(), self.claimants());
         if self.severity == Severity::Error {
             let message = format!("{item} of {losers} is withheld: `{backend}` has the name outright");
-            return self.unsettled(message);
+            return self.unsettled(message, true);
         }
         let message = match self.key.kind {
             Kind::Tool | Kind::Prompt => {
@@ -126,9 +122,21 @@ impl Contest<'_> {
         }))
     }
 
-    fn unsettled(&self, message: String) -> Diagnostic {
-        let help = self.claims.last().and_then(|claim| settle(self.resolver, self.key, claim));
-        self.say(message, help)
+    /// When all but one are called otherwise, there is no conflict; when somebody has the name outright, all are to be.
+    fn unsettled(&self, message: String, all: bool) -> Diagnostic {
+        if self.key.kind != Kind::Tool {
+            let help = "choose a `prefix_format` under which they do not meet".to_owned();
+            return self.say(message, Some(help));
+        }
+        let mut moving = self.claims.clone();
+        moving.dedup_by_key(|claim| &claim.backend);
+        if moving.len() == 1 {
+            // Two tools of one backend: the last one moves.
+            moving = self.claims.last().copied().into_iter().collect();
+        } else if !all {
+            moving.remove(0);
+        }
+        self.say(message, settle(self.resolver, &moving))
     }
 
     fn say(&self, message: String, help: Option<String>) -> Diagnostic {
@@ -143,42 +151,4 @@ fn is_fallen(resolver: &Resolver, kind: Kind, claim: &Claim) -> bool {
         return false;
     };
     resolver.names.get(&Key { kind, name }).is_some_and(|state: &State| state.has_fallen_back)
-}
-
-/// What to write so that a claimant has a name of its own.
-fn settle(resolver: &Resolver, key: &Key, claim: &Claim) -> Option<String> {
-    if key.kind != Kind::Tool {
-        return Some("choose a `prefix_format` under which they do not meet".to_owned());
-    }
-    let usual =
-        |text: &str| text.replace(|c: char| unusual_character(c.encode_utf8(&mut [0; 4])).is_some(), "_");
-    let aggregation = &resolver.server.aggregation;
-    let base = format!("{}_{}", claim.backend, usual(&claim.original_name));
-    let base: String = base.chars().take(limits::NAME_CHARACTERS).collect();
-    let candidates = std::iter::once(base.clone()).chain((2..10).map(|number| format!("{base}_{number}")));
-    let new = candidates.into_iter().find(|new| !is_taken(resolver, &claim.backend, new))?;
-    let own = match claim.original_name.parse::<ToolName>() {
-        Ok(plain) => plain.to_string(),
-        Err(_) => quote(&claim.original_name),
-    };
-    let (backend, place) = (&claim.backend, aggregation.tools.get(&claim.backend));
-    Some(match place {
-        Some(rules) => {
-            format!("add to the `overrides` of `{backend}` ({}): `{own}: {{name: {new}}}`", rules.line)
-        }
-        None => format!(
-            "add to `aggregation.tools`: `- {{workload: {backend}, overrides: {{{own}: {{name: {new}}}}}}}`"
-        ),
-    })
-}
-
-/// Whether somebody claims the name that an override would make of this one.
-fn is_taken(resolver: &Resolver, backend: &Name, new: &str) -> bool {
-    let aggregation = &resolver.server.aggregation;
-    let name = match aggregation.conflict_resolution {
-        ConflictResolution::Prefix => aggregation.prefix_format.apply(backend, new),
-        ConflictResolution::Priority(_) | ConflictResolution::Manual => new.to_owned(),
-    };
-    let key = Key { kind: Kind::Tool, name: name.into() };
-    resolver.names.get(&key).is_some_and(|state| !state.claims.is_empty())
 }

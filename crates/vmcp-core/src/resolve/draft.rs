@@ -74,6 +74,11 @@ pub(super) fn called<'a>(item: &'a Item, changes: Option<&'a Override>) -> &'a s
     name.map_or(item.original_name.as_str(), |name| name.as_str())
 }
 
+/// The name that a tool of a backend claims if an override calls it so.
+pub(super) fn claimed_as(aggregation: &Aggregation, backend: &Name, name: &str) -> Arc<str> {
+    Naming { aggregation, backend, kind: Kind::Tool, name }.draft().claimed
+}
+
 struct Naming<'a> {
     aggregation: &'a Aggregation,
     backend: &'a Name,

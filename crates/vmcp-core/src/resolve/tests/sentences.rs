@@ -74,6 +74,40 @@ fn catalog_03_a_conflict_says_which_item_by_whom_and_what_to_write() {
 }
 
 #[test]
+fn what_to_write_fits_what_is_written_already() {
+    for (wanted, given, help) in [
+        (
+            "manual",
+            "a = x | b = x | c = x",
+            "add to `aggregation.tools`: `- {workload: b, overrides: {x: {name: b_x}}}`; \
+             add to `aggregation.tools`: `- {workload: c, overrides: {x: {name: c_x}}}`",
+        ),
+        ("manual; describe b x", "a = x | b = x", "write `name: b_x` in the override of `x` (vmcp.yaml:2)"),
+        (
+            "manual; override b y=x; filter b x",
+            "a = x | b = y",
+            "write `name: b_y` in the override of `y` (vmcp.yaml:2), and add `b_y` to its `filter`",
+        ),
+        (
+            "manual; rules b",
+            "a = null | b = null b_null",
+            "add to the `overrides` of `b` (vmcp.yaml:2): `\"null\": {name: b_null_2}`",
+        ),
+        (
+            "manual; rules b; max 16",
+            "a = a_very_long_name | b = a_very_long_name",
+            "add to the `overrides` of `b` (vmcp.yaml:2): `a_very_long_name: {name: b_a_very_long_name}`",
+        ),
+    ] {
+        let resolver = resolved(rules(wanted), &offered(given));
+        assert_eq!(resolver.diagnostics()[0].help.as_deref(), Some(help), "{wanted} | {given}");
+    }
+    let given: Vec<String> = (0..9).map(|n| format!("w{n} = x")).collect();
+    let help = resolved(rules("manual"), &offered(&given.join(" | "))).diagnostics()[0].help.clone().unwrap();
+    assert!(help.ends_with("; and so on for 5 more"), "{help}");
+}
+
+#[test]
 fn a_conflict_of_many_names_some_of_them() {
     let given: Vec<String> = (0..9).map(|n| format!("w{n} = x")).collect();
     let all = told("manual", &given.join(" | "));

@@ -71,6 +71,7 @@ const TOOLS: &[[&str; 3]] = &[
         "!a.b_c:contested !a_b.c:contested d_b_c=d.b_c e_c=e.c",
     ],
     ["priority z", "a = x | b = x | c = a_x", "!a.x<c b_x=b.x a_x=c.a_x"],
+    ["priority b a b", "a = x p:x | b = x p:x", "!a.x<b !a.p:x<b x=b.x x=b.p:x"],
     ["priority a", "a = x x | b = x", "x=a.x !a.x:twice !b.x<a"],
     // priority and override
     ["priority a b; override b x=z", "a = x | b = x", "x=a.x z=b.x"],
