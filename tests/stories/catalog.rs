@@ -183,6 +183,28 @@ async fn a_backend_that_does_not_answer_is_named_and_the_others_are_shown() {
 }
 
 #[tokio::test]
+async fn validate_that_is_stopped_leaves_no_child_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    let hangs =
+        format!("{{name: hangs, command: sh, args: [-c, 'echo $$ > {}; sleep 1000']}}", pid_file.display());
+    fs_err::write(folder.path().join("vmcp.yaml"), manifest("  conflict_resolution: prefix", &[hangs]))
+        .unwrap();
+    let mut validate = Command::new(program());
+    validate.current_dir(&folder).args(["validate", "--connect", "-f", "vmcp.yaml"]);
+    let mut validate = validate.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let child = async || fs_err::read_to_string(&pid_file).is_ok_and(|pid| !pid.trim().is_empty());
+    assert!(eventually(Duration::from_secs(10), child).await);
+    let pid: i32 = fs_err::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
+    let validating = nix::unistd::Pid::from_raw(i32::try_from(validate.id()).unwrap());
+    nix::sys::signal::kill(validating, nix::sys::signal::Signal::SIGINT).unwrap();
+    let code = tokio::task::spawn_blocking(move || validate.wait().unwrap().code()).await.unwrap();
+    assert_eq!(code, Some(1));
+    let is_gone = async || nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_err();
+    assert!(eventually(Duration::from_secs(5), is_gone).await, "the child lives on");
+}
+
+#[tokio::test]
 async fn examples_serve_what_they_say() {
     for (example, expected) in [
         (

@@ -5,13 +5,14 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::bail;
 use tokio::task::JoinSet;
 use vmcp_core::backend::BackendId;
 use vmcp_core::desired::{Address, Desired};
 use vmcp_core::inventory::Inventory;
 use vmcp_core::limits;
 use vmcp_mcp::Exchange;
-use vmcp_runtime::Drain;
+use vmcp_runtime::{Drain, stop_signal};
 use vmcp_stdio::StdioHost;
 
 use crate::connections;
@@ -41,6 +42,8 @@ pub(super) async fn all(desired: &Desired) -> anyhow::Result<Asked> {
     }
     let mut asked = Asked::new();
     let mut progress = Progress { is_shown: std::io::stderr().is_terminal(), lines: 0 };
+    // Children are in process groups of their own, so that a Ctrl-C for us does not reach them.
+    let mut stop = std::pin::pin!(stop_signal());
     loop {
         tokio::select! {
             answered = asking.join_next() => match answered {
@@ -52,6 +55,12 @@ pub(super) async fn all(desired: &Desired) -> anyhow::Result<Asked> {
                 None => break,
             },
             () = tokio::time::sleep(PATIENCE) => progress.show(&waiting),
+            () = &mut stop => {
+                progress.clear();
+                asking.shutdown().await;
+                children.finish(limits::DRAIN_TIME).await;
+                bail!("stopped before every backend had answered");
+            }
         }
     }
     progress.clear();
