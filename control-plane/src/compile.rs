@@ -82,9 +82,12 @@ impl Catalogs {
         let catalog = match before {
             Some(catalog) if catalog.resolver.server() == server => catalog,
             changed => {
-                let owners = changed.map_or_else(Owners::new, |catalog| catalog.resolver.owners());
                 // No policy can be written yet, so none speaks of a name.
-                let resolver = Resolver::new(server.clone(), owners, &Guarded::new());
+                let guarded = Guarded::new();
+                let resolver = match changed {
+                    Some(catalog) => catalog.resolver.successor(server.clone(), &guarded),
+                    None => Resolver::new(server.clone(), Owners::new(), &guarded),
+                };
                 Catalog { resolver, encoded: HashMap::new() }
             }
         };

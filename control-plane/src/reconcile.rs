@@ -35,6 +35,7 @@ pub(crate) async fn run(
     let mut observations = observers.subscribe();
     let mut catalogs = Catalogs::default();
     let mut settles_at: Option<Instant> = None;
+    let mut has_settled = false;
     loop {
         let mut unsettled = None;
         let accepted = inputs.accepted.borrow_and_update().clone();
@@ -44,12 +45,12 @@ pub(crate) async fn run(
             observers.follow(&found.collect());
             let known = observations.borrow_and_update().clone();
             let deadline = *settles_at.get_or_insert_with(|| Instant::now() + limits::SETTLE_TIME);
-            let is_settled = workloads.keys().all(|id| known.contains_key(id)) || Instant::now() >= deadline;
-            unsettled = (!is_settled).then_some(deadline);
+            has_settled |= workloads.keys().all(|id| known.contains_key(id)) || Instant::now() >= deadline;
+            unsettled = (!has_settled).then_some(deadline);
             let backends = backends(&workloads, &known);
             let compiled = catalogs.compile(&accepted.desired, &backends);
             let revision =
-                if is_settled { publisher.publish(accepted.generation, compiled.parts) } else { 0 };
+                if has_settled { publisher.publish(accepted.generation, compiled.parts) } else { 0 };
             let status = status::describe(&accepted, revision, &workloads, &known, &compiled.diagnostics);
             tell.send_replace(Arc::new(status));
         }

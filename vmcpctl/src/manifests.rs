@@ -86,7 +86,9 @@ fn render(fault: &Fault, sources: &[Source<'_>]) -> String {
     // A mapping can be long; its first line says where it is.
     let first_line = source.text[fault.place.range()].lines().next().map_or(0, str::len);
     let start = fault.place.range().start;
-    let range = start..start + first_line.max(1).min(source.text.len() - start);
+    // Where nothing stands, the next character is pointed at.
+    let next = source.text[start..].chars().next().map_or(0, char::len_utf8);
+    let range = start..start + first_line.max(next);
     let snippet =
         Snippet::source(source.text).path(source.name).annotation(AnnotationKind::Primary.span(range));
     let mut groups = vec![Group::with_title(Level::ERROR.primary_title(title)).element(snippet)];

@@ -25,6 +25,8 @@ pub(super) struct Asking<'a> {
 pub(super) struct Listed {
     pub(super) items: Vec<Item>,
     pub(super) faults: Vec<String>,
+    /// Items that are none.
+    left_out: usize,
     /// It was not read to its end.
     pub(super) is_unread: bool,
 }
@@ -34,6 +36,10 @@ impl Asking<'_> {
     pub(super) async fn list(&self, kind: Kind) -> Listed {
         let mut listed = Listed::default();
         let result = within(limits::INVENTORY_TIME, self.pages(kind, &mut listed)).await;
+        let more = listed.left_out.saturating_sub(limits::INVENTORY_FAULTS);
+        if more > 0 {
+            listed.faults.push(format!("{more} more {}s were left out", kind.noun()));
+        }
         if let Err(failure) = result {
             listed.is_unread = true;
             listed.faults.push(format!("could not list {}s to the end: {failure}", kind.noun()));
@@ -99,12 +105,17 @@ fn take(kind: Kind, result: &Object<'_>, listed: &mut Listed) -> Result<(), Fail
     let items = result.get(kind.list()).and_then(|items| items.as_array());
     let items = items.ok_or_else(|| Failure::Protocol(format!("a result without `{}`", kind.list())))?;
     for item in items {
-        if listed.items.len() == limits::INVENTORY_ITEMS {
+        if listed.items.len() + listed.left_out == limits::INVENTORY_ITEMS {
             return Err(Failure::Protocol(format!("more than {} items", limits::INVENTORY_ITEMS)));
         }
         match Item::read(kind, item.raw()) {
             Ok(item) => listed.items.push(item),
-            Err(fault) => listed.faults.push(format!("a {} was left out: {fault}", kind.noun())),
+            Err(fault) => {
+                listed.left_out += 1;
+                if listed.left_out <= limits::INVENTORY_FAULTS {
+                    listed.faults.push(format!("a {} was left out: {fault}", kind.noun()));
+                }
+            }
         }
     }
     Ok(())

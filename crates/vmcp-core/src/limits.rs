@@ -54,6 +54,21 @@ pub const MANIFEST_FAULTS: usize = 200;
 /// What an operator is told of one catalog: nobody reads more.
 pub const DIAGNOSTICS: usize = 1_000;
 
+/// Of these, what is told of one backend alone.
+pub const DIAGNOSTICS_OF_BACKEND: usize = 100;
+
+/// Backends that one diagnostic names in data; the report names all.
+pub const NAMED_BACKENDS: usize = 100;
+
+/// What one backend's lists can be said to have wrong with them.
+pub const INVENTORY_FAULTS: usize = 20;
+
+/// A sentence that a backend has a hand in.
+pub const SENTENCE_CHARACTERS: usize = 400;
+
+/// An item's definition as it is exposed: with a prefix, and with what an override writes.
+pub const EXPOSED_ITEM: Limits = Limits::new(1024 * 1024 + MANIFEST_BYTES, DEPTH).with_lone_surrogates();
+
 /// Items on one page of a list: many clients read the first page only, so it holds what people have.
 pub const PAGE_ITEMS: usize = 1_000;
 

@@ -16,6 +16,8 @@ pub struct Entry {
     pub original_name: String,
     /// What it is called if nothing stands in the way.
     pub wanted_name: String,
+    /// What it would be called if it alone claimed that name: the same, unless it has fallen back or is shortened.
+    pub claimed_name: String,
     /// What it is called; absent if it has no name.
     pub exposed_name: Option<String>,
     /// What made its name, in order.
@@ -66,7 +68,7 @@ pub enum Hidden {
 pub enum Withheld {
     /// Its backend lists another one of the same name before it.
     ListedTwice,
-    /// By the strategy's order the name is another's.
+    /// The name is another's, by the strategy's order or because the other calls his own so.
     Lost {
         /// Whose it is.
         to: Name,

@@ -21,8 +21,9 @@ use crate::limits;
 use crate::name::Name;
 use crate::owners::{Guarded, Owners};
 use crate::report::{Entry, Outcome};
-use draft::{Draft, Standing, drafts};
+use draft::{Draft, Standing, claimed_as, drafts};
 use names::{Claim, Key, Names};
+use settle::Suggested;
 
 /// The workloads of a group, by name, with what each offers; `None` for one that has never answered.
 pub type Offered = BTreeMap<Name, Option<Arc<Inventory>>>;
@@ -38,7 +39,7 @@ pub type Offered = BTreeMap<Name, Option<Arc<Inventory>>>;
 /// * Prompts get the prefix, except those of workloads in `priority_order`. Resources and templates keep their URIs; of
 ///   several the first backend by name is asked.
 /// * What is hidden keeps its name: hiding gives nothing to others.
-/// * A name that a policy guards never passes to another owner, unless an override gives it away.
+/// * A name that a policy guards never passes to another owner by itself; see [`Resolver::successor`].
 #[derive(Debug)]
 pub struct Resolver {
     server: VirtualServer,
@@ -68,6 +69,26 @@ impl Resolver {
         let fresh = owners.iter().map(|(key, _)| key.clone()).collect();
         let names = Names::new(owners, guarded.iter().map(|(kind, name)| key(*kind, name)).collect());
         Self { server, names, backends: BTreeMap::new(), unanswered: BTreeSet::new(), fresh }
+    }
+
+    /// The resolver of changed rules, or of other names that are guarded: names keep their owners, except those that an override
+    /// gives away which was not there before. That is how an operator moves a guarded name.
+    pub fn successor(&self, server: VirtualServer, guarded: &Guarded) -> Self {
+        let mut owners = if server.group == self.server.group { self.owners() } else { Owners::new() };
+        for (backend, rules) in &server.aggregation.tools {
+            let before = self.server.aggregation.tools.get(backend);
+            for (own, changes) in &rules.overrides {
+                let name_before = before
+                    .and_then(|rules| rules.overrides.get(own))
+                    .and_then(|changes| changes.name.as_ref());
+                let Some(name) = changes.name.as_ref().filter(|name| Some(*name) != name_before) else {
+                    continue;
+                };
+                let exposed = claimed_as(&server.aggregation, backend, name.as_str());
+                owners.remove(&(Kind::Tool, exposed.to_string()));
+            }
+        }
+        Self::new(server, owners, guarded)
     }
 
     /// Whose catalog it is.
@@ -139,15 +160,15 @@ impl Resolver {
         subjects.sort_by_key(|(severity, _)| *severity);
         let more = subjects.len().saturating_sub(limits::DIAGNOSTICS);
         subjects.truncate(limits::DIAGNOSTICS);
+        let mut suggested = Suggested::new();
         let mut all: Vec<Diagnostic> = subjects
             .into_iter()
             .filter_map(|(_, subject)| match subject {
                 Subject::Told(diagnostic) => Some(diagnostic.clone()),
-                Subject::Contest(key) => contest::contest(self, key),
+                Subject::Contest(key) => contest::contest(self, key, &mut suggested),
             })
             .collect();
         all.sort();
-        all.dedup();
         all.extend((more > 0).then(|| tell::more(self, more)));
         all
     }
@@ -181,7 +202,6 @@ impl Resolver {
                 item: index,
                 original_name: item.original_name.as_str().into(),
                 standing: draft.standing,
-                is_by_override: draft.is_by_override,
                 other: draft.fallback.clone(),
             };
             if let Some(name) = &draft.fallback {
@@ -240,22 +260,29 @@ impl Draft {
     }
 }
 
-/// Which backend that would come before a claimant has never answered.
+/// Which backend has never answered that would come before a claimant, or claim the name as well as it.
 fn first_unanswered<'a>(
     server: &'a VirtualServer,
     unanswered: &'a BTreeSet<Name>,
-) -> impl Fn(Kind, &Claim) -> Option<Name> + 'a {
-    move |kind, claim| match (kind, claim.standing, &server.aggregation.conflict_resolution) {
-        (Kind::Resource | Kind::Template, ..) => {
-            unanswered.iter().next().filter(|name| **name < claim.backend).cloned()
-        }
-        (_, Standing::Ranked(rank), ConflictResolution::Priority(order)) => {
-            order.iter().take(rank).find(|name| unanswered.contains(*name)).cloned()
-        }
-        (_, Standing::Unranked, ConflictResolution::Priority(order)) => {
-            order.iter().find(|name| unanswered.contains(*name)).cloned()
-        }
-        _ => None,
+) -> impl Fn(&Key, &Claim) -> Option<Name> + 'a {
+    let aggregation = &server.aggregation;
+    let order = match &aggregation.conflict_resolution {
+        ConflictResolution::Priority(order) => order.as_slice(),
+        ConflictResolution::Prefix | ConflictResolution::Manual => &[],
+    };
+    let has_prefix = move |key: &Key, name: &Name| {
+        // A name that has been shortened may have had any beginning but this.
+        key.name.starts_with(&aggregation.prefix_format.apply(name, ""))
+            || aggregation.max_name_length.is_some()
+    };
+    move |key, claim| {
+        let could_claim = |name: &&Name| match (key.kind, claim.standing) {
+            (Kind::Resource | Kind::Template, _) => **name < claim.backend,
+            (_, Standing::Ranked(rank)) => order[..rank].contains(*name),
+            (Kind::Tool, _) if aggregation.conflict_resolution != ConflictResolution::Prefix => true,
+            _ => order.contains(*name) || has_prefix(key, name),
+        };
+        unanswered.iter().find(could_claim).cloned()
     }
 }
 

@@ -9,15 +9,19 @@ const ENOUGH: usize = 80;
 /// Names in one sentence.
 const NAMED: usize = 5;
 
+/// Characters that may differ.
+const FARTHEST: usize = 3;
+
 /// The nearest of what is known, if it is near: at most a third of it differs, and at most three characters.
 pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if text.len() > LONGEST {
         return None;
     }
-    let short = known.into_iter().filter(|known| known.len() <= LONGEST);
+    let is_like = |known: &&str| known.len() <= LONGEST && known.len().abs_diff(text.len()) <= FARTHEST;
+    let short = known.into_iter().filter(is_like);
     let measured = short.map(|known| (strsim::damerau_levenshtein(known, text), known));
     let (distance, known) = measured.min_by_key(|(distance, _)| *distance)?;
-    (distance <= (known.len().max(text.len()) / 3).min(3)).then_some(known)
+    (distance <= (known.len().max(text.len()) / 3).min(FARTHEST)).then_some(known)
 }
 
 /// What somebody else wrote, so that it can stand in a sentence: on one line, bounded, and without what a terminal would
@@ -28,7 +32,12 @@ pub fn shown(text: &str) -> String {
     }
     let start: String = text.chars().take(ENOUGH).collect();
     let dots = if start.len() < text.len() { "…" } else { "" };
-    format!("{}{dots}", start.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\""))
+    format!("{}{dots}", plain(&start))
+}
+
+/// The same without a bound.
+pub fn plain(text: &str) -> String {
+    text.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"")
 }
 
 /// `a, b and c`, or the first of them and how many more.

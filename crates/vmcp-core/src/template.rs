@@ -52,6 +52,11 @@ impl UriTemplate {
         Ok(Self { parts })
     }
 
+    /// Whether it says of which scheme its URIs are: one that does not, such as `{+uri}`, matches everybody's.
+    pub fn has_scheme(&self) -> bool {
+        matches!(self.parts.first(), Some(Part::Literal(literal)) if literal.contains(':'))
+    }
+
     /// Whether some values of the variables make the template expand to `uri`.
     ///
     /// Nothing that is longer than the bound on URIs does.
@@ -115,6 +120,15 @@ mod tests {
         ];
         for (template, uri, expected) in table {
             assert_eq!(UriTemplate::parse(template).unwrap().matches(uri), expected, "{template} {uri}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_matches_every_scheme_has_none() {
+        for (template, expected) in
+            [("note://{id}", true), ("urn:{x}", true), ("{+uri}", false), ("n{x}://a", false)]
+        {
+            assert_eq!(UriTemplate::parse(template).unwrap().has_scheme(), expected, "{template}");
         }
     }
 

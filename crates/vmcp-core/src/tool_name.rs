@@ -82,12 +82,17 @@ impl NameLength {
         if name.len() <= self.0 || name.chars().count() <= self.0 {
             return None;
         }
-        let hash = Sha256::digest(name.as_bytes());
-        let mut short: String = name.chars().take(self.0 - SUFFIX).collect();
-        short.push('_');
-        hash.iter().take(4).for_each(|byte| short.push_str(&format!("{byte:02x}")));
-        Some(short)
+        Some(hashed(name, self.0))
     }
+}
+
+/// A name of so many characters: the beginning of a longer one, with a hash of the whole behind it.
+pub(crate) fn hashed(name: &str, characters: usize) -> String {
+    let hash = Sha256::digest(name.as_bytes());
+    let mut short: String = name.chars().take(characters - SUFFIX).collect();
+    short.push('_');
+    hash.iter().take(4).for_each(|byte| short.push_str(&format!("{byte:02x}")));
+    short
 }
 
 impl FromStr for NameLength {

@@ -48,10 +48,11 @@ pub(crate) enum Reading<'a> {
 impl Index {
     pub(super) fn build(offered: &[(Arc<Backend>, &Share)]) -> Self {
         let mut index = Self::default();
+        let is_only = offered.len() == 1;
         for (backend, share) in offered {
             for item in share.visible() {
                 let mirrors = match item.kind {
-                    Kind::Tool => mirrors(&item.definition, &limits::ITEM).into(),
+                    Kind::Tool => mirrors(&item.definition, &limits::EXPOSED_ITEM).into(),
                     Kind::Resource | Kind::Template | Kind::Prompt => Arc::default(),
                 };
                 let original_name = item.original_name.as_str().into();
@@ -66,6 +67,8 @@ impl Index {
                     Kind::Resource => drop(index.resources.insert(key, target)),
                     Kind::Template => {
                         let pattern = UriTemplate::parse(&key).ok();
+                        // One that matches every scheme would take the reads of all others.
+                        let pattern = pattern.filter(|pattern| is_only || pattern.has_scheme());
                         index.patterns.extend(pattern.map(|pattern| (pattern, target.clone())));
                         index.templates.insert(key, target);
                     }

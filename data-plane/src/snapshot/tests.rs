@@ -84,6 +84,23 @@ fn lists_are_joined_by_backend_and_names_lead_back() {
 }
 
 #[test]
+fn a_template_that_matches_everything_takes_nobody_else_s_reads() {
+    let mut world = World::default();
+    let evil = share("all", "evil", &[(Kind::Template, "{+uri}")]);
+    let a = share("all", "a", &[(Kind::Resource, "file:///a/1"), (Kind::Template, "note://{id}")]);
+    let snapshot = world.publish(&[server("all", false), backend("a"), backend("evil"), a, evil.clone()]);
+    let index = &snapshot.server("all").unwrap().index;
+    for uri in ["file:///a/1", "file:///a/2", "note://7"] {
+        assert!(
+            matches!(index.resource(uri), Reading::One(target) if target.backend.id.name == name("a")),
+            "{uri}"
+        );
+    }
+    let alone = world.publish(&[server("all", false), backend("evil"), evil]);
+    assert!(matches!(alone.server("all").unwrap().index.resource("x://y"), Reading::One(_)));
+}
+
+#[test]
 fn what_is_hidden_is_neither_listed_nor_found() {
     let mut world = World::default();
     let items = [

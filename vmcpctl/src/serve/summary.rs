@@ -1,6 +1,6 @@
 //! What a person sees while it serves: the URL, the backends as they come up, and how to add it to clients.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,8 +23,6 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 const WIDTH: usize = 72;
 /// Diagnostics below the backends.
 const SHOWN: usize = 4;
-/// Before what has been told of diagnostics.
-const DIAGNOSTIC: &str = "diagnostic ";
 const RED: Style = AnsiColor::Red.on_default();
 
 /// Shows how things are, on standard error.
@@ -66,6 +64,8 @@ impl Summary {
         }
         let mut shown = String::new();
         let mut told = BTreeMap::new();
+        let mut told_diagnostics = HashSet::new();
+        let mut last = None;
         loop {
             let now = status.borrow_and_update().clone();
             let is_ready = observed.borrow_and_update().revision > 0;
@@ -76,6 +76,10 @@ impl Summary {
                 redraw(&mut shown, self.page(&now, is_ready, &children));
             } else if is_ready {
                 self.tell_changes(&mut told, &now, &children);
+                if last.is_none_or(|last: Arc<Status>| !Arc::ptr_eq(&last, &now)) {
+                    Self::tell_diagnostics(&mut told_diagnostics, &now);
+                }
+                last = Some(now);
             }
             tokio::select! {
                 () = drain.stopped() => return,
@@ -107,10 +111,14 @@ impl Summary {
                 anstream::eprintln!("{line}");
             }
         }
-        let is_told = |key: &str| status.diagnostics.iter().any(|known| key == key_of(known));
-        told.retain(|key, _| !key.starts_with(DIAGNOSTIC) || is_told(key));
+    }
+
+    /// What there is to know that has not been told yet.
+    fn tell_diagnostics(told: &mut HashSet<String>, status: &Status) {
+        let known: HashSet<String> = worrying(status).map(key_of).collect();
+        told.retain(|key| known.contains(key));
         for diagnostic in worrying(status) {
-            if told.insert(key_of(diagnostic), String::new()).is_none() {
+            if told.insert(key_of(diagnostic)) {
                 anstream::eprintln!("{}: {}", diagnostic.severity, diagnostic.message);
                 if let Some(help) = &diagnostic.help {
                     anstream::eprintln!("  help: {help}");
@@ -171,7 +179,7 @@ fn worrying(status: &Status) -> impl Iterator<Item = &DiagnosticStatus> {
 }
 
 fn key_of(diagnostic: &DiagnosticStatus) -> String {
-    format!("{DIAGNOSTIC}{} {}", diagnostic.virtual_server, diagnostic.message)
+    format!("{} {}", diagnostic.virtual_server, diagnostic.message)
 }
 
 /// In place of what was shown before.

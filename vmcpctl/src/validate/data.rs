@@ -67,6 +67,7 @@ struct Account {
     kind: &'static str,
     original_name: String,
     wanted_name: String,
+    claimed_name: String,
     exposed_name: Option<String>,
     naming: Vec<&'static str>,
     /// `exposed`, `hidden` or `withheld`.
@@ -160,6 +161,7 @@ impl From<Entry> for Account {
             lines: lines.into_iter().map(ToString::to_string).collect(),
             original_name: entry.original_name,
             wanted_name: entry.wanted_name,
+            claimed_name: entry.claimed_name,
             exposed_name: entry.exposed_name,
             outcome,
             reason,

@@ -75,8 +75,8 @@ fn why(entry: &Entry) -> (Style, String) {
             if *withheld == Withheld::Contested { RED } else { YELLOW },
             match withheld {
                 Withheld::ListedTwice => "listed twice".to_owned(),
-                Withheld::Lost { to } => format!("lost `{}` to {to}", entry.wanted_name),
-                Withheld::Contested => format!("others claim `{}`, too", entry.wanted_name),
+                Withheld::Lost { to } => format!("lost `{}` to {to}", entry.claimed_name),
+                Withheld::Contested => format!("others claim `{}`, too", entry.claimed_name),
                 Withheld::Guarded { owner } => format!("a policy keeps it for {}", owner.backend),
                 Withheld::Awaiting { backend } => format!("a policy waits for {backend}"),
             },

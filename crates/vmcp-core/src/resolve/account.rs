@@ -1,5 +1,7 @@
 //! What became of one item, from the drafts and the decisions.
 
+use std::sync::Arc;
+
 use crate::item::{Item, Kind};
 use crate::name::Name;
 use crate::report::{Entry, Naming, Outcome, Withheld};
@@ -18,10 +20,7 @@ pub(super) fn outcome<'d>(
     if draft.is_repeated {
         return (None, Outcome::Withheld(Withheld::ListedTwice));
     }
-    let name = match &draft.fallback {
-        Some(fallback) if has_fallen_back(resolver, kind, draft) => fallback,
-        _ => &draft.claimed,
-    };
+    let name = claimed(resolver, kind, draft);
     let decision = resolver.names.get(&Key { kind, name: name.clone() }).map(|state| &state.decision);
     let withheld = match decision {
         Some(Decision::Won { backend: winner, item }) if winner == backend && *item == index => {
@@ -58,9 +57,18 @@ pub(super) fn entry(resolver: &Resolver, backend: &Name, item: &Item, index: usi
         kind: item.kind,
         original_name: item.original_name.clone(),
         wanted_name: draft.wanted.to_string(),
+        claimed_name: claimed(resolver, item.kind, draft).to_string(),
         exposed_name: name.map(ToOwned::to_owned),
         naming,
         outcome,
+    }
+}
+
+/// The name that it claims as things are.
+fn claimed<'d>(resolver: &Resolver, kind: Kind, draft: &'d Draft) -> &'d Arc<str> {
+    match &draft.fallback {
+        Some(fallback) if has_fallen_back(resolver, kind, draft) => fallback,
+        _ => &draft.claimed,
     }
 }
 

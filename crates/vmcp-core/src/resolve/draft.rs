@@ -19,8 +19,6 @@ pub(super) struct Draft {
     pub(super) standing: Standing,
     /// What it is called if it shares `claimed` with others, none of whom comes first.
     pub(super) fallback: Option<Arc<str>>,
-    /// An override gives it its name.
-    pub(super) is_by_override: bool,
     pub(super) is_prefixed: bool,
     pub(super) hidden: Option<Hidden>,
     /// Its backend lists another one of the same name before it.
@@ -55,9 +53,8 @@ pub(super) fn drafts(aggregation: &Aggregation, backend: &Name, inventory: &Inve
             Kind::Tool => hidden(aggregation, rules, allowed.as_ref(), item),
             Kind::Resource | Kind::Template | Kind::Prompt => None,
         };
-        let is_by_override = changes.is_some_and(|changes| changes.name.is_some());
         let naming = Naming { aggregation, backend, kind: item.kind, name: called(item, changes) };
-        Draft { is_by_override, hidden, is_repeated, ..naming.draft() }
+        Draft { hidden, is_repeated, ..naming.draft() }
     });
     items.collect()
 }
@@ -121,7 +118,6 @@ impl Naming<'_> {
             claimed,
             standing,
             fallback: None,
-            is_by_override: false,
             is_prefixed: false,
             hidden: None,
             is_repeated: false,

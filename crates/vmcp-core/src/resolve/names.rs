@@ -26,8 +26,6 @@ pub(super) struct Claim {
     pub(super) item: usize,
     pub(super) original_name: Arc<str>,
     pub(super) standing: Standing,
-    /// An override gives the name to this very item.
-    pub(super) is_by_override: bool,
     /// What it claims outright, if this is its fallback; and the other way round.
     pub(super) other: Option<Arc<str>>,
 }
@@ -56,7 +54,7 @@ pub(super) struct State {
     /// Several claim it outright and none comes first: each has its fallback instead.
     pub(super) has_fallen_back: bool,
     pub(super) decision: Decision,
-    owner: Option<Owner>,
+    pub(super) owner: Option<Owner>,
 }
 
 /// All names.
@@ -111,14 +109,16 @@ impl Names {
     pub(super) fn decide(
         &mut self,
         mut touched: HashSet<Key>,
-        unanswered: impl Fn(Kind, &Claim) -> Option<Name>,
+        unanswered: impl Fn(&Key, &Claim) -> Option<Name>,
     ) -> BTreeSet<Name> {
         let mut affected = BTreeSet::new();
         // Whether claimants fall back depends on those who claim outright, and nothing else.
         let mut fallbacks = Vec::new();
         for key in &touched {
             let Some(state) = self.states.get_mut(key) else { continue };
-            let falls_back = natural(outright(&state.claims)) == Natural::FallsBack;
+            // A fall back would take an item out of the reach of a policy that speaks of its name.
+            let falls_back =
+                natural(outright(&state.claims)) == Natural::FallsBack && !self.guarded.contains(key);
             if falls_back != state.has_fallen_back {
                 state.has_fallen_back = falls_back;
                 for claim in outright(&state.claims) {
@@ -138,7 +138,7 @@ impl Names {
     fn decide_one(
         &mut self,
         key: Key,
-        unanswered: &impl Fn(Kind, &Claim) -> Option<Name>,
+        unanswered: &impl Fn(&Key, &Claim) -> Option<Name>,
         affected: &mut BTreeSet<Name>,
     ) {
         let is_guarded = self.guarded.contains(&key);
@@ -150,11 +150,13 @@ impl Names {
         let natural = match natural(outright(&state.claims)) {
             Natural::Nobody => natural(fallen),
             // What somebody calls his own is no fallback, though nobody may have it.
-            Natural::FallsBack if fallen.next().is_some() => Natural::Contested,
+            Natural::FallsBack if is_guarded || fallen.next().is_some() => Natural::Contested,
             decided => decided,
         };
-        let (decision, owner) =
-            guard(natural, state.owner.clone(), is_guarded, |claim| unanswered(key.kind, claim));
+        let (decided, owner) =
+            guard(natural, state.owner.clone(), is_guarded, |claim| unanswered(&key, claim));
+        let decision = self.leaving(&key, decided.clone());
+        let owner = if decision == decided { owner } else { state.owner.clone() };
         let is_troubled = state.has_fallen_back
             || state.claims.len() > 1
             || matches!(decision, Decision::Guarded { .. } | Decision::Awaiting { .. });
@@ -178,6 +180,23 @@ impl Names {
                 (state.get_mut().decision, state.get_mut().owner) = (decision, owner)
             }
             Entry::Vacant(_) => {}
+        }
+    }
+
+    /// An item that has a guarded name by falling back does not come out of it by itself, even to the name that is its own.
+    fn leaving(&self, key: &Key, decision: Decision) -> Decision {
+        let Decision::Won { backend, item } = &decision else { return decision };
+        let claims = self.get(key).map(|state| state.claims.as_slice()).unwrap_or_default();
+        let claim = claims.iter().find(|claim| claim.backend == *backend && claim.item == *item);
+        let Some(claim) = claim.filter(|claim| claim.standing != Standing::Fallback) else { return decision };
+        let Some(name) = claim.other.clone() else { return decision };
+        let fallback = Key { kind: key.kind, name };
+        let owner = self.get(&fallback).and_then(|state| state.owner.as_ref());
+        let is_left =
+            |owner: &&Owner| owner.backend == claim.backend && *owner.original_name == *claim.original_name;
+        match owner.filter(is_left) {
+            Some(owner) if self.guarded.contains(&fallback) => Decision::Guarded { owner: owner.clone() },
+            _ => decision,
         }
     }
 
@@ -237,7 +256,7 @@ fn guard(
         Natural::Contested => return (Decision::Contested, owner),
     };
     let now = Owner { backend: claim.backend.clone(), original_name: claim.original_name.to_string() };
-    if is_guarded && !claim.is_by_override {
+    if is_guarded {
         match owner {
             Some(owner) if owner != now => return (Decision::Guarded { owner: owner.clone() }, Some(owner)),
             Some(_) => {}

@@ -10,22 +10,28 @@ use crate::name::Name;
 use crate::report::Hidden;
 use crate::resolve::draft::Tools;
 use crate::resolve::{Held, Resolver};
-use crate::sentence::{nearest, shown};
+use crate::sentence::{nearest, plain, shown};
 use crate::tool_name::unusual_character;
 
 /// What there is to say about one backend alone.
 pub(super) fn backend(resolver: &Resolver, backend: &Name, held: &Held, share: &Share) -> Vec<Diagnostic> {
     let mut told = Told { resolver, backend, diagnostics: Vec::new() };
+    // Nobody knows what a list has that could not be read.
+    if !held.inventory.unread.contains(&Kind::Tool) {
+        told.written_for_nothing(held);
+    }
     for fault in &held.inventory.faults {
-        told.say(Severity::Warning, fault.clone());
+        told.say(Severity::Warning, sentence(fault));
     }
     let items = held.inventory.items.iter().zip(&held.drafts);
+    let mut repeated: BTreeMap<(Kind, &str), usize> = BTreeMap::new();
     for (item, _) in items.clone().filter(|(_, draft)| draft.is_repeated) {
-        let noun = item.kind.noun();
-        told.say(
-            Severity::Warning,
-            format!("{noun} `{}` is listed twice; the first one counts", item.original_name),
-        );
+        *repeated.entry((item.kind, item.original_name.as_str())).or_insert(1) += 1;
+    }
+    for ((kind, name), count) in repeated {
+        let times = if count == 2 { "twice".to_owned() } else { format!("{count} times") };
+        let (noun, name) = (kind.noun(), shown(name));
+        told.say(Severity::Warning, format!("{noun} `{name}` is listed {times}; the first one counts"));
     }
     for item in share.items.iter().filter(|item| !item.is_hidden) {
         if let Some(unusual) = unusual_name(item.kind, &item.exposed_name) {
@@ -33,9 +39,7 @@ pub(super) fn backend(resolver: &Resolver, backend: &Name, held: &Held, share: &
         }
     }
     if let Some(length) = resolver.server.aggregation.max_name_length {
-        let of_tools_and_prompts =
-            items.clone().filter(|(item, _)| matches!(item.kind, Kind::Tool | Kind::Prompt));
-        let count = of_tools_and_prompts.filter(|(_, draft)| draft.claimed != draft.wanted).count();
+        let count = items.clone().filter(|(_, draft)| draft.claimed != draft.wanted).count();
         if count > 0 {
             let names = if count == 1 { "name is" } else { "names are" };
             told.say(Severity::Note, format!("{count} {names} shortened to {length} characters"));
@@ -48,11 +52,7 @@ pub(super) fn backend(resolver: &Resolver, backend: &Name, held: &Held, share: &
         let diagnostic = told.say(Severity::Note, format!("`{}` hides {count} of {tools} tools", why.key()));
         diagnostic.line = Some(why.line().clone());
     }
-    // Nobody knows what a list has that could not be read.
-    if !held.inventory.unread.contains(&Kind::Tool) {
-        told.written_for_nothing(held);
-    }
-    told.diagnostics
+    told.bounded()
 }
 
 struct Told<'r> {
@@ -68,14 +68,29 @@ impl Told<'_> {
         &mut self.diagnostics[last]
     }
 
+    /// What matters most, and how much more there is, so that one backend does not drown out the others.
+    fn bounded(mut self) -> Vec<Diagnostic> {
+        self.diagnostics.sort_by_key(|told| told.severity);
+        let more = self.diagnostics.len().saturating_sub(limits::DIAGNOSTICS_OF_BACKEND);
+        if more > 0 {
+            self.diagnostics.truncate(limits::DIAGNOSTICS_OF_BACKEND);
+            let message = format!("{more} more things to know about `{}` are not shown", self.backend);
+            self.say(Severity::Warning, message);
+        }
+        self.diagnostics
+    }
+
     /// Filters and overrides of tools that the backend does not have.
     fn written_for_nothing(&mut self, held: &Held) {
         let Some(rules) = self.resolver.server.aggregation.tools.get(self.backend) else { return };
         let (backend, tools) = (self.backend, Tools::of(rules, &held.inventory));
-        // Ordered, so that of two that are equally near always the same is meant.
+        // Ordered, so that of two that are equally near always the same is meant; and bounded, since comparing takes long.
         let known: BTreeSet<&str> = tools.names().collect();
-        let did_you_mean =
-            |name: &str| nearest(name, known.iter().copied()).map(|known| format!("did you mean `{known}`?"));
+        let mut comparisons = COMPARISONS;
+        let mut did_you_mean = |name: &str| {
+            comparisons = comparisons.checked_sub(known.len())?;
+            nearest(name, known.iter().copied()).map(|known| format!("did you mean `{}`?", shown(known)))
+        };
         for filter in rules.filter.iter().filter(|filter| tools.named(&filter.name).is_empty()) {
             let name = shown(&filter.name);
             let message = format!("`filter` names `{name}`, which `{backend}` does not have");
@@ -89,6 +104,16 @@ impl Told<'_> {
             (said.help, said.line) = (did_you_mean(original_name), Some(changes.line.clone()));
         }
     }
+}
+
+/// Names that are compared with those that somebody may have meant, for one backend.
+const COMPARISONS: usize = 2_000;
+
+/// What a backend had a hand in, on one line, within a bound.
+fn sentence(text: &str) -> String {
+    let start: String = text.chars().take(limits::SENTENCE_CHARACTERS).collect();
+    let dots = if start.len() < text.len() { "…" } else { "" };
+    format!("{}{dots}", plain(&start))
 }
 
 /// Rules for workloads that the group does not have.
@@ -127,15 +152,15 @@ fn unusual_name(kind: Kind, name: &str) -> Option<String> {
     if matches!(kind, Kind::Resource | Kind::Template) {
         return None;
     }
-    let noun = kind.noun();
-    if let Some(stranger) = unusual_character(name) {
-        let name = shown(name);
+    let (noun, length) = (kind.noun(), name.chars().count());
+    let stranger = unusual_character(name);
+    let name = shown(name);
+    if let Some(stranger) = stranger {
         return Some(format!(
             "{noun} `{name}` has a `{}`, which some clients refuse",
             stranger.escape_debug()
         ));
     }
-    let length = name.chars().count();
     let longest = limits::NAME_CHARACTERS;
     (length > longest).then(|| {
         format!(

@@ -3,6 +3,7 @@
 mod owners;
 mod properties;
 mod sentences;
+mod settled;
 mod table;
 
 use super::*;

@@ -70,15 +70,62 @@ fn another_tool_of_the_same_backend_is_another_owner() {
 
 #[test]
 fn the_operator_moves_a_guarded_name_with_an_override() {
-    let owners = |given: &str| {
-        let mut before = Resolver::new(server(rules("priority a b")), Owners::new(), &guarded("x"));
-        before.update(&offered(given));
-        before.owners()
-    };
-    let mut after =
-        Resolver::new(server(rules("priority a b; override a y=x")), owners("b = x"), &guarded("x"));
+    let mut before = Resolver::new(server(rules("priority a b")), Owners::new(), &guarded("x"));
+    before.update(&offered("a = z | b = x"));
+    let mut after = before.successor(server(rules("priority a b; override a y=x")), &guarded("x"));
     after.update(&offered("a = y | b = x"));
     assert_eq!(outcome(&after), "x=a.y !b.x<a");
+    // The override was new then; it takes nothing more.
+    let mut same = after.successor(server(rules("priority a b; override a y=x; deny")), &guarded("x"));
+    same.update(&offered("a = z | b = x"));
+    assert_eq!(outcome(&same), "z=a.z !b.x:guarded a");
+    let mut elsewhere = server(rules("priority a b"));
+    elsewhere.group = name("h");
+    assert!(after.successor(elsewhere, &guarded("x")).owners().is_empty(), "another group has other owners");
+}
+
+#[test]
+fn an_override_that_has_been_there_takes_no_guarded_name() {
+    check_series(
+        "manual; override b y=x",
+        "x",
+        &[["a = x | b ?", "!a.x:awaiting b"], ["a = x | b = z", "x=a.x z=b.z"], ["b = y", "!b.y:guarded a"]],
+    );
+    check_series(
+        "prefix; override a_b foo=c",
+        "a_b_c",
+        &[["a = b_c | a_b = z", "a_b_c=a.b_c a_b_z=a_b.z"], ["a_b = foo", "!a_b.foo:guarded a"]],
+    );
+    check_series(
+        "priority z; override b y=x",
+        "b_x",
+        &[
+            ["a = b_x | b = q | c = q", "b_x=a.b_x b_q=b.q c_q=c.q"],
+            ["b = y | c = x", "!b.y:guarded a c_x=c.x"],
+        ],
+    );
+}
+
+#[test]
+fn an_item_does_not_escape_its_policy_by_falling_back_or_coming_back() {
+    check_series(
+        "priority z",
+        "x",
+        &[
+            ["b = x | c = q", "x=b.x q=c.q"],
+            ["b = x | c = x", "!b.x:contested !c.x:contested"],
+            ["b = x", "x=b.x"],
+        ],
+    );
+    check_series(
+        "priority z",
+        "b_x",
+        &[
+            ["b = x | c = x", "b_x=b.x c_x=c.x"],
+            ["b = x", "!b.x:guarded b"],
+            ["b = x | c = x", "b_x=b.x c_x=c.x"],
+        ],
+    );
 }
 
 #[test]
@@ -101,6 +148,12 @@ fn a_guarded_name_waits_for_who_comes_first() {
     check_series("priority a b", "x", &[["a = x | b ?", "x=a.x"]]);
     check_series("priority a b", "", &[["a ? | b = x", "x=b.x"]]);
     check_series("priority a", "x", &[["a ? | b = x", "!b.x:awaiting a"], ["b = x", "x=b.x"]]);
+    check_series("manual", "x", &[["a ? | b = x", "!b.x:awaiting a"], ["a = y | b = x", "y=a.y x=b.x"]]);
+    check_series(
+        "prefix",
+        "a_b_c",
+        &[["a = b_c | a_b ?", "!a.b_c:awaiting a_b"], ["a = b_c | z ?", "a_b_c=a.b_c"]],
+    );
     check_series("manual", "r:u://1", &[["a ? | b = r:u://1", "!b.r:u://1:awaiting a"]]);
 }
 

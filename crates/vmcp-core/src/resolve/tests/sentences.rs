@@ -44,7 +44,7 @@ fn catalog_03_a_conflict_says_which_item_by_whom_and_what_to_write() {
             "manual; override a x=y",
             "a = x y",
             &["error: tool `y` is withheld: `a` with its `x` and `a` claim the name \
-              -> add to the `overrides` of `a` (vmcp.yaml:2): `y: {name: a_y}`"],
+              -> write `name: a_x` in the override of `x` (vmcp.yaml:2)"],
         ),
         (
             "priority b a",
@@ -117,10 +117,34 @@ fn a_conflict_of_many_names_some_of_them() {
 #[test]
 fn what_matters_most_is_said_first_and_the_rest_is_counted() {
     let odd: Vec<String> = (0..1_500).map(|n| format!("odd/{n}")).collect();
-    let all = told("manual", &format!("a = x {} | b = x", odd.join(" ")));
-    assert_eq!(all.len(), 1_001);
+    let all = told("manual; filter b serach", &format!("a = x {} | b = x search", odd.join(" ")));
+    assert_eq!(all.len(), 104);
     assert!(all[0].starts_with("error: tool `x`"), "{}", all[0]);
-    assert_eq!(all[1_000], "note: 501 more things to know are not shown; these matter most");
+    assert!(all[1].starts_with("warning: 1400 more things to know about `a` are not shown"), "{}", all[1]);
+    assert!(all.iter().any(|told| told.contains("`serach`")), "one backend does not drown out another");
+
+    let many: Vec<String> = (0..1_200).map(|n| format!("t{n}")).collect();
+    let many = many.join(" ");
+    let all = told("manual", &format!("a = {many} | b = {many}"));
+    assert_eq!(all.len(), 1_001);
+    assert_eq!(all[1_000], "note: 200 more things to know are not shown; these matter most");
+}
+
+#[test]
+fn a_backend_cannot_make_it_take_long_or_write_over_a_line() {
+    let start = std::time::Instant::now();
+    let names: Vec<String> = (0..10_000).map(|n| format!("{n:0>96}")).collect();
+    let filters: Vec<String> = (0..100).map(|n| format!("{n:x>96}")).collect();
+    told(&format!("prefix; filter a {}", filters.join(" ")), &format!("a = {}", names.join(" ")));
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+
+    let mut list = Inventory::clone(&inventory(&["a\u{9b}b", "a\u{9b}b", "a\u{9b}b", &"n".repeat(900_000)]));
+    list.faults = vec![format!("boom\nerror: all fine{}", "!".repeat(3_000))];
+    let resolver = resolved(rules("prefix"), &Offered::from([(name("a"), Some(Arc::new(list)))]));
+    for told in resolver.diagnostics() {
+        let text = format!("{}{}", told.message, told.help.unwrap_or_default());
+        assert!(text.len() < 600 && !text.chars().any(char::is_control), "{text}");
+    }
 }
 
 #[test]
