@@ -183,6 +183,36 @@ async fn a_backend_that_does_not_answer_is_named_and_the_others_are_shown() {
 }
 
 #[tokio::test]
+async fn a_backend_cannot_flood_the_table_or_tell_its_secrets() {
+    let long = "n".repeat(200_000);
+    let names: Vec<String> = (0..500).map(|n| format!("t{n}")).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.push(&long);
+    let noisy = tools(&names).await;
+    let tells = "{name: tells, command: sh, args: [-c, 'echo \"bad key: $KEY\" >&2; exit 3'], env: {KEY: {file: key}}}";
+    let folder = tempfile::tempdir().unwrap();
+    fs_err::write(folder.path().join("key"), "s3cret-4711\n").unwrap();
+    let workloads = [at("noisy", &noisy.url()), tells.to_owned()];
+    fs_err::write(folder.path().join("vmcp.yaml"), manifest("  conflict_resolution: prefix", &workloads))
+        .unwrap();
+    let asking = tokio::task::spawn_blocking(move || {
+        let mut command = Command::new(program());
+        command.current_dir(&folder).args(["validate", "--connect", "-f", "vmcp.yaml"]).output().unwrap()
+    });
+    let shown = asking.await.unwrap();
+    assert_eq!(shown.status.code(), Some(1));
+    assert!(
+        shown.stdout.len() < 500_000 && shown.stderr.len() < 5_000,
+        "{} {}",
+        shown.stdout.len(),
+        shown.stderr.len()
+    );
+    let words = text(&shown.stderr);
+    assert!(words.contains("`tells` does not answer: exit status: 3: bad key: …"), "{words}");
+    assert!(!words.contains("s3cret"), "{words}");
+}
+
+#[tokio::test]
 async fn validate_that_is_stopped_leaves_no_child_behind() {
     let folder = tempfile::tempdir().unwrap();
     let pid_file = folder.path().join("pid");

@@ -79,6 +79,58 @@ fn catalog_06_wrong_usage_exits_2_and_an_unreadable_file_exits_1_with_its_name()
     insta::assert_snapshot!("wrong-usage", text(&run(&["validate", "-f", "x", "--conect"], false).stderr));
 }
 
+#[test]
+fn catalog_06_a_fault_before_any_character_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("m.yaml");
+    for text in [
+        "name: \"a\" \u{2013} b",
+        "name: 'a'\u{fc}",
+        "incoming_auth: {type: anonymous}\u{fc}",
+        "- \u{fc}\n\u{fc}: 1",
+        "name: a\n\u{feff}group: b",
+        "args: [\"repo\"]\u{a0}",
+        "name: \"a\u{9b}b\"",
+        "# \u{ffff}\nname: a",
+        "name: \u{1f600}",
+        "name:",
+        "{",
+    ] {
+        fs_err::write(&file, text).unwrap();
+        for output in ["table", "json"] {
+            let output = run(&["validate", "-o", output, "-f", file.to_str().unwrap()], true);
+            assert_eq!(output.status.code(), Some(1), "{text:?}: {}", crate::manifests::text(&output.stderr));
+        }
+    }
+}
+
+#[test]
+fn who_stops_reading_hears_no_complaint() {
+    let shell = |line: &str| {
+        let line = line.replace("vmcpctl", program().to_str().unwrap());
+        Command::new("sh").current_dir(root()).args(["-c", &line]).output().unwrap()
+    };
+    for line in
+        ["vmcpctl schema | head -1", "vmcpctl completions bash | head -1", "vmcpctl version | head -0"]
+    {
+        let output = shell(line);
+        assert!(!text(&output.stderr).contains("panicked"), "{line}: {}", text(&output.stderr));
+    }
+    assert!(text(&shell("vmcpctl schema > /dev/full; echo $?").stdout).contains('1'));
+}
+
+#[test]
+fn names_of_files_obey_no_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a\u{1b}[35mred.yaml");
+    fs_err::write(&file, "nam: x").unwrap();
+    for arguments in [&["validate", "-f"][..], &["init", "--from"]] {
+        let arguments: Vec<&str> = arguments.iter().copied().chain([file.to_str().unwrap()]).collect();
+        let shown = text(&run(&arguments, true).stderr);
+        assert!(shown.contains("red.yaml") && !shown.contains("\u{1b}[35m"), "{shown:?}");
+    }
+}
+
 const GROUP: &str = "---
 kind: group
 name: engineering

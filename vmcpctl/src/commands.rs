@@ -10,26 +10,27 @@ use crate::demo;
 use crate::manifests;
 use crate::serve;
 use crate::settings::{Cli, Demo, Output, Serve, Validate};
+use crate::table::print_line;
 use crate::validate;
 
 /// The version on standard output.
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
 pub(crate) fn version() -> anyhow::Result<ExitCode> {
-    println!("vmcpctl {}", env!("CARGO_PKG_VERSION"));
+    print_line(&format!("vmcpctl {}", env!("CARGO_PKG_VERSION")))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The JSON Schema on standard output.
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
 pub(crate) fn schema() -> anyhow::Result<ExitCode> {
-    println!("{}", serde_json::to_string_pretty(&vmcp_manifest::schema())?);
+    print_line(&serde_json::to_string_pretty(&vmcp_manifest::schema())?)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// A shell's completions on standard output.
-pub(crate) fn completions(shell: Shell) -> ExitCode {
-    clap_complete::generate(shell, &mut Cli::command(), "vmcpctl", &mut std::io::stdout());
-    ExitCode::SUCCESS
+pub(crate) fn completions(shell: Shell) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "vmcpctl", &mut script);
+    print_line(String::from_utf8_lossy(&script).trim_end())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Everything that is wrong, or how much is right.

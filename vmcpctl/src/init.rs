@@ -3,36 +3,33 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use fs_err::os::unix::fs::OpenOptionsExt;
-use vmcp_core::limits;
 use vmcp_manifest::Imported;
 
+use crate::manifests::read_bounded;
 use crate::settings::{GREEN, Init, YELLOW};
+use crate::table::{legible, print_line};
 
 /// Writes the manifest, and says what was not taken over and which variables must be set.
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
 pub(crate) fn run(init: &Init) -> anyhow::Result<ExitCode> {
-    let file = init.from.display();
-    if fs_err::metadata(&init.from)?.len() > limits::MANIFEST_BYTES as u64 {
-        bail!("`{file}` is too large for a client's file");
-    }
-    let text = fs_err::read_to_string(&init.from)?;
+    let file = legible(&init.from.display().to_string());
+    let text = read_bounded(&init.from).map_err(|error| anyhow!("{}", legible(&error.to_string())))?;
     let name = init.from.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let imported = vmcp_manifest::import(&init.name, &name, &text)
         .with_context(|| format!("`{file}` cannot be read as a client's file"))?;
     for remark in &imported.remarks {
-        anstream::eprintln!("{YELLOW}note{YELLOW:#}: {remark}");
+        anstream::eprintln!("{YELLOW}note{YELLOW:#}: {}", legible(remark));
     }
     match &init.output {
-        None => print!("{}", imported.manifest),
+        None => print_line(imported.manifest.trim_end())?,
         Some(output) => {
             let mut options = fs_err::OpenOptions::new();
             options.write(true).create_new(true);
             // It names every server of a person.
             options.mode(0o600);
             options.open(output)?.write_all(imported.manifest.as_bytes())?;
-            anstream::eprintln!("{GREEN}written{GREEN:#}: {}", output.display());
+            anstream::eprintln!("{GREEN}written{GREEN:#}: {}", legible(&output.display().to_string()));
         }
     }
     say_variables(&imported);

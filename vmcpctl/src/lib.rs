@@ -25,7 +25,7 @@ pub fn main() -> ExitCode {
         Command::Validate(validate) => commands::validate(validate),
         Command::Init(init) => init::run(&init),
         Command::Schema => commands::schema(),
-        Command::Completions { shell } => Ok(commands::completions(shell)),
+        Command::Completions { shell } => commands::completions(shell),
         Command::Version => commands::version(),
         Command::Demo(demo) => commands::demo(demo),
     };

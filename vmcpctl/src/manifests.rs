@@ -1,5 +1,6 @@
 //! Manifest files: read whole, and their faults shown with the lines they stand in.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -11,15 +12,16 @@ use vmcp_core::limits;
 use vmcp_manifest::{Fault, Source};
 
 use crate::settings::Output;
+use crate::table::{legible, print_line};
 
 /// What the files want, or every fault, rendered.
 pub(crate) fn load(files: &[PathBuf]) -> anyhow::Result<Result<Desired, Faults>> {
     let mut texts = Vec::with_capacity(files.len());
     let mut unread = Vec::new();
     for file in files {
-        match fs_err::read_to_string(file) {
-            Ok(text) => texts.push((display(file), text)),
-            Err(error) => unread.push(error.to_string()),
+        match read_bounded(file) {
+            Ok(text) => texts.push((legible(&file.display().to_string()), text)),
+            Err(error) => unread.push(legible(&error.to_string())),
         }
     }
     if !unread.is_empty() {
@@ -61,10 +63,9 @@ impl FaultData {
 
 impl Faults {
     /// For people on standard error, for programs on standard output.
-    #[expect(clippy::print_stdout, reason = "data go there")]
     pub(crate) fn report(&self, output: Output) -> anyhow::Result<()> {
         if output == Output::Json {
-            println!("{}", serde_json::to_string_pretty(&json!({"faults": self.all}))?);
+            print_line(&serde_json::to_string_pretty(&json!({"faults": self.all}))?)?;
             return Ok(());
         }
         let count = match self.all.len() {
@@ -98,6 +99,9 @@ fn render(fault: &Fault, sources: &[Source<'_>]) -> String {
     Renderer::styled().render(&groups)
 }
 
-fn display(file: &Path) -> String {
-    file.display().to_string()
+/// A file's text, up to a byte more than a manifest may have, by which it is refused.
+pub(crate) fn read_bounded(file: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    fs_err::File::open(file)?.take(limits::MANIFEST_BYTES as u64 + 1).read_to_string(&mut text)?;
+    Ok(text)
 }

@@ -1,5 +1,7 @@
 //! Columns that fit the terminal.
 
+use std::io::Write;
+
 use anstyle::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -8,6 +10,9 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 pub(crate) struct Table {
     rows: Vec<(Style, Vec<String>)>,
 }
+
+/// No cell is wider, whatever a backend calls its tools.
+const WIDEST: usize = 120;
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -18,9 +23,13 @@ impl Table {
         Self { rows: vec![(Style::new().bold(), heading)] }
     }
 
+    /// Whether there is nothing but a heading.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.len() < 2
+    }
+
     pub(crate) fn row(&mut self, style: Style, cells: Vec<String>) {
-        let cells =
-            cells.iter().map(|cell| cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect());
+        let cells = cells.iter().map(|cell| cut(&legible(cell), WIDEST));
         self.rows.push((style, cells.collect()));
     }
 
@@ -47,9 +56,27 @@ impl Table {
     }
 }
 
+/// Data on standard output. Whoever has stopped reading needs no more, and no error.
+pub(crate) fn print_line(text: &str) -> std::io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
+}
+
 /// How wide the terminal on standard output is, if it is one.
 pub(crate) fn terminal_width() -> Option<usize> {
     terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
+/// What others have written, without what a terminal would obey: controls, and marks that turn the direction of text.
+pub(crate) fn legible(text: &str) -> String {
+    let obeys = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    text.chars().take(WIDEST * 4).map(|c| if obeys(c) { ' ' } else { c }).collect()
 }
 
 /// Takes from the widest column until all fit.
@@ -66,7 +93,7 @@ fn fit(mut widths: Vec<usize>, limit: Option<usize>) -> Vec<usize> {
     widths
 }
 
-fn cut(cell: &str, width: usize) -> String {
+pub(crate) fn cut(cell: &str, width: usize) -> String {
     if cell.width() <= width {
         return cell.to_owned();
     }

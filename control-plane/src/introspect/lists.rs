@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use http::Uri;
 use vmcp_core::item::{Item, Kind};
 use vmcp_core::limits;
+use vmcp_core::sentence::shown;
 use vmcp_json::{Object, quote};
 use vmcp_mcp::{
     Call, Exchange, Failure, Message, OURSELVES, Outcome, Session, method, modern_params, request,
@@ -67,7 +68,7 @@ impl Asking<'_> {
                 Outcome::Error { code, error } => {
                     let message =
                         error.get("message").and_then(|message| message.as_str()).unwrap_or_default();
-                    return Err(Failure::Protocol(format!("{message} ({code})")));
+                    return Err(Failure::Protocol(format!("{} ({code})", shown(&message))));
                 }
             };
             take(kind, &result, listed)?;

@@ -48,6 +48,9 @@ pub const SHORTEST_NAME_LENGTH: usize = 16;
 /// A manifest: a thousand workloads with their overrides, times ten.
 pub const MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 
+/// Servers that are taken over from a client's file.
+pub const IMPORTED_SERVERS: usize = 1_000;
+
 /// Faults that are gathered of one manifest; who has more mends these first.
 pub const MANIFEST_FAULTS: usize = 200;
 

@@ -4,7 +4,7 @@
 const LONGEST: usize = 128;
 
 /// Enough of a text to know it by.
-const ENOUGH: usize = 80;
+const ENOUGH: usize = 160;
 
 /// Names in one sentence.
 const NAMED: usize = 5;
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn what_others_wrote_obeys_nobody() {
         assert_eq!(shown("it's \"x\"\n\u{1b}[31m\u{200b}"), "it's \"x\"\\n\\u{1b}[31m\\u{200b}");
-        assert_eq!(shown(&"ä".repeat(81)), format!("{}…", "ä".repeat(80)));
+        assert_eq!(shown(&"ä".repeat(161)), format!("{}…", "ä".repeat(160)));
     }
 
     #[test]

@@ -138,8 +138,12 @@ impl Decoder {
     /// `true` or `false`.
     pub(crate) fn boolean(&mut self, node: &Node, path: &str) -> Option<bool> {
         match &node.value {
-            Value::Scalar { text, is_plain: true } if &**text == "true" => Some(true),
-            Value::Scalar { text, is_plain: true } if &**text == "false" => Some(false),
+            Value::Scalar { text, is_plain: true } if matches!(&**text, "true" | "True" | "TRUE") => {
+                Some(true)
+            }
+            Value::Scalar { text, is_plain: true } if matches!(&**text, "false" | "False" | "FALSE") => {
+                Some(false)
+            }
             _ => {
                 let message = format!("expected `true` or `false`, found {}", node.noun());
                 self.fault(&node.place, path, message, None);
@@ -249,11 +253,15 @@ pub(crate) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// `prefixFormat` is `prefix_format`.
+/// `prefixFormat` is `prefix_format`. What is neither of the two spellings stays as it is.
 pub(crate) fn snake_case(text: &str) -> String {
+    let is_camel = text.starts_with(|c: char| c.is_ascii_lowercase()) && !text.contains('_');
+    if !is_camel {
+        return text.to_owned();
+    }
     let mut snake = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_ascii_uppercase() && !snake.is_empty() {
+        if character.is_ascii_uppercase() {
             snake.push('_');
         }
         snake.push(character.to_ascii_lowercase());

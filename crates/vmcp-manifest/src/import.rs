@@ -1,11 +1,12 @@
 //! The `mcpServers` file of a client becomes a manifest. No value of its variables, arguments or headers that could be a secret
 //! is in what comes out: in its place stands the variable that is to hold it.
 
+mod harmless;
 mod secret;
 mod server;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jsonc_parser::ParseOptions;
 use serde_json::{Map, Value};
@@ -33,6 +34,9 @@ pub enum CannotImport {
     /// Larger than a manifest may be.
     #[error("it has more than {} bytes", limits::MANIFEST_BYTES)]
     TooLarge,
+    /// More servers than anybody has.
+    #[error("it has more than {} servers", limits::IMPORTED_SERVERS)]
+    TooMany,
     /// Not JSON, comments and trailing commas allowed.
     #[error("it is not JSON: {0}")]
     NotJson(String),
@@ -57,11 +61,21 @@ pub fn import(name: &Name, file: &str, text: &str) -> Result<Imported, CannotImp
     let whole: Value = jsonc_parser::parse_to_serde_value(text, &ParseOptions::default())
         .map_err(|error| CannotImport::NotJson(error.to_string()))?;
     let found = servers(&whole).ok_or(CannotImport::NoServers)?;
+    if found.len() > limits::IMPORTED_SERVERS {
+        return Err(CannotImport::TooMany);
+    }
     let mut variables = Variables::default();
     let mut remarks = Vec::new();
+    if whole["projects"]
+        .as_object()
+        .is_some_and(|projects| projects.values().any(|one| one.get("mcpServers").is_some()))
+    {
+        remarks.push("servers of single `projects` are not taken over".to_owned());
+    }
     let mut servers: Vec<Server> = Vec::with_capacity(found.len());
+    let mut taken = Taken::default();
     for (written, value) in found {
-        let name = free_name(written, &servers);
+        let name = taken.free_name(written);
         if name.as_str() != written {
             remarks.push(format!("`{}` is called `{name}`, which can stand in a path", shown(written)));
         }
@@ -73,21 +87,40 @@ pub fn import(name: &Name, file: &str, text: &str) -> Result<Imported, CannotImp
 }
 
 fn servers(whole: &Value) -> Option<&Map<String, Value>> {
-    let here = KEYS.iter().find_map(|key| whole.get(key)?.as_object());
+    let places = KEYS.iter().filter_map(|key| whole.get(key)?.as_object());
     // VS Code once had them in its settings.
-    here.or_else(|| whole.get("mcp")?.get("servers")?.as_object())
+    let settings = whole.get("mcp").and_then(|mcp| mcp.get("servers")).and_then(Value::as_object);
+    let mut places = places.chain(settings);
+    let first = places.next()?;
+    if first.is_empty() { places.find(|place| !place.is_empty()).or(Some(first)) } else { Some(first) }
 }
 
-/// What a server is called, so that it can stand in a path and no other is called so.
-fn free_name(written: &str, taken: &[Server]) -> Name {
-    let usual = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
-    let text: String = written.chars().map(usual).collect();
-    let text: String = text.trim_matches(['.', '_', '-']).chars().take(50).collect();
-    let base = if text.is_empty() { "server".to_owned() } else { text };
-    let candidates = std::iter::once(base.clone()).chain((2..).map(|number| format!("{base}-{number}")));
-    let mut free = candidates.filter_map(|text| text.parse::<Name>().ok());
-    let is_free = |name: &Name| taken.iter().all(|server| server.name != *name);
-    free.find(is_free).unwrap_or_else(|| unreachable!("there is always another number"))
+/// Names that servers have.
+#[derive(Default)]
+struct Taken {
+    names: HashSet<Name>,
+    numbers: HashMap<String, usize>,
+}
+
+impl Taken {
+    /// What a server is called, so that it can stand in a path and no other is called so.
+    fn free_name(&mut self, written: &str) -> Name {
+        let usual = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
+        let text: String = written.chars().map(usual).collect();
+        let text: String = text.trim_matches(['.', '_', '-']).chars().take(50).collect();
+        let base = if text.is_empty() { "server".to_owned() } else { text };
+        let mut candidate = base.clone();
+        loop {
+            if let Ok(name) = candidate.parse::<Name>()
+                && self.names.insert(name.clone())
+            {
+                return name;
+            }
+            let number = self.numbers.entry(base.clone()).or_insert(1);
+            *number += 1;
+            candidate = format!("{base}-{number}");
+        }
+    }
 }
 
 #[cfg(test)]

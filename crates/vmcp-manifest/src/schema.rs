@@ -8,6 +8,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::decode::Key;
+use crate::document::{virtual_server, workload};
 
 pub use reference::{Row, Section, reference};
 
@@ -15,7 +16,21 @@ pub use reference::{Row, Section, reference};
 pub fn schema() -> Value {
     let mut whole = definitions();
     for definition in whole.values_mut() {
+        forbid_nothing(definition);
         add_synonyms(definition);
+    }
+    let either = |one: &str, other: &str| json!([{"required": [one]}, {"required": [other]}]);
+    for (name, alternatives) in [("Workload", either("url", "command")), ("Reference", either("env", "file"))]
+    {
+        if let Some(definition) = whole.get_mut(name).and_then(Value::as_object_mut) {
+            definition.insert("oneOf".to_owned(), alternatives);
+        }
+    }
+    if let Some(words) = whole.get_mut("Transport").and_then(|words| words["enum"].as_array_mut()) {
+        words.extend(workload::TRANSPORT.keys.iter().filter_map(|key| match key {
+            Key::Synonym(word, _) => Some(json!(word)),
+            Key::Built(_) | Key::Later(_) => None,
+        }));
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -37,16 +52,28 @@ fn definitions() -> Map<String, Value> {
     generator.take_definitions(false)
 }
 
+/// A key that is there holds something.
+fn forbid_nothing(definition: &mut Value) {
+    let properties = definition.get_mut("properties").and_then(Value::as_object_mut);
+    for property in properties.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut) {
+        for (key, nothing) in [("type", json!("null")), ("anyOf", json!({"type": "null"}))] {
+            if let Some(choices) = property.get_mut(key).and_then(Value::as_array_mut) {
+                choices.retain(|choice| *choice != nothing);
+            }
+        }
+        property.retain(|_, value| !value.is_null());
+    }
+}
+
 /// `prefixFormat` beside `prefix_format`, and what else the decoder takes for a key.
 fn add_synonyms(definition: &mut Value) {
     let Some(properties) = definition.get_mut("properties").and_then(Value::as_object_mut) else { return };
     let mut synonyms = Map::new();
     for (key, value) in properties.iter() {
-        let others =
-            crate::document::virtual_server::VIRTUAL_SERVER.keys.iter().filter_map(|other| match other {
-                Key::Synonym(other, meaning) if meaning == key => Some(*other),
-                _ => None,
-            });
+        let others = virtual_server::VIRTUAL_SERVER.keys.iter().filter_map(|other| match other {
+            Key::Synonym(other, meaning) if meaning == key => Some(*other),
+            _ => None,
+        });
         for other in others.chain([key.as_str()]) {
             for spelling in [other.to_owned(), camel_case(other)] {
                 if !properties.contains_key(&spelling) {

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
-use vmcp_core::desired::Command;
+use vmcp_core::desired::{Command, Text};
 use vmcp_core::limits;
 
 use crate::environment::Environment;
@@ -17,6 +17,8 @@ pub(crate) struct Started {
     pub(crate) stdin: ChildStdin,
     pub(crate) stdout: ChildStdout,
     pub(crate) stderr: ChildStderr,
+    /// What it was given that must not be told.
+    pub(crate) secrets: Vec<String>,
 }
 
 /// A process and its group. Dropping it kills both.
@@ -30,11 +32,20 @@ pub(crate) struct Process {
 pub(crate) fn start(command: &Command, environment: &Environment) -> std::io::Result<Started> {
     let mut starting = tokio::process::Command::new(&command.program);
     starting.env_clear().envs(environment.variables());
+    let mut secrets = Vec::new();
+    let mut resolve = |text: &Text| {
+        let whole = environment.resolve(text)?;
+        if let Text::Secret { before, .. } = text {
+            let secret = whole.to_string_lossy();
+            secrets.push(secret.strip_prefix(before.as_str()).unwrap_or(&secret).to_owned());
+        }
+        Ok::<_, std::io::Error>(whole)
+    };
     for argument in &command.arguments {
-        starting.arg(environment.resolve(argument)?);
+        starting.arg(resolve(argument)?);
     }
     for (name, value) in &command.environment {
-        starting.env(name, environment.resolve(value)?);
+        starting.env(name, resolve(value)?);
     }
     starting
         .stdin(Stdio::piped())
@@ -52,7 +63,7 @@ pub(crate) fn start(command: &Command, environment: &Environment) -> std::io::Re
     let stdin = child.stdin.take().ok_or_else(lost)?;
     let stdout = child.stdout.take().ok_or_else(lost)?;
     let stderr = child.stderr.take().ok_or_else(lost)?;
-    Ok(Started { process: Process { child, group }, stdin, stdout, stderr })
+    Ok(Started { process: Process { child, group }, stdin, stdout, stderr, secrets })
 }
 
 impl Process {

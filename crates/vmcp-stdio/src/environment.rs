@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -77,13 +77,7 @@ impl Environment {
                     value.ok_or_else(|| io::Error::other(format!("the variable `{name}` is not set")))?,
                 );
             }
-            Found::File(file) => {
-                if fs_err::metadata(file)?.len() > limits::SECRET_BYTES {
-                    let file = file.display();
-                    return Err(io::Error::other(format!("`{file}` is too large for a secret")));
-                }
-                whole.push(fs_err::read_to_string(file)?.trim_end_matches(['\r', '\n']));
-            }
+            Found::File(file) => whole.push(read_secret(file)?),
         }
         Ok(whole)
     }
@@ -91,6 +85,20 @@ impl Environment {
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
+}
+
+/// A file's text, without the line break at its end. What is no file, such as a pipe, could keep us waiting for ever.
+fn read_secret(path: &Path) -> io::Result<String> {
+    let metadata = fs_err::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other(format!("`{}` is not a regular file", path.display())));
+    }
+    let mut text = String::new();
+    fs_err::File::open(path)?.take(limits::SECRET_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > limits::SECRET_BYTES {
+        return Err(io::Error::other(format!("`{}` is too large for a secret", path.display())));
+    }
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 impl fmt::Debug for Environment {
@@ -126,6 +134,12 @@ mod tests {
         );
         fs_err::write(&file, vec![b'x'; 70_000]).unwrap();
         assert!(resolve(&secret("", Found::File(file))).unwrap_err().contains("too large"));
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for path in [pipe, "/dev/zero".into(), folder.path().to_owned()] {
+            let why = resolve(&secret("", Found::File(path))).unwrap_err();
+            assert!(why.contains("is not a regular file"), "{why}");
+        }
         assert!(!format!("{environment:?}").contains("from-variable"));
     }
 

@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use vmcp_core::desired::Command;
 use vmcp_core::limits;
+use vmcp_core::sentence::shown;
 use vmcp_mcp::{Message, ProtocolVersion, Request, body, code, error, method, result, sse};
 use vmcp_runtime::{Drain, listen};
 
@@ -109,7 +110,7 @@ impl Workload {
             Ok(Some(exit)) => {
                 let stderr = self.stderr.text();
                 let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
-                Err(last.map_or_else(|| exit.clone(), |line| format!("{exit}: {line}")))
+                Err(last.map_or_else(|| exit.clone(), |line| format!("{exit}: {}", shown(line))))
             }
             // The supervisor is gone only when the process stops.
             Err(_) => std::future::pending().await,

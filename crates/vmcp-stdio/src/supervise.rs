@@ -5,6 +5,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use vmcp_core::desired::Command;
 use vmcp_core::limits;
+use vmcp_core::sentence::shown;
 use vmcp_runtime::{Drain, jittered};
 
 use crate::child::{self, Process, Started};
@@ -105,10 +106,11 @@ pub(crate) async fn run(command: Command, environment: Environment, tell: Tell, 
 
 /// One life of the child: how it ended.
 async fn live(life: u64, command: &Command, environment: &Environment, tell: &Tell, drain: &Drain) -> String {
-    let Started { mut process, stdin, stdout, stderr } = match child::start(command, environment) {
+    let Started { mut process, stdin, stdout, stderr, secrets } = match child::start(command, environment) {
         Ok(started) => started,
         Err(error) => return format!("could not start `{}`: {error}", command.program),
     };
+    tell.stderr.hide(secrets);
     let reading = tokio::spawn(tell.stderr.clone().fill(stderr));
     tell.status.send_modify(|status| status.pid = process.id());
     let connection = Connection::open(stdin, stdout);
@@ -127,7 +129,8 @@ async fn live(life: u64, command: &Command, environment: &Environment, tell: &Te
     process.stop().await;
     // What it wrote last is what explains its end.
     let _ = tokio::time::timeout(limits::CHILD_STOP_TIME, reading).await;
-    ended.unwrap_or_default()
+    // A child that refuses may say why at length.
+    shown(&tell.stderr.without_secrets(&ended.unwrap_or_default()))
 }
 
 /// A child that closes its output is about to end, or is of no use any more.

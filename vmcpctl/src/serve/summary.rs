@@ -14,13 +14,14 @@ use vmcp_runtime::Drain;
 use vmcp_stdio::ChildState;
 
 use crate::serve::workloads::Children;
+use crate::table::{cut, legible};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
-/// Columns for a backend's name and state.
-const WIDTH: usize = 72;
+/// Columns that are enough for anybody.
+const WIDTH: usize = 100;
 /// Diagnostics below the backends.
 const SHOWN: usize = 4;
 const RED: Style = AnsiColor::Red.on_default();
@@ -151,18 +152,26 @@ impl Summary {
     fn page(&self, status: &Status, is_ready: bool, children: &Children) -> String {
         let mut page = String::new();
         let out = &mut page;
+        // What does not fit could not be written over again.
+        let (columns, rows) = terminal_size::terminal_size_of(std::io::stderr())
+            .map_or((80, 24), |(columns, rows)| (usize::from(columns.0), usize::from(rows.0)));
+        let columns = columns.min(WIDTH);
         let width =
             status.backends.iter().map(|backend| backend.name.len()).max().unwrap_or_default().min(24);
-        for backend in &status.backends {
+        let shown = rows.saturating_sub(SHOWN + 6).max(3);
+        for backend in status.backends.iter().take(shown) {
             let (style, state) = state(backend, children);
-            let name: String = backend.name.chars().take(width).collect();
-            let state: String = state.chars().take(WIDTH.saturating_sub(width)).collect();
+            let name = cut(&backend.name, width);
+            let state = cut(&state, columns.saturating_sub(width + 8));
             line(out, &format!("  {style}●{style:#} {name:width$}  {state}"));
+        }
+        if let Some(more) = status.backends.len().checked_sub(shown + 1) {
+            line(out, &format!("    and {} more: see /status", more + 1));
         }
         let worrying: Vec<&DiagnosticStatus> = worrying(status).collect();
         for diagnostic in worrying.iter().take(SHOWN) {
             let style = if diagnostic.severity == "error" { RED } else { YELLOW };
-            let message: String = diagnostic.message.chars().take(WIDTH - 8).collect();
+            let message = cut(&legible(&diagnostic.message), columns.saturating_sub(12));
             line(out, &format!("  {style}{}{style:#} {message}", diagnostic.severity));
         }
         if let Some(more) = worrying.len().checked_sub(SHOWN + 1) {
@@ -202,7 +211,7 @@ fn line(page: &mut String, text: &str) {
 /// How a backend is, in words that can go to a terminal, whatever the backend has said.
 fn state(backend: &BackendStatus, children: &Children) -> (Style, String) {
     let (style, text) = describe_state(backend, children);
-    (style, text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
+    (style, legible(&text))
 }
 
 fn describe_state(backend: &BackendStatus, children: &Children) -> (Style, String) {

@@ -9,6 +9,7 @@ use vmcp_core::report::{Entry, Naming, Outcome, Withheld};
 use vmcp_core::resolve::Resolver;
 use vmcp_core::written::Line;
 
+use crate::table::print_line;
 use crate::validate::ask::Asked;
 
 /// How much a manifest describes.
@@ -80,7 +81,6 @@ struct Account {
     lines: Vec<String>,
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
 pub(super) fn print(resolvers: &[Resolver], asked: &Asked) -> anyhow::Result<()> {
     let backends = asked.iter().map(|(id, answer)| Backend {
         name: id.name.to_string(),
@@ -94,7 +94,7 @@ pub(super) fn print(resolvers: &[Resolver], asked: &Asked) -> anyhow::Result<()>
         backends: backends.collect(),
         diagnostics: diagnostics.map(|diagnostic| DiagnosticStatus::from(&diagnostic)).collect(),
     };
-    println!("{}", serde_json::to_string_pretty(&whole)?);
+    print_line(&serde_json::to_string_pretty(&whole)?)?;
     Ok(())
 }
 

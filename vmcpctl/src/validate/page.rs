@@ -7,14 +7,14 @@ use vmcp_core::report::{Entry, Naming, Outcome, Withheld};
 use vmcp_core::resolve::Resolver;
 
 use crate::settings::{DIM, RED, YELLOW};
-use crate::table::{Table, terminal_width};
+use crate::table::{Table, legible, print_line, terminal_width};
 use crate::validate::ask::Asked;
 
-pub(super) fn print(resolvers: &[Resolver], asked: &Asked) {
+pub(super) fn print(resolvers: &[Resolver], asked: &Asked) -> std::io::Result<()> {
     for resolver in resolvers {
         let server = resolver.server();
         let heading = Style::new().bold();
-        anstream::println!("{heading}{}{heading:#} presents the group `{}`", server.name, server.group);
+        print_line(&format!("{heading}{}{heading:#} presents the group `{}`", server.name, server.group))?;
         let mut table = Table::new(&["NAME", "KIND", "BACKEND", "ITS OWN NAME", "WHY"]);
         let mut entries: Vec<Entry> = resolver.report().collect();
         entries.sort_by_key(|entry| matches!(entry.outcome, Outcome::Withheld(_)));
@@ -26,15 +26,18 @@ pub(super) fn print(resolvers: &[Resolver], asked: &Asked) {
                 vec![name, noun(entry.kind).to_owned(), entry.backend.to_string(), entry.original_name, why],
             );
         }
-        anstream::println!("{}", table.render(terminal_width()));
+        if table.is_empty() {
+            print_line("nothing: no backend offers anything")?;
+        }
+        print_line(&table.render(terminal_width()))?;
     }
     for (id, answer) in asked {
         if let Err(error) = answer {
-            let error: String = error.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            anstream::eprintln!("{RED}error{RED:#}: `{}` does not answer: {error}", id.name);
+            anstream::eprintln!("{RED}error{RED:#}: `{}` does not answer: {}", id.name, legible(error));
         }
     }
     resolvers.iter().flat_map(Resolver::diagnostics).for_each(|diagnostic| say(&diagnostic));
+    Ok(())
 }
 
 /// One diagnostic, and below it what to do.

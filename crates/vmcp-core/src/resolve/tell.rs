@@ -21,7 +21,7 @@ pub(super) fn backend(resolver: &Resolver, backend: &Name, held: &Held, share: &
         told.written_for_nothing(held);
     }
     for fault in &held.inventory.faults {
-        told.say(Severity::Warning, sentence(fault));
+        told.say(Severity::Warning, sentence(&format!("`{backend}`: {fault}")));
     }
     let items = held.inventory.items.iter().zip(&held.drafts);
     let mut repeated: BTreeMap<(Kind, &str), usize> = BTreeMap::new();
@@ -31,7 +31,10 @@ pub(super) fn backend(resolver: &Resolver, backend: &Name, held: &Held, share: &
     for ((kind, name), count) in repeated {
         let times = if count == 2 { "twice".to_owned() } else { format!("{count} times") };
         let (noun, name) = (kind.noun(), shown(name));
-        told.say(Severity::Warning, format!("{noun} `{name}` is listed {times}; the first one counts"));
+        told.say(
+            Severity::Warning,
+            format!("{noun} `{name}` of `{backend}` is listed {times}; the first one counts"),
+        );
     }
     for item in share.items.iter().filter(|item| !item.is_hidden) {
         if let Some(unusual) = unusual_name(item.kind, &item.exposed_name) {
@@ -41,15 +44,19 @@ pub(super) fn backend(resolver: &Resolver, backend: &Name, held: &Held, share: &
     if let Some(length) = resolver.server.aggregation.max_name_length {
         let count = items.clone().filter(|(_, draft)| draft.claimed != draft.wanted).count();
         if count > 0 {
-            let names = if count == 1 { "name is" } else { "names are" };
-            told.say(Severity::Note, format!("{count} {names} shortened to {length} characters"));
+            let (names, are) = if count == 1 { ("name", "is") } else { ("names", "are") };
+            told.say(
+                Severity::Note,
+                format!("{count} {names} of `{backend}` {are} shortened to {length} characters"),
+            );
         }
     }
     let mut hidden: BTreeMap<&Hidden, usize> = BTreeMap::new();
     items.filter_map(|(_, draft)| draft.hidden.as_ref()).for_each(|why| *hidden.entry(why).or_default() += 1);
     let tools = held.inventory.of(Kind::Tool).count();
     for (why, count) in hidden {
-        let diagnostic = told.say(Severity::Note, format!("`{}` hides {count} of {tools} tools", why.key()));
+        let diagnostic = told
+            .say(Severity::Note, format!("`{}` hides {count} of {tools} tools of `{backend}`", why.key()));
         diagnostic.line = Some(why.line().clone());
     }
     told.bounded()

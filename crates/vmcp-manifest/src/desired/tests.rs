@@ -293,6 +293,42 @@ fn catalog_05_both_spellings_of_toolhive_s_keys_are_the_same_values() {
 }
 
 #[test]
+fn every_value_of_a_workload_is_looked_at() {
+    let found = faults(
+        "kind: group
+name: g
+workloads:
+  - {name: y, command: '', args: 5, env: {A: [b]}, working_directory: [x]}
+  - {name: z, url: 'http://h/', command: 5, transport: bogus, args: 5, env: 6}
+  - {name: q, args: 5, env: 6, transport: bogus}
+  - {name: s, command: x, args: [{prefix: [], env: 'A=', file: []}]}
+",
+    );
+    let paths: Vec<&str> = found.iter().map(|fault| fault.split(' ').nth(1).unwrap()).collect();
+    assert_eq!(
+        paths,
+        [
+            "workloads[0].command:",
+            "workloads[0].args:",
+            "workloads[0].env.A:",
+            "workloads[0].working_directory:",
+            "workloads[1].command:",
+            "workloads[1].transport:",
+            "workloads[1].args:",
+            "workloads[1].env:",
+            "workloads[2]:",
+            "workloads[2].args:",
+            "workloads[2].env:",
+            "workloads[2].transport:",
+            "workloads[3].args[0]:",
+            "workloads[3].args[0].prefix:",
+            "workloads[3].args[0].env:",
+            "workloads[3].args[0].file:",
+        ]
+    );
+}
+
+#[test]
 fn secrets_are_references() {
     let read =
         |text: &str| read_one(&format!("kind: group\nname: g\nworkloads: [{{name: w, command: x, {text}}}]"));

@@ -9,8 +9,17 @@ use crate::decode::{Decoder, Fields, Table, join};
 use crate::document::{Mention, Step};
 use crate::tree::Node;
 
-pub(crate) const INCOMING: Table =
-    Table { name: "IncomingAuth", keys: &[Built("type"), Later("oidc"), Later("local"), Later("authz")] };
+pub(crate) const INCOMING: Table = Table {
+    name: "IncomingAuth",
+    keys: &[
+        Built("type"),
+        Later("oidc"),
+        Later("local"),
+        Later("authz"),
+        Later("oidc_config_ref"),
+        Later("authz_config"),
+    ],
+};
 
 pub(crate) const INCOMING_TYPE: Table =
     Table { name: "IncomingType", keys: &[Built("anonymous"), Later("oidc"), Later("local")] };
@@ -33,6 +42,10 @@ pub(crate) const STRATEGY: Table = Table {
         Later("aws_sts"),
         Later("obo"),
         Later("xaa"),
+        Later("oauth_proxy"),
+        Later("mapped_claims"),
+        Later("client_credentials"),
+        Later("external_auth_config_ref"),
         Later("metadata"),
     ],
 };
@@ -50,6 +63,11 @@ pub(crate) const STRATEGY_TYPE: Table = Table {
         Later("aws_sts"),
         Later("obo"),
         Later("xaa"),
+        Later("oauth_proxy"),
+        Later("mapped_claims"),
+        Later("error"),
+        Later("discovered"),
+        Later("externalAuthConfigRef"),
     ],
 };
 

@@ -15,20 +15,18 @@ pub(super) fn text(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Tex
         return decoder.text(node, path).map(Text::Plain);
     }
     let fields = decoder.mapping(node, path, &REFERENCE)?;
-    let before = match fields.get("prefix") {
-        Some((node, path)) => decoder.text(node, &path)?,
-        None => String::new(),
-    };
-    let found = match (fields.get("env"), fields.get("file")) {
-        (Some((node, path)), None) => {
-            let name: String = decoder.text(node, &path)?;
-            if !is_variable(&name) {
-                decoder.fault(&node.place, &path, "this cannot be the name of a variable".to_owned(), None);
-                return None;
-            }
-            Found::Variable(name)
+    let before = fields.get("prefix").map(|(node, path)| decoder.text(node, &path));
+    let variable = fields.get("env").map(|(node, path)| {
+        let name: String = decoder.text(node, &path)?;
+        if !is_variable(&name) {
+            decoder.fault(&node.place, &path, "this cannot be the name of a variable".to_owned(), None);
+            return None;
         }
-        (None, Some((node, path))) => Found::File(decoder.text(node, &path)?),
+        Some(Found::Variable(name))
+    });
+    let file = fields.get("file").map(|(node, path)| decoder.text(node, &path).map(Found::File));
+    let found = match (variable, file) {
+        (Some(found), None) | (None, Some(found)) => found?,
         (None, None) | (Some(_), Some(_)) => {
             let message = "a secret is found either in `env` or in `file`".to_owned();
             let help = "write `{env: NAME}` or `{file: PATH}`".to_owned();
@@ -36,6 +34,7 @@ pub(super) fn text(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Tex
             return None;
         }
     };
+    let before = before.unwrap_or_else(|| Some(String::new()))?;
     Some(Text::Secret { before, found })
 }
 

@@ -22,6 +22,9 @@ pub(crate) const WORKLOAD: Table = Table {
         Built("working_directory"),
         Later("headers"),
         Later("ca_bundle"),
+        Later("ca_bundle_path"),
+        Later("type"),
+        Later("metadata"),
         Later("sessions"),
         Later("resource_uris"),
         Later("inventory"),
@@ -55,22 +58,27 @@ pub(super) fn workload(
     let fields = decoder.mapping(node, path, table)?;
     let name = fields.require(decoder, "name", "it goes before the names of its tools");
     let name = name.and_then(|(node, path)| decoder.text(node, &path));
-    let address = match (fields.get("url"), fields.get("command")) {
-        (Some((node, path)), None) => {
+    // Everything is read before anything is decided, so that every fault is found.
+    let url = fields.get("url").map(|(node, path)| url(decoder, node, &path));
+    if let Some((node, path)) = fields.get("transport") {
+        decoder.word(node, &path, &TRANSPORT);
+    }
+    let program = fields.get("command").map(|(node, path)| program(decoder, node, &path));
+    let command = command(decoder, &fields);
+    let address = match (url, program) {
+        (Some(url), None) => {
             belong(decoder, &fields, &["args", "env", "working_directory"], "command");
-            if let Some((node, path)) = fields.get("transport") {
-                decoder.word(node, &path, &TRANSPORT);
-            }
-            url(decoder, node, &path).map(Address::Url)
+            url.map(Address::Url)
         }
-        (None, Some((node, path))) => {
+        (None, Some(program)) => {
             belong(decoder, &fields, &["transport"], "url");
-            let program = decoder.text(node, &path);
-            command(decoder, &fields, program).map(Address::Command)
+            program.map(|program| Address::Command(Command { program, ..command }))
         }
-        (Some(_), Some((node, path))) => {
-            let message = "a workload has either `url` or `command`".to_owned();
-            decoder.fault(&node.place, &path, message, Some("take one of them out".to_owned()));
+        (Some(_), Some(_)) => {
+            if let Some((node, path)) = fields.get("command") {
+                let message = "a workload has either `url` or `command`".to_owned();
+                decoder.fault(&node.place, &path, message, Some("take one of them out".to_owned()));
+            }
             None
         }
         (None, None) => {
@@ -81,6 +89,15 @@ pub(super) fn workload(
         }
     };
     Some((name?, address?))
+}
+
+fn program(decoder: &mut Decoder, node: &Node, path: &str) -> Option<String> {
+    let program: String = decoder.text(node, path)?;
+    if program.is_empty() {
+        decoder.fault(&node.place, path, "`command` is empty".to_owned(), None);
+        return None;
+    }
+    Some(program)
 }
 
 /// Keys that mean nothing without another one.
@@ -126,13 +143,9 @@ pub(crate) fn checked_url(text: &str) -> Result<Uri, (String, Option<&'static st
     Ok(url)
 }
 
-fn command(decoder: &mut Decoder, fields: &Fields<'_>, program: Option<String>) -> Option<Command> {
-    let program = program?;
-    if program.is_empty() {
-        decoder.fault(fields.place, "command", "`command` is empty".to_owned(), None);
-        return None;
-    }
-    let mut command = Command { program, ..Command::default() };
+/// What belongs to a command, without its program.
+fn command(decoder: &mut Decoder, fields: &Fields<'_>) -> Command {
+    let mut command = Command::default();
     if let Some((node, path)) = fields.get("args") {
         for (index, node) in decoder.list(node, &path).iter().enumerate() {
             command.arguments.extend(secret::text(decoder, node, &format!("{path}[{index}]")));
@@ -155,5 +168,5 @@ fn command(decoder: &mut Decoder, fields: &Fields<'_>, program: Option<String>) 
     if let Some((node, path)) = fields.get("working_directory") {
         command.working_directory = decoder.text(node, &path);
     }
-    Some(command)
+    command
 }

@@ -1,9 +1,13 @@
-//! What of a client's file could be a secret. In doubt it is one: a variable too many is set once, a secret in a manifest is
-//! copied for ever.
+//! What of a client's file could be a secret: everything that is not known to be none. In doubt it is one: a variable too many is
+//! set once, a secret in a manifest is copied for ever.
 
 use std::collections::{BTreeMap, HashMap};
 
 use vmcp_core::name::Name;
+
+use crate::import::harmless::{
+    is_flag, is_harmless, is_identifier, is_known_value, is_plain_value, is_secret_name,
+};
 
 /// A text as it will stand in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,22 +25,27 @@ pub(super) struct Variables {
     pub(super) used: BTreeMap<String, Vec<Name>>,
     /// What each is to hold, so that two values never share one; `None` if the file does not say.
     held: HashMap<String, Option<String>>,
+    /// How many have been made of the same name.
+    numbers: HashMap<String, usize>,
 }
 
 impl Variables {
     /// A variable for a value, called `wanted` unless that one is to hold another value already.
     fn claim(&mut self, workload: &Name, wanted: &str, value: Option<&str>) -> String {
-        let variable = if self.is_free(wanted, value) {
-            wanted.to_owned()
-        } else {
-            let base = format!("{}_{wanted}", upper(workload.as_str()));
-            let candidates =
-                std::iter::once(base.clone()).chain((2..).map(|number| format!("{base}_{number}")));
-            candidates.into_iter().find(|name| self.is_free(name, value)).unwrap_or(base)
-        };
+        let mut variable = wanted.to_owned();
+        if !self.is_free(&variable, value) {
+            let own = upper(workload.as_str());
+            let base = if wanted.starts_with(&own) { wanted.to_owned() } else { format!("{own}_{wanted}") };
+            variable = base.clone();
+            while !self.is_free(&variable, value) {
+                let number = self.numbers.entry(base.clone()).or_insert(1);
+                *number += 1;
+                variable = format!("{base}_{number}");
+            }
+        }
         self.held.insert(variable.clone(), value.map(ToOwned::to_owned));
         let users = self.used.entry(variable.clone()).or_default();
-        if !users.contains(workload) {
+        if users.last() != Some(workload) {
             users.push(workload.clone());
         }
         variable
@@ -44,6 +53,11 @@ impl Variables {
 
     fn is_free(&self, variable: &str, value: Option<&str>) -> bool {
         self.held.get(variable).is_none_or(|held| held.as_deref() == value)
+    }
+
+    fn refer(&mut self, workload: &Name, wanted: &str, before: &str, value: &str) -> Written {
+        let variable = self.claim(workload, wanted, Some(value));
+        Written::Reference { before: before.to_owned(), variable }
     }
 }
 
@@ -55,87 +69,128 @@ pub(super) fn variable(
     variables: &mut Variables,
     say: &mut impl FnMut(&str),
 ) -> Written {
-    if let Some(written) = substituted(workload, name, text, variables, say) {
+    if let Some(written) = substituted(workload, name, name, text, variables, say) {
         return written;
     }
-    let is_known = matches!(name, "TZ" | "LANG" | "LC_ALL" | "NODE_ENV") && !looks_random(text);
-    if is_known || (is_harmless(text) && !is_secret_name(name)) {
-        return Written::Plain(text.to_owned());
-    }
-    Written::Reference { before: String::new(), variable: variables.claim(workload, name, Some(text)) }
+    let is_plain = is_known_value(name, text) || (is_harmless(text) && !is_secret_name(name));
+    if is_plain { Written::Plain(text.to_owned()) } else { variables.refer(workload, name, "", text) }
 }
 
 /// The arguments of a server.
 pub(super) fn arguments(
     workload: &Name,
-    arguments: &[&str],
+    arguments: &[String],
     variables: &mut Variables,
     say: &mut impl FnMut(&str),
 ) -> Vec<Written> {
-    let mut written = Vec::with_capacity(arguments.len());
-    // The name of the flag whose value the next argument is.
     let mut flag: Option<&str> = None;
-    for argument in arguments {
-        let name = flag.take().filter(|flag| is_secret_name(flag));
-        let own = format!("{}_{}", upper(workload.as_str()), upper(name.unwrap_or("argument")));
-        let one = substituted(workload, &own, argument, variables, say).unwrap_or_else(|| {
-            match (name, split_secret(argument)) {
-                (Some(_), _) => {
-                    let variable = variables.claim(workload, &own, Some(argument));
-                    Written::Reference { before: String::new(), variable }
-                }
-                (None, Some((before, name, secret))) => {
-                    let own = format!("{}_{}", upper(workload.as_str()), upper(name));
-                    let variable = variables.claim(workload, &own, Some(secret));
-                    Written::Reference { before: before.to_owned(), variable }
-                }
-                (None, None) => Written::Plain((*argument).to_owned()),
-            }
-        });
-        written.push(one);
-        flag = argument.starts_with('-').then_some(argument).filter(|text| !text.contains('=')).copied();
-    }
-    written
+    let written = arguments.iter().map(|argument| {
+        let behind = flag.take();
+        if is_flag(argument) {
+            flag = Some(argument);
+        }
+        one_argument(workload, behind, argument, variables, say)
+    });
+    written.collect()
 }
 
-/// What clients put in place of `${VAR}`, `${env:VAR}`, `${VAR:-default}` and `${input:id}` becomes a reference, if nothing
-/// stands behind it.
+/// An argument, behind the flag whose value it may be.
+fn one_argument(
+    workload: &Name,
+    flag: Option<&str>,
+    argument: &str,
+    variables: &mut Variables,
+    say: &mut impl FnMut(&str),
+) -> Written {
+    let own = |name: &str| format!("{}_{}", upper(workload.as_str()), upper(name));
+    let name = flag.unwrap_or("argument");
+    if let Some(written) = substituted(workload, name, &own(name), argument, variables, say) {
+        return written;
+    }
+    if flag.is_none_or(|flag| !is_secret_name(flag)) && is_flag(argument) {
+        return Written::Plain(argument.to_owned());
+    }
+    // `-e NAME` hands a variable on.
+    let is_handed_on = flag.is_some_and(|flag| matches!(flag, "-e" | "--env")) && is_shouted(argument);
+    if is_handed_on && is_identifier(argument) {
+        return Written::Plain(argument.to_owned());
+    }
+    let is_header = flag.is_some_and(|flag| matches!(flag, "-H" | "--header" | "--headers"));
+    if let Some((name, value)) = argument.split_once(':')
+        && is_header
+        && is_identifier(name)
+    {
+        let value = value.trim_start();
+        let before = &argument[..argument.len() - value.len()];
+        return variables.refer(workload, &own(name), before, value);
+    }
+    // `--flag=value` and `NAME=value`.
+    if let Some((name, value)) = argument.split_once('=')
+        && (is_flag(name) || is_identifier(name))
+        && !is_header
+    {
+        let is_known = if is_flag(name) { is_plain_value(Some(name), value) } else { is_harmless(value) };
+        let is_plain = is_known && !is_secret_name(name);
+        if is_plain {
+            return Written::Plain(argument.to_owned());
+        }
+        return variables.refer(workload, &own(name), &argument[..=name.len()], value);
+    }
+    let is_plain =
+        !is_header && flag.is_none_or(|flag| !is_secret_name(flag)) && is_plain_value(flag, argument);
+    if is_plain {
+        Written::Plain(argument.to_owned())
+    } else {
+        variables.refer(workload, &own(name), "", argument)
+    }
+}
+
+/// What clients put in place of `${VAR}`, `${env:VAR}`, `${VAR:-default}` and `${input:id}` becomes a reference, if nothing stands
+/// behind it and nothing before it but what says what it is; else the whole text does.
 fn substituted(
     workload: &Name,
     name: &str,
+    own: &str,
     text: &str,
     variables: &mut Variables,
     say: &mut impl FnMut(&str),
 ) -> Option<Written> {
-    if let Some(wanted) = text.strip_prefix('$').filter(|name| is_variable(name)) {
-        return Some(Written::Reference {
-            before: String::new(),
-            variable: variables.claim(workload, wanted, None),
-        });
+    if let Some(wanted) = text.strip_prefix('$').filter(|name| is_shouted(name)) {
+        let variable = variables.claim(workload, wanted, None);
+        return Some(Written::Reference { before: String::new(), variable });
     }
     let (before, rest) = text.split_once("${")?;
     let (inside, behind) = rest.split_once('}')?;
+    if is_folder(inside) && before.is_empty() && is_harmless(&format!("/x{behind}")) && !is_secret_name(name)
+    {
+        say(&format!("`${{{inside}}}` is the client's own; write the folder in its place"));
+        return Some(Written::Plain(text.to_owned()));
+    }
     let wanted = match inside.split_once(':') {
         Some(("env", name)) => name.to_owned(),
         Some(("input", id)) => upper(id),
-        Some((name, default)) if default.starts_with('-') => {
+        Some((name, default)) if default.starts_with('-') && is_variable(name) => {
             say(&format!("the default of `${{{name}}}` is not taken over"));
             name.to_owned()
         }
         Some(_) => String::new(),
-        None if is_folder(inside) => {
-            say(&format!("`${{{inside}}}` is the client's own; write the folder in its place"));
-            return Some(Written::Plain(text.to_owned())).filter(|_| is_harmless_around(before, behind));
-        }
         None => inside.to_owned(),
     };
-    if is_variable(&wanted) && behind.is_empty() && is_harmless_prefix(before) {
+    if is_variable(&wanted) && behind.is_empty() && says_what_it_is(before) {
         let variable = variables.claim(workload, &wanted, None);
         return Some(Written::Reference { before: before.to_owned(), variable });
     }
-    let variable = variables.claim(workload, &upper(name), Some(text));
+    let variable = variables.claim(workload, &upper(own), Some(text));
     say(&format!("variables within a text cannot be written: `{variable}` is to hold the whole of it"));
     Some(Written::Reference { before: String::new(), variable })
+}
+
+/// What may stand before a secret: nothing, a scheme of authorization, or the name of a flag, a variable or a header.
+fn says_what_it_is(before: &str) -> bool {
+    let name = before.trim_end_matches(' ').strip_suffix(['=', ':']);
+    matches!(before, "" | "Bearer " | "Basic " | "Token " | "token ")
+        || name.is_some_and(|name| is_flag(name) || is_identifier(name))
+        || before.strip_suffix("Bearer ").is_some_and(|before| !before.is_empty() && says_what_it_is(before))
 }
 
 /// What shells let a variable be called.
@@ -144,143 +199,14 @@ pub(super) fn is_variable(name: &str) -> bool {
     begins && name.len() <= 128 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
+/// A variable's name as people write it.
+fn is_shouted(name: &str) -> bool {
+    is_variable(name) && !name.chars().any(|c| c.is_ascii_lowercase())
+}
+
 /// Variables that stand for places in the client.
 fn is_folder(name: &str) -> bool {
-    matches!(
-        name,
-        "workspaceFolder" | "workspaceFolderBasename" | "userHome" | "pathSeparator" | "/" | "cwd" | "PWD"
-    )
-}
-
-fn is_harmless_around(before: &str, behind: &str) -> bool {
-    let is_path = |text: &str| !text.contains("${") && split_secret(text).is_none() && !looks_random(text);
-    is_path(before) && is_path(behind)
-}
-
-/// What may stand before a secret: the name of what it is.
-fn is_harmless_prefix(text: &str) -> bool {
-    text.is_empty() || (text.ends_with(['=', ':', ' ']) && text.len() <= 64 && !looks_random(text))
-}
-
-/// An argument that holds a secret: what stands before it, what it is called, and the secret.
-fn split_secret(argument: &str) -> Option<(&str, &str, &str)> {
-    for separator in ['=', ':'] {
-        if let Some((name, value)) = argument.split_once(separator)
-            && !value.is_empty()
-            && !value.starts_with("//")
-            && is_secret_name(name)
-        {
-            let at = argument.len() - value.trim_start().len();
-            return Some((&argument[..at], name, &argument[at..]));
-        }
-    }
-    let is_url_with_secret = argument.split_once("://").is_some_and(|(_, rest)| {
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        authority.contains('@') || rest.split_once('?').is_some_and(|(_, query)| is_secret_query(query))
-    });
-    let (before, value) = match argument.split_once('=') {
-        Some((name, value)) if argument.starts_with('-') => (&argument[..=name.len()], value),
-        _ => ("", argument),
-    };
-    (is_url_with_secret || looks_random(value)).then_some((before, "argument", &argument[before.len()..]))
-}
-
-/// Whether a query of a URL holds a secret.
-pub(super) fn is_secret_query(query: &str) -> bool {
-    query.split('&').any(|pair| match pair.split_once('=') {
-        Some((name, value)) => is_secret_name(name) || looks_random(value),
-        None => looks_random(pair),
-    })
-}
-
-/// What secrets are called.
-fn is_secret_name(name: &str) -> bool {
-    const PARTS: [&str; 17] = [
-        "KEY",
-        "TOKEN",
-        "SECRET",
-        "PASS",
-        "PWD",
-        "AUTH",
-        "CREDENTIAL",
-        "COOKIE",
-        "SESSION",
-        "PRIVATE",
-        "BEARER",
-        "SIGNATURE",
-        "CERT",
-        "DSN",
-        "WEBHOOK",
-        "CONNECTION",
-        "PAT",
-    ];
-    let words = upper(name);
-    let is_part = |part: &&str| match part.len() {
-        // Short ones are words of their own: not every path is a token.
-        0..=3 => words.split('_').any(|word| word == *part || word.strip_suffix('S') == Some(part)),
-        _ => words.contains(*part),
-    };
-    PARTS.iter().any(is_part) || words.ends_with("KEY") || words.ends_with("PASSWD")
-}
-
-/// Values that nobody would call a secret: switches, small numbers, levels, folders, addresses of this machine and others
-/// without user and query.
-fn is_harmless(value: &str) -> bool {
-    const WORDS: [&str; 18] = [
-        "true",
-        "false",
-        "yes",
-        "no",
-        "on",
-        "off",
-        "debug",
-        "info",
-        "warn",
-        "warning",
-        "error",
-        "trace",
-        "production",
-        "development",
-        "test",
-        "stdio",
-        "http",
-        "utf-8",
-    ];
-    let lower = value.to_ascii_lowercase();
-    let is_small_number = value.len() <= 5 && value.chars().all(|c| c.is_ascii_digit());
-    let is_folder = value.starts_with(['/', '~', '.']) && !value.split('/').any(looks_random);
-    let is_address = lower.split_once("://").is_some_and(|(scheme, rest)| {
-        matches!(scheme, "http" | "https")
-            && !rest.contains(['@', '?', '#'])
-            && !rest.split('/').any(looks_random)
-    });
-    value.is_empty() || is_small_number || WORDS.contains(&lower.as_str()) || is_folder || is_address
-}
-
-/// What no person would type: long, without a separator that people write, with digits and letters mixed; or with the
-/// beginning of a well-known kind of token.
-pub(super) fn looks_random(text: &str) -> bool {
-    const BEGINNINGS: [&str; 12] = [
-        "sk-",
-        "sk_",
-        "pk_",
-        "ghp_",
-        "gho_",
-        "github_pat_",
-        "glpat-",
-        "xoxb-",
-        "xoxp-",
-        "AKIA",
-        "AIza",
-        "eyJ",
-    ];
-    if BEGINNINGS.iter().any(|beginning| text.starts_with(beginning) && text.len() > beginning.len()) {
-        return true;
-    }
-    let is_token = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '='));
-    let digits = text.chars().filter(char::is_ascii_digit).count();
-    let letters = text.chars().filter(char::is_ascii_alphabetic).count();
-    is_token && text.len() >= 16 && digits >= 3 && letters >= 3
+    matches!(name, "workspaceFolder" | "userHome" | "cwd" | "PWD" | "HOME")
 }
 
 /// As a variable is called.

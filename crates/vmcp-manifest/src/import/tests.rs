@@ -37,8 +37,8 @@ fn a_server_becomes_a_workload() {
             r#"command: x | args: [a] | env: | K: "on""#,
         ),
         (
-            r#"{"command": "x", "args": ["true", "1", "a: b", "\u0007\u2028", ""]}"#,
-            r#"command: x | args: ["true", "1", "a: b", "\U00000007\U00002028", ""]"#,
+            r#"{"command": "x", "args": ["true", 1, "/a b/\u2028", ""]}"#,
+            r#"command: x | args: ["true", "1", "/a b/\U00002028", ""]"#,
         ),
     ] {
         assert_eq!(workload(server), expected);
@@ -70,8 +70,8 @@ fn what_could_be_a_secret_becomes_a_reference() {
             r#"command: x | args: [{env: S_TOKEN, prefix: "--token="}]"#,
         ),
         (
-            r#"{"command": "docker", "args": ["-e", "PASSWORD=p", "-e", "TOKEN", "img:1"]}"#,
-            r#"command: docker | args: ["-e", {env: S_PASSWORD, prefix: "PASSWORD="}, "-e", TOKEN, "img:1"]"#,
+            r#"{"command": "docker", "args": ["-e", "PASSWORD=p", "-e", "TOKEN", "ghcr.io/x/img:1.2"]}"#,
+            r#"command: docker | args: ["-e", {env: S_PASSWORD, prefix: "PASSWORD="}, "-e", TOKEN, "ghcr.io/x/img:1.2"]"#,
         ),
         (r#"{"command": "x", "args": ["postgresql://u:p@h/d"]}"#, "command: x | args: [{env: S_ARGUMENT}]"),
         (
@@ -87,9 +87,130 @@ fn what_could_be_a_secret_becomes_a_reference() {
             r#"command: x | args: ["--header", {env: AUTH, prefix: "Authorization:"}]"#,
         ),
         (r#"{"url": "https://h/mcp?api_key=abc"}"#, r#"url: "https://h/mcp""#),
-        (r#"{"url": "https://h/mcp?team=a"}"#, r#"url: "https://h/mcp?team=a""#),
+        (
+            r#"{"command": "npx -y foo --api-key abc"}"#,
+            r#"command: npx | args: ["-y", foo, "--api-key", {env: S_API_KEY}]"#,
+        ),
     ] {
         assert_eq!(workload(server), expected, "{server}");
+    }
+}
+
+const TOKENS: &[&str] = &[
+    "hunter2xq",
+    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw",
+    "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",
+    "ya29.a0AfH6SMBx",
+    "hf_abcdefghijklmnop",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
+    "npm_abcdefghij",
+    "abcdefabcdefabcdefabcdefabcdefab",
+    "patAbCdEfGhIjKlMn.0123456789abcdef",
+    "hvs.CAESIJ",
+    "xoxb-1-2-abc",
+];
+const FORMS: &[&str] = &[
+    r#"["§"]"#,
+    r#"["--config=§"]"#,
+    r#"["--token", "§"]"#,
+    r#"["-p", "§"]"#,
+    r#"["-p§"]"#,
+    r#"["-u", "a:§"]"#,
+    r#"["--user", "u:§"]"#,
+    r#"["--creds", "a:§"]"#,
+    r#"["--basic", "§"]"#,
+    r#"["--pin", "§"]"#,
+    r#"["-k", "§"]"#,
+    r#"["--proxy", "u:§@h:8080"]"#,
+    r#"["--env=API_KEY=§"]"#,
+    r#"["--set=auth.token=§"]"#,
+    r#"["--opt=x=1,password=§"]"#,
+    r#"["-e", "DB_PW=§"]"#,
+    r#"["--env", "OPENAI=§"]"#,
+    r#"["--config", "{\"region\":\"eu\",\"apiKey\":\"§\"}"]"#,
+    r#"["--headers", "{\"X-Api\":\"§\"}"]"#,
+    r#"["-c", "FOO=1 API_KEY=§ node x"]"#,
+    r#"["-c", "curl -H 'X-A: b' -H 'A: Bearer §'"]"#,
+    r#"["-H", "X-Custom: §"]"#,
+    r#"["--header", "X-Subscription: §"]"#,
+    r#"["mongodb://app:§@h/db?authSource=admin"]"#,
+    r#"["--uri", "postgres://app:§@h/db?sslcert=/x"]"#,
+    r#"["https://admin:§@h/mcp?api_key=abc"]"#,
+    r#"["https://h/mcp?k=§"]"#,
+    r#"["Server=tcp:h;User=sa;Password=§"]"#,
+    r#"["host=h user=u password=§"]"#,
+    r#"["jdbc:sqlserver://h;user=sa;password=§"]"#,
+    r#"["u:§@tcp(h)/db"]"#,
+    r#"["AccountName=a;AccountKey=§==;"]"#,
+    r#"["Bearer §"]"#,
+    r#"["--password", "§${cwd}"]"#,
+    r#"["user=admin password=§ token=${TOKEN}"]"#,
+    r#"["https://hooks.slack.com/services/T0/B0/§1234567890abcdefgh"]"#,
+];
+const SERVERS: &[&str] = &[
+    r#"{"command": "npx -y foo --api-key §"}"#,
+    r#"{"command": "env API_KEY=§ node s.js"}"#,
+    r#"{"command": "API_KEY=§ node"}"#,
+    r#"{"url": "https://h/mcp?§"}"#,
+    r#"{"url": "https://h/mcp?sig=§"}"#,
+    r#"{"url": "https://u:§@h/mcp"}"#,
+    r#"{"url": "https://h/mcp;token=§"}"#,
+    r#"{"url": "https://h/token=§/mcp"}"#,
+    r#"{"url": "https://h/mcp#§"}"#,
+    r#"{"url": "ftp://§/"}"#,
+    r#"{"url": "https://h/", "headers": {"Bearer §": ""}}"#,
+    r#"{"url": "https://h/", "headers": {"X": "§"}}"#,
+    r#"{"command": "x", "env": {"DB_PASSWORD": "$§"}}"#,
+    r#"{"command": "x", "env": {"A": "§"}}"#,
+    r#"{"command": "x", "env": {"DB_PASSWORD": "§ ${X}"}}"#,
+    r#"{"command": "x", "env": {"A": "https://admin:§@h/?key=${KEY}"}}"#,
+    r#"{"command": "x", "env": {"DB_PASSWORD": "${cwd}§"}}"#,
+    r#"{"command": "x", "env": {"X": "user=x;password=§;dir=${workspaceFolder}"}}"#,
+    r#"{"command": "x", "env": {"DB_PW": "/§"}}"#,
+    r#"{"command": "x", "env": {"TZ": "§"}}"#,
+    r#"{"command": "x", "env": {"B": "${§:-x}"}}"#,
+    r#"{"command": "x", "env": {"B": "${A:-§}"}}"#,
+    r#"{"command": "x", "env": {"§-=": "x"}}"#,
+    r#"{"command": "x", "cwd": "/a/§=1"}"#,
+    r#"{"command": "x", "cwd": "${§}"}"#,
+];
+#[test]
+fn catalog_08_no_form_of_a_secret_comes_out() {
+    let args = FORMS.iter().map(|form| format!(r#"{{"command": "x", "args": {form}}}"#));
+    for server in args.chain(SERVERS.iter().map(|server| (*server).to_owned())) {
+        for token in TOKENS {
+            // A variable may be called so, and a path of one short word may be one.
+            let is_name = token.len() > 12 && (server.contains("${§") || server.contains("\"$§"));
+            let text = format!(r#"{{"mcpServers": {{"s": {}}}}}"#, server.replace('§', token));
+            let Ok(imported) = import(&"mine".parse().unwrap(), "f", &text) else { continue };
+            let all =
+                format!("{}{:?}{:?}", imported.manifest, imported.remarks, imported.variables).to_lowercase();
+            let is_out = all.contains(&token.to_lowercase()) && !is_name;
+            assert!(
+                !is_out || server.contains("${§"),
+                "{text}\n{}\n{:?}",
+                imported.manifest,
+                imported.remarks
+            );
+        }
+    }
+}
+
+#[test]
+fn what_servers_usually_are_given_stays_readable() {
+    for (args, expected) in [
+        (r#"["-y", "@modelcontextprotocol/server-filesystem", "/Users/me/Desktop"]"#, 0),
+        (r#"["mcp-server-git", "--repository", "."]"#, 0),
+        (r#"["run", "-i", "--rm", "ghcr.io/github/github-mcp-server"]"#, 0),
+        (r#"["--directory", "/abs/weather", "run", "weather.py"]"#, 0),
+        (r#"["-m", "my_mcp_server", "--port", "8080"]"#, 0),
+        (r#"["mcp-remote@latest", "https://mcp.example.com/mcp"]"#, 0),
+        (r#"["-y", "@upstash/context7-mcp@1.0.14", "--transport", "stdio"]"#, 0),
+        (r#"["server.js", "--api-key", "x"]"#, 1),
+    ] {
+        let text = workload(&format!(r#"{{"command": "x", "args": {args}}}"#));
+        assert_eq!(text.matches("{env:").count(), expected, "{text}");
     }
 }
 
@@ -134,7 +255,7 @@ fn what_is_not_taken_over_is_said() {
         "`old`: it speaks SSE",
         "`env`: its `envFile`",
         "`env`: `${workspaceFolder}` is the client's own",
-        "`path`: the path of its address looks like a secret",
+        "`path`: the path of its address may hold a secret",
         "`odd`: its address is not one",
         "`pass`: its address is not one",
         "`variable`: its address has variables",

@@ -114,7 +114,10 @@ fn scalar(text: &str) -> String {
 
 /// What can stand in a comment.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+    text.chars()
+        .map(|c| if c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric() { c } else { ' ' })
+        .take(200)
+        .collect()
 }
 
 fn line(out: &mut String, text: &str) {

@@ -66,7 +66,7 @@ fn catalog_03_a_conflict_says_which_item_by_whom_and_what_to_write() {
             "b = r:u://1 | a = r:u://1",
             &["warning: resource `u://1` is read from `a`; `b` offered it too"],
         ),
-        ("prefix", "a = x x", &["warning: tool `x` is listed twice; the first one counts"]),
+        ("prefix", "a = x x", &["warning: tool `x` of `a` is listed twice; the first one counts"]),
     ];
     for (wanted, given, expected) in table {
         assert_eq!(told(wanted, given), *expected, "{wanted} | {given}");
@@ -157,7 +157,7 @@ fn catalog_03_names_that_clients_refuse_are_told_and_kept() {
     assert!(all[1].contains("`a_with/slash` has a `/`, which some clients refuse"), "{all:?}");
     let short = told("prefix; max 64", &given);
     assert!(!short.iter().any(|text| text.contains("66 characters")), "{short:?}");
-    assert!(short.contains(&"note: 1 name is shortened to 64 characters".to_owned()), "{short:?}");
+    assert!(short.contains(&"note: 1 name of `a` is shortened to 64 characters".to_owned()), "{short:?}");
     let invisible = told("prefix", "a = se\u{200b}nd");
     assert_eq!(invisible, ["warning: tool `a_se\\u{200b}nd` has a `\\u{200b}`, which some clients refuse"]);
     assert!(told("prefix; exclude a", "a = with/slash")[0].starts_with("note: `exclude_all` hides 1 of 1"));
@@ -172,7 +172,7 @@ fn what_is_hidden_and_what_is_written_for_nothing_name_their_lines() {
             "warning: `filter` names `serach`, which `a` does not have (vmcp.yaml:2) -> did you mean `search`?",
             "warning: `overrides` changes `listt`, which `a` does not have (vmcp.yaml:3) -> did you mean `list`?",
             "warning: there are rules for `c`, which the group `g` does not have (vmcp.yaml:4)",
-            "note: `filter` hides 2 of 2 tools (vmcp.yaml:2)",
+            "note: `filter` hides 2 of 2 tools of `a` (vmcp.yaml:2)",
         ]
     );
     for (wanted, key) in [
@@ -181,7 +181,7 @@ fn what_is_hidden_and_what_is_written_for_nothing_name_their_lines() {
         ("prefix; exclude a", "exclude_all"),
     ] {
         let all = told(wanted, "a = x y");
-        assert_eq!(all, [format!("note: `{key}` hides 2 of 2 tools (vmcp.yaml:2)")]);
+        assert_eq!(all, [format!("note: `{key}` hides 2 of 2 tools of `a` (vmcp.yaml:2)")]);
     }
 }
 
@@ -193,7 +193,7 @@ fn what_is_not_known_is_not_said_to_be_missing() {
     let given = Offered::from([(name("a"), Some(Arc::new(list))), (name("b"), None)]);
     let resolver = resolved(rules("prefix; filter a nobody; rules b"), &given);
     let messages: Vec<String> = resolver.diagnostics().into_iter().map(|told| told.message).collect();
-    assert_eq!(messages, ["tools/list: timed out", "`filter` hides 1 of 1 tools"]);
+    assert_eq!(messages, ["`a`: tools/list: timed out", "`filter` hides 1 of 1 tools of `a`"]);
     let severities: Vec<Severity> = resolver.diagnostics().into_iter().map(|told| told.severity).collect();
     assert_eq!(severities, [Severity::Warning, Severity::Note]);
 }
