@@ -1,4 +1,5 @@
-//! Every bound of the product, each with its reason. Nothing else states one.
+//! Every bound that clients, backends and operators can meet, each with its reason. The shapes of names and of sentences stand beside
+//! what they shape.
 
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ pub const ITEM: Limits = Limits::new(1024 * 1024, DEPTH).with_lone_surrogates();
 
 /// Expressions of a URI template: people write one to three.
 pub const TEMPLATE_EXPRESSIONS: usize = 16;
+
+/// Templates that begin as a URI does and are held to it; a backend could list thousands.
+pub const TEMPLATES_TRIED: usize = 100;
 
 /// A URI that is held to templates: longer ones belong to nobody.
 pub const URI_BYTES: usize = 4 * 1024;

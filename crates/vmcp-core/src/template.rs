@@ -52,6 +52,14 @@ impl UriTemplate {
         Ok(Self { parts })
     }
 
+    /// Whether a URI begins as the template does, which is soon found out.
+    pub fn begins(&self, uri: &str) -> bool {
+        match self.parts.first() {
+            Some(Part::Literal(literal)) => uri.starts_with(literal.as_str()),
+            _ => true,
+        }
+    }
+
     /// Whether it says of which scheme its URIs are: one that does not, such as `{+uri}`, matches everybody's.
     pub fn has_scheme(&self) -> bool {
         matches!(self.parts.first(), Some(Part::Literal(literal)) if literal.contains(':'))
@@ -61,11 +69,7 @@ impl UriTemplate {
     ///
     /// Nothing that is longer than the bound on URIs does.
     pub fn matches(&self, uri: &str) -> bool {
-        let begins = match self.parts.first() {
-            Some(Part::Literal(literal)) => uri.starts_with(literal.as_str()),
-            _ => true,
-        };
-        if !begins || uri.len() > limits::URI_BYTES {
+        if !self.begins(uri) || uri.len() > limits::URI_BYTES {
             return false;
         }
         // Positions in `uri` up to which the parts so far can reach.

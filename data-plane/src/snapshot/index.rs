@@ -96,8 +96,11 @@ impl Index {
         if let Some(target) = self.resources.get(uri) {
             return Reading::One(target);
         }
-        let matching =
-            self.patterns.iter().filter(|(pattern, _)| pattern.matches(uri)).map(|(_, target)| target);
+        let near = || self.patterns.iter().filter(|(pattern, _)| pattern.begins(uri));
+        if near().count() > limits::TEMPLATES_TRIED {
+            return Reading::Ambiguous;
+        }
+        let matching = near().filter(|(pattern, _)| pattern.matches(uri)).map(|(_, target)| target);
         match only(matching) {
             Reading::Nobody => only(self.origins.get(origin(uri)).into_iter().flatten()),
             found => found,

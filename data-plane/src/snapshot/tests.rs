@@ -101,6 +101,19 @@ fn a_template_that_matches_everything_takes_nobody_else_s_reads() {
 }
 
 #[test]
+fn more_templates_than_anybody_writes_are_not_tried() {
+    let mut world = World::default();
+    let many: Vec<String> = (0..200).map(|n| format!("note://{{a}}/{n}")).collect();
+    let many: Vec<(Kind, &str)> = many.iter().map(|text| (Kind::Template, text.as_str())).collect();
+    let a = share("all", "a", &[(Kind::Template, "note://{id}/7"), (Kind::Template, "memo://{id}")]);
+    let snapshot =
+        world.publish(&[server("all", false), backend("a"), backend("b"), a, share("all", "b", &many)]);
+    let index = &snapshot.server("all").unwrap().index;
+    assert!(matches!(index.resource("note://x/7"), Reading::Ambiguous), "nobody shadows another by numbers");
+    assert!(matches!(index.resource("memo://x"), Reading::One(_)));
+}
+
+#[test]
 fn what_is_hidden_is_neither_listed_nor_found() {
     let mut world = World::default();
     let items = [
