@@ -17,6 +17,7 @@ pub fn schema() -> Value {
     let mut whole = definitions();
     for definition in whole.values_mut() {
         forbid_nothing(definition);
+        take_plain_scalars(definition);
         add_synonyms(definition);
     }
     let either = |one: &str, other: &str| json!([{"required": [one]}, {"required": [other]}]);
@@ -62,6 +63,23 @@ fn forbid_nothing(definition: &mut Value) {
             }
         }
         property.retain(|_, value| !value.is_null());
+    }
+}
+
+/// What looks like a number or a boolean is a text where a text is expected.
+fn take_plain_scalars(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            let is_text = members
+                .get("type")
+                .is_some_and(|kind| *kind == json!("string") || *kind == json!(["string"]));
+            if is_text && !members.contains_key("enum") && !members.contains_key("const") {
+                members.insert("type".to_owned(), json!(["string", "number", "boolean"]));
+            }
+            members.values_mut().for_each(take_plain_scalars);
+        }
+        Value::Array(items) => items.iter_mut().for_each(take_plain_scalars),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -109,6 +109,30 @@ fn what_the_decoder_accepts_the_schema_accepts() {
         }
     }
     assert!(documents >= 10);
+    let odd = "name: 2024
+groupRef: true
+incoming_auth: {type: anonymous}
+aggregation: {tools: [{workload: 7, filter: [1, true], overrides: {x: {description: 5}}}]}
+---
+kind: group
+name: true
+workloads: [{name: 7, command: 7, args: [1], env: {A: true}}, {name: b, url: 'http://h/', transport: streamable}]
+";
+    assert!(crate::read(&[crate::Source { name: "f", text: odd }]).is_ok());
+    for document in crate::tree::parse(0, odd).0 {
+        let value = as_json(&document);
+        let faults: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+        assert!(faults.is_empty(), "{faults:?}");
+    }
+    for refused in [
+        "name: a\ngroup: g\nincoming_auth: {type: anonymous}\naggregation:\n",
+        "Name: a\ngroup: g\nincoming_auth: {type: anonymous}\n",
+    ] {
+        assert!(
+            crate::tree::parse(0, refused).0.iter().any(|document| !validator.is_valid(&as_json(document)))
+        );
+        assert!(crate::read(&[crate::Source { name: "f", text: refused }]).is_err());
+    }
     for refused in ["twelve-faults", "toolhive-snake"] {
         let text = fs_err::read_to_string(format!("{root}/tests/manifests/{refused}.yaml")).unwrap();
         assert!(
