@@ -177,7 +177,8 @@ fn only_fallen<'r>(claims: &[&'r Claim]) -> Vec<&'r Claim> {
 fn all_but_one<'r>(key: &Key, claims: &[&'r Claim]) -> Vec<&'r Claim> {
     let rank = |claim: &&Claim| match claim.standing {
         Standing::Ranked(rank) => rank,
-        Standing::Plain | Standing::Unranked | Standing::Fallback => 0,
+        Standing::Unranked => usize::MAX,
+        Standing::Plain | Standing::Fallback => 0,
     };
     // By an order, those that come later lose the name anyway.
     let first = claims.iter().map(rank).min().unwrap_or_default();

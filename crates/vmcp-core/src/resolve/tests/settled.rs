@@ -41,7 +41,7 @@ fn visible(resolver: &Resolver) -> BTreeSet<(Name, String)> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 5_000, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 20_000, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn catalog_03_what_it_says_to_write_settles_it(mut rules in any_rules(), world in any_world()) {
