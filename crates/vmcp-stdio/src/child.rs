@@ -9,6 +9,7 @@ use vmcp_core::desired::{Command, Text};
 use vmcp_core::limits;
 
 use crate::environment::Environment;
+use crate::stderr::Secrets;
 
 /// A running process with its three streams.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(crate) struct Started {
     pub(crate) stdout: ChildStdout,
     pub(crate) stderr: ChildStderr,
     /// What it was given that must not be told.
-    pub(crate) secrets: Vec<String>,
+    pub(crate) secrets: Secrets,
 }
 
 /// A process and its group. Dropping it kills both.
@@ -32,12 +33,12 @@ pub(crate) struct Process {
 pub(crate) fn start(command: &Command, environment: &Environment) -> std::io::Result<Started> {
     let mut starting = tokio::process::Command::new(&command.program);
     starting.env_clear().envs(environment.variables());
-    let mut secrets = Vec::new();
+    let mut secrets = Secrets::default();
     let mut resolve = |text: &Text| {
         let whole = environment.resolve(text)?;
         if let Text::Secret { before, .. } = text {
             let secret = whole.to_string_lossy();
-            secrets.push(secret.strip_prefix(before.as_str()).unwrap_or(&secret).to_owned());
+            secrets.0.push(secret.strip_prefix(before.as_str()).unwrap_or(&secret).to_owned());
         }
         Ok::<_, std::io::Error>(whole)
     };

@@ -14,6 +14,10 @@ pub(crate) struct Tail {
     secrets: Arc<Mutex<Vec<String>>>,
 }
 
+/// What a child was given that must not be told, nor printed.
+#[derive(Default)]
+pub(crate) struct Secrets(pub(crate) Vec<String>);
+
 /// Shorter ones stand in every other word.
 const SHORTEST_SECRET: usize = 6;
 
@@ -35,9 +39,9 @@ impl Tail {
     }
 
     /// Whatever the child says from now on is told without these.
-    pub(crate) fn hide(&self, secrets: Vec<String>) {
+    pub(crate) fn hide(&self, secrets: Secrets) {
         let mut hidden = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        *hidden = secrets.into_iter().filter(|secret| secret.len() >= SHORTEST_SECRET).collect();
+        *hidden = secrets.0.into_iter().filter(|secret| secret.len() >= SHORTEST_SECRET).collect();
     }
 
     /// What a child has said, without its secrets.
@@ -62,6 +66,12 @@ impl Tail {
     }
 }
 
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets(…)")
+    }
+}
+
 impl fmt::Debug for Tail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tail").field("limit", &self.limit).finish_non_exhaustive()
@@ -75,7 +85,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_child_says_is_told_without_its_secrets() {
         let tail = Tail::new(100);
-        tail.hide(vec!["s3cret-key".to_owned(), "ab".to_owned()]);
+        tail.hide(Secrets(vec!["s3cret-key".to_owned(), "ab".to_owned()]));
         tail.clone().fill(&b"bad key: s3cret-key, about\n"[..]).await;
         assert_eq!(tail.text(), "bad key: \u{2026}, about\n");
         assert!(!format!("{tail:?}").contains("s3cret"));

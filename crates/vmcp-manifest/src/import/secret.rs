@@ -18,8 +18,8 @@ pub(super) enum Written {
     Reference { before: String, variable: String },
 }
 
-/// The variables that the manifest refers to.
-#[derive(Debug, Default)]
+/// The variables that the manifest refers to. Not to be printed: it knows what they hold.
+#[derive(Default)]
 pub(super) struct Variables {
     /// By whom each is used.
     pub(super) used: BTreeMap<String, Vec<Name>>,
