@@ -10,7 +10,7 @@ use crate::demo;
 use crate::manifests;
 use crate::serve;
 use crate::settings::{Cli, Demo, Output, Serve, Validate};
-use crate::table::print_line;
+use crate::terminal::print_line;
 use crate::validate;
 
 /// The version on standard output.

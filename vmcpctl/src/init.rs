@@ -9,7 +9,7 @@ use vmcp_manifest::Imported;
 
 use crate::manifests::read_bounded;
 use crate::settings::{GREEN, Init, YELLOW};
-use crate::table::{legible, print_line};
+use crate::terminal::{legible, print_line};
 
 /// Writes the manifest, and says what was not taken over and which variables must be set.
 pub(crate) fn run(init: &Init) -> anyhow::Result<ExitCode> {

@@ -9,6 +9,7 @@ mod manifests;
 mod serve;
 mod settings;
 mod table;
+mod terminal;
 mod validate;
 
 use std::process::ExitCode;

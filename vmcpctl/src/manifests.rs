@@ -12,7 +12,7 @@ use vmcp_core::limits;
 use vmcp_manifest::{Fault, Source};
 
 use crate::settings::Output;
-use crate::table::{legible, print_line};
+use crate::terminal::{legible, print_line};
 
 /// What the files want, or every fault, rendered.
 pub(crate) fn load(files: &[PathBuf]) -> anyhow::Result<Result<Desired, Faults>> {

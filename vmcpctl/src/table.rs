@@ -1,18 +1,15 @@
 //! Columns that fit the terminal.
 
-use std::io::Write;
-
 use anstyle::Style;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
+
+use crate::terminal::{WIDEST, cut, legible};
 
 /// Rows of cells below a heading; each row has a style.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<(Style, Vec<String>)>,
 }
-
-/// No cell is wider, whatever a backend calls its tools.
-const WIDEST: usize = 120;
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -56,29 +53,6 @@ impl Table {
     }
 }
 
-/// Data on standard output. Whoever has stopped reading needs no more, and no error.
-pub(crate) fn print_line(text: &str) -> std::io::Result<()> {
-    let mut out = anstream::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome,
-    }
-}
-
-/// How wide the terminal on standard output is, if it is one.
-pub(crate) fn terminal_width() -> Option<usize> {
-    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
-}
-
-/// What others have written, without what a terminal would obey: controls, and marks that turn the direction of text.
-pub(crate) fn legible(text: &str) -> String {
-    let obeys = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars().take(WIDEST * 4).map(|c| if obeys(c) { ' ' } else { c }).collect()
-}
-
 /// Takes from the widest column until all fit.
 fn fit(mut widths: Vec<usize>, limit: Option<usize>) -> Vec<usize> {
     const NARROWEST: usize = 8;
@@ -91,22 +65,6 @@ fn fit(mut widths: Vec<usize>, limit: Option<usize>) -> Vec<usize> {
         }
     }
     widths
-}
-
-pub(crate) fn cut(cell: &str, width: usize) -> String {
-    if cell.width() <= width {
-        return cell.to_owned();
-    }
-    let mut room = width.saturating_sub(1);
-    let fits = |c: &char| {
-        let width = c.width().unwrap_or_default();
-        let is_room = width <= room;
-        room = room.saturating_sub(width);
-        is_room
-    };
-    let mut text: String = cell.chars().take_while(fits).collect();
-    text.push('…');
-    text
 }
 
 #[cfg(test)]

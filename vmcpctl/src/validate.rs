@@ -14,7 +14,7 @@ use vmcp_core::owners::{Guarded, Owners};
 use vmcp_core::resolve::{Offered, Resolver};
 
 use crate::settings::{Output, YELLOW};
-use crate::table::print_line;
+use crate::terminal::print_line;
 use ask::Asked;
 
 /// How much a good manifest describes.

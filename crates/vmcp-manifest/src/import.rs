@@ -1,5 +1,5 @@
-//! The `mcpServers` file of a client becomes a manifest. No value of its variables, arguments or headers that could be a secret
-//! is in what comes out: in its place stands the variable that is to hold it.
+//! The `mcpServers` file of a client becomes a manifest. Of variables and arguments only what is known to be harmless comes out; in
+//! place of everything else stands the variable that is to hold it.
 
 mod harmless;
 mod secret;

@@ -14,7 +14,7 @@ use vmcp_runtime::Drain;
 use vmcp_stdio::ChildState;
 
 use crate::serve::workloads::Children;
-use crate::table::{cut, legible};
+use crate::terminal::{cut, legible};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();

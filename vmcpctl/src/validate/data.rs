@@ -9,7 +9,7 @@ use vmcp_core::report::{Entry, Naming, Outcome, Withheld};
 use vmcp_core::resolve::Resolver;
 use vmcp_core::written::Line;
 
-use crate::table::print_line;
+use crate::terminal::print_line;
 use crate::validate::ask::Asked;
 
 /// How much a manifest describes.

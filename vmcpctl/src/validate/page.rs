@@ -7,7 +7,8 @@ use vmcp_core::report::{Entry, Naming, Outcome, Withheld};
 use vmcp_core::resolve::Resolver;
 
 use crate::settings::{DIM, RED, YELLOW};
-use crate::table::{Table, legible, print_line, terminal_width};
+use crate::table::Table;
+use crate::terminal::{legible, print_line, terminal_width};
 use crate::validate::ask::Asked;
 
 pub(super) fn print(resolvers: &[Resolver], asked: &Asked) -> std::io::Result<()> {
