@@ -3,52 +3,82 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use vmcp_core::desired::Desired;
+use vmcp_manifest::Hosting;
 use vmcp_mcp::Exchange;
-use vmcp_revision::{Follower, Publisher};
+use vmcp_revision::Publisher;
 use vmcp_runtime::Drain;
 
-use crate::accept::Acceptor;
-use crate::reconcile::{self, Inputs};
+use crate::accept::{Acceptor, Refused};
+use crate::compile::Backends;
+use crate::reconcile::{self, Inputs, Outputs};
 use crate::status::Status;
+use crate::store::{Store, StoreFault};
 use crate::workloads::Hosted;
 
 /// What a control plane is told at start.
 #[derive(Debug)]
 pub struct Settings {
-    /// The pool of connections to backends.
-    pub exchange: Exchange,
+    /// What outlives it.
+    pub store: Store,
+    /// Whether programs that manifests describe are started.
+    pub hosting: Hosting,
     /// Where stdio workloads are hosted; it changes as they come up.
     pub hosted: watch::Receiver<Hosted>,
+    /// The pool of connections to backends.
+    pub exchange: Exchange,
     /// Tells when to stop.
     pub drain: Drain,
 }
 
-/// A running control plane.
-#[derive(Debug)]
+/// A running control plane. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct ControlPlane {
-    acceptor: Acceptor,
-    status: watch::Receiver<Arc<Status>>,
+    /// Takes what operators want.
+    pub acceptor: Acceptor,
+    /// Publishes to data planes.
+    pub publisher: Publisher,
+    pub(crate) status: watch::Receiver<Arc<Status>>,
+    pub(crate) backends: watch::Receiver<Arc<Backends>>,
+}
+
+/// A control plane cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What was stored cannot be read.
+    #[error("could not read what was stored")]
+    Store(#[from] StoreFault),
+    /// The manifests that were stored have faults for this version.
+    #[error("this version does not take the manifests that are stored")]
+    Stored(#[source] Refused),
 }
 
 impl ControlPlane {
-    /// Runs until `settings.drain` says to stop. Nothing is published before something is accepted.
-    pub fn start(settings: Settings) -> (Self, Follower) {
-        let Settings { exchange, hosted, drain } = settings;
-        let (acceptor, accepted) = Acceptor::new();
-        let (publisher, follower) = Publisher::new();
+    /// Goes on with what is stored, until `settings.drain` says to stop. Nothing is published before something is accepted.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let Settings { store, hosting, hosted, exchange, drain } = settings;
+        let stored = store.load()?;
+        let acceptor = Acceptor::new(store.clone(), hosting, stored.generation, stored.documents)
+            .map_err(StartError::Stored)?;
+        let publisher = Publisher::new();
         let (tell, status) = watch::channel(Arc::default());
-        let inputs = Inputs { accepted, hosted, exchange };
-        drain.spawn(reconcile::run(inputs, publisher, tell, drain.clone()));
-        (Self { acceptor, status }, follower)
+        let (tell_backends, backends) = watch::channel(Arc::default());
+        let inputs = Inputs {
+            accepted: acceptor.subscribe(),
+            hosted,
+            exchange,
+            known: stored.observations,
+            owners: stored.owners,
+            has_published: stored.has_published,
+        };
+        let outputs = Outputs { store, publisher: publisher.clone(), status: tell, backends: tell_backends };
+        drain.spawn(reconcile::run(inputs, outputs, drain.clone()));
+        Ok(Self { acceptor, publisher, status, backends })
     }
 
-    /// Takes the whole of a desired state and returns its generation.
-    pub fn accept(&self, desired: Desired) -> u64 {
-        self.acceptor.accept(desired)
-    }
-
-    /// How things are, as they change.
+    /// How things are, as they change. Replicas are in the fleet of the publisher.
     pub fn status(&self) -> watch::Receiver<Arc<Status>> {
         self.status.clone()
     }

@@ -1,7 +1,7 @@
 //! Desired state and inventories become parts and diagnostics. What comes out is a function of what goes in and of the owners
 //! of names; what else is kept between two compilations only saves work.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use http::Uri;
@@ -11,7 +11,7 @@ use vmcp_core::desired::{Desired, VirtualServer};
 use vmcp_core::diagnostic::Diagnostic;
 use vmcp_core::inventory::Inventory;
 use vmcp_core::name::Name;
-use vmcp_core::owners::{Guarded, Owners};
+use vmcp_core::owners::{Guarded, Owner, Owners};
 use vmcp_core::resolve::{Offered, Resolver};
 use vmcp_revision::Part;
 use vmcp_revision::codec::{ServedServer, encode_backend, encode_share, encode_virtual_server};
@@ -31,12 +31,16 @@ pub(crate) type Backends = BTreeMap<BackendId, Option<Observed>>;
 pub(crate) struct Compiled {
     pub(crate) parts: Vec<Part>,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Whose the names of each share are that is not what it was; empty where there is none any more.
+    pub(crate) owners: Vec<((Name, Name), Owners)>,
 }
 
 /// The catalogs of all virtual servers, as they were last compiled.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogs {
     by_server: BTreeMap<Name, Catalog>,
+    /// Who owned the names of virtual servers that have not been compiled yet.
+    stored: BTreeMap<Name, Owners>,
 }
 
 #[derive(Debug)]
@@ -44,13 +48,35 @@ struct Catalog {
     resolver: Resolver,
     /// Shares as parts, by backend; a share that is the same value is the same part.
     encoded: HashMap<Name, (Arc<Share>, Part)>,
+    /// Backends whose names have an owner in the store; looked at once.
+    stored: BTreeSet<Name>,
 }
 
 impl Catalogs {
+    /// Begins with the owners of names that were stored.
+    pub(crate) fn new(stored: BTreeMap<Name, Owners>) -> Self {
+        Self { by_server: BTreeMap::new(), stored }
+    }
+
+    /// What each virtual server offers of each backend.
+    pub(crate) fn shares(&self) -> impl Iterator<Item = (&Name, &Arc<Share>)> {
+        self.by_server
+            .iter()
+            .flat_map(|(name, catalog)| catalog.resolver.shares().map(move |share| (name, share)))
+    }
+
     /// Every virtual server, every observed backend that one of them presents, and each one's share.
     pub(crate) fn compile(&mut self, desired: &Desired, backends: &Backends) -> Compiled {
-        self.by_server.retain(|name, _| desired.virtual_servers.contains_key(name));
         let mut compiled = Compiled::default();
+        self.by_server.retain(|name, catalog| {
+            let stays = desired.virtual_servers.contains_key(name);
+            if !stays {
+                let gone =
+                    catalog.encoded.keys().map(|backend| ((name.clone(), backend.clone()), Owners::new()));
+                compiled.owners.extend(gone);
+            }
+            stays
+        });
         let mut presented = BTreeMap::new();
         for server in desired.virtual_servers.values() {
             let served = ServedServer { name: server.name.clone(), is_default: server.is_default };
@@ -62,11 +88,21 @@ impl Catalogs {
                 .collect();
             catalog.resolver.update(&offered);
             compiled.diagnostics.extend(catalog.resolver.diagnostics());
-            compiled.parts.extend(catalog.encode(server));
+            let (parts, owners) = catalog.encode(server);
+            compiled.parts.extend(parts);
+            compiled
+                .owners
+                .extend(owners.into_iter().map(|(backend, owners)| ((server.name.clone(), backend), owners)));
             for share in catalog.resolver.shares() {
                 let id = BackendId { group: server.group.clone(), name: share.backend.clone() };
                 presented.extend(backends.get_key_value(&id));
             }
+        }
+        for (server, owners) in std::mem::take(&mut self.stored) {
+            let backends: BTreeSet<Name> = owners.into_values().map(|owner| owner.backend).collect();
+            compiled
+                .owners
+                .extend(backends.into_iter().map(|backend| ((server.clone(), backend), Owners::new())));
         }
         for (id, seen) in presented {
             let Some(Observed { url, inventory }) = seen else { continue };
@@ -79,16 +115,22 @@ impl Catalogs {
     /// The catalog of a virtual server. Where its rules have changed it begins anew, and names keep their owners.
     fn catalog(&mut self, server: &VirtualServer) -> &mut Catalog {
         let before = self.by_server.remove(&server.name);
+        let stored = self.stored.remove(&server.name).unwrap_or_default();
         let catalog = match before {
             Some(catalog) if catalog.resolver.server() == server => catalog,
             changed => {
                 // No policy can be written yet, so none speaks of a name.
                 let guarded = Guarded::new();
-                let resolver = match changed {
-                    Some(catalog) => catalog.resolver.successor(server.clone(), &guarded),
-                    None => Resolver::new(server.clone(), Owners::new(), &guarded),
-                };
-                Catalog { resolver, encoded: HashMap::new() }
+                match changed {
+                    Some(catalog) => {
+                        Catalog { resolver: catalog.resolver.successor(server.clone(), &guarded), ..catalog }
+                    }
+                    None => {
+                        let backends = stored.values().map(|owner| owner.backend.clone()).collect();
+                        let resolver = Resolver::new(server.clone(), stored, &guarded);
+                        Catalog { resolver, encoded: HashMap::new(), stored: backends }
+                    }
+                }
             }
         };
         self.by_server.entry(server.name.clone()).or_insert(catalog)
@@ -96,20 +138,37 @@ impl Catalogs {
 }
 
 impl Catalog {
-    fn encode(&mut self, server: &VirtualServer) -> Vec<Part> {
+    /// Every share as a part, and the owners of the names of those that have changed.
+    fn encode(&mut self, server: &VirtualServer) -> (Vec<Part>, Vec<(Name, Owners)>) {
         let mut encoded = HashMap::with_capacity(self.encoded.len());
         let mut parts = Vec::with_capacity(self.encoded.len());
+        let mut owners = Vec::new();
         for share in self.resolver.shares() {
             let part = match self.encoded.remove(&share.backend) {
                 Some((before, part)) if Arc::ptr_eq(&before, share) => part,
-                _ => encode_share(&server.name, &server.group, share),
+                _ => {
+                    owners.push((share.backend.clone(), owners_of(share)));
+                    encode_share(&server.name, &server.group, share)
+                }
             };
             parts.push(part.clone());
             encoded.insert(share.backend.clone(), (share.clone(), part));
         }
+        let gone =
+            std::mem::take(&mut self.stored).into_iter().filter(|backend| !encoded.contains_key(backend));
+        owners.extend(gone.map(|backend| (backend, Owners::new())));
+        owners.extend(self.encoded.drain().map(|(backend, _)| (backend, Owners::new())));
         self.encoded = encoded;
-        parts
+        (parts, owners)
     }
+}
+
+fn owners_of(share: &Share) -> Owners {
+    let owned = share.items.iter().map(|item| {
+        let owner = Owner { backend: share.backend.clone(), original_name: item.original_name.clone() };
+        ((item.kind, item.exposed_name.clone()), owner)
+    });
+    owned.collect()
 }
 
 #[cfg(test)]

@@ -4,14 +4,25 @@
 //! workloads → `introspect` ┴→ `reconcile` → `compile` → publish
 
 mod accept;
+mod api;
 mod app;
 mod compile;
 mod introspect;
+mod preview;
+mod program;
 mod reconcile;
+mod settings;
 mod status;
+mod store;
 mod workloads;
 
-pub use app::{ControlPlane, Settings};
+pub use accept::{
+    Acceptor, Change, DocumentChange, Documents, Expected, Manifest, Outcome, PlacedFault, Planned, Refused,
+};
+pub use api::{WholeStatus, whole_status};
+pub use app::{ControlPlane, Settings, StartError};
 pub use introspect::inventory;
-pub use status::{BackendStatus, Counts, DiagnosticStatus, Health, Status, VirtualServerStatus};
+pub use program::main;
+pub use status::{BackendStatus, Counts, DiagnosticStatus, Health, Progress, Status, VirtualServerStatus};
+pub use store::{Generation, Store, StoreFault};
 pub use workloads::{Hosted, Located};

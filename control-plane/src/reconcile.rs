@@ -1,20 +1,28 @@
-//! The only reader of everything that changes: compares whole states, compiles, publishes. It reacts to levels, so the way
-//! after a start is the usual way.
+//! The only reader of everything that changes: compares whole states, compiles, stores, publishes. It reacts to levels, so the
+//! way after a start is the usual way.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use vmcp_core::backend::BackendId;
+use vmcp_core::diagnostic::Diagnostic;
 use vmcp_core::limits;
+use vmcp_core::name::Name;
+use vmcp_core::owners::Owners;
 use vmcp_mcp::Exchange;
-use vmcp_revision::Publisher;
+use vmcp_revision::protocol::Observe;
+use vmcp_revision::{Part, PartName, Published, Publisher, codec};
 use vmcp_runtime::Drain;
 
-use crate::accept::Accepted;
+use crate::accept::{Accepted, blocking};
 use crate::compile::{Backends, Catalogs, Observed};
 use crate::introspect::{Observations, Observers};
-use crate::status::{self, Status};
-use crate::workloads::{Hosted, Workloads, workloads};
+use crate::status::{self, Progress, Status};
+use crate::store::{Changes, Store};
+use crate::workloads::{Hosted, Located, Workloads, workloads};
 
 /// Everything that is read.
 #[derive(Debug)]
@@ -22,46 +30,239 @@ pub(crate) struct Inputs {
     pub(crate) accepted: watch::Receiver<Accepted>,
     pub(crate) hosted: watch::Receiver<Hosted>,
     pub(crate) exchange: Exchange,
+    /// What was known before this process.
+    pub(crate) known: Observations,
+    pub(crate) owners: BTreeMap<Name, Owners>,
+    /// Whether there was a revision before this process, and so nothing to wait for.
+    pub(crate) has_published: bool,
+}
+
+/// Where it tells.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    pub(crate) store: Store,
+    pub(crate) publisher: Publisher,
+    pub(crate) status: watch::Sender<Arc<Status>>,
+    /// What is known of backends, for those who want to know what a change would come to.
+    pub(crate) backends: watch::Sender<Arc<Backends>>,
+}
+
+struct Reconciler {
+    outputs: Outputs,
+    catalogs: Catalogs,
+    /// As they are in the store.
+    stored: Observations,
+    /// What is to be stored with the next revision.
+    unstored: Changes,
+    progress: Progress,
+    store_error: Option<String>,
 }
 
 /// Runs until `drain` says to stop.
-pub(crate) async fn run(
-    mut inputs: Inputs,
-    publisher: Publisher,
-    tell: watch::Sender<Arc<Status>>,
-    drain: Drain,
-) {
-    let mut observers = Observers::new(inputs.exchange.clone());
+pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
+    let mut observers = Observers::new(inputs.exchange.clone(), inputs.known.clone());
     let mut observations = observers.subscribe();
-    let mut catalogs = Catalogs::default();
-    let mut settles_at: Option<Instant> = None;
-    let mut has_settled = false;
+    let mut reconciler = Reconciler {
+        outputs,
+        catalogs: Catalogs::new(std::mem::take(&mut inputs.owners)),
+        stored: std::mem::take(&mut inputs.known),
+        unstored: Changes::default(),
+        progress: Progress::default(),
+        store_error: None,
+    };
+    let mut settling = Settling::new(inputs.has_published);
     loop {
-        let mut unsettled = None;
+        let mut wake_at = None;
         let accepted = inputs.accepted.borrow_and_update().clone();
         if accepted.generation > 0 {
             let workloads = workloads(&accepted.desired, &inputs.hosted.borrow_and_update());
             let found = workloads.iter().filter_map(|(id, located)| Some((id.clone(), located.clone()?)));
             observers.follow(&found.collect());
             let known = observations.borrow_and_update().clone();
-            let deadline = *settles_at.get_or_insert_with(|| Instant::now() + limits::SETTLE_TIME);
-            has_settled |= workloads.keys().all(|id| known.contains_key(id)) || Instant::now() >= deadline;
-            unsettled = (!has_settled).then_some(deadline);
-            let backends = backends(&workloads, &known);
-            let compiled = catalogs.compile(&accepted.desired, &backends);
-            let revision =
-                if has_settled { publisher.publish(accepted.generation, compiled.parts) } else { 0 };
-            let status = status::describe(&accepted, revision, &workloads, &known, &compiled.diagnostics);
-            tell.send_replace(Arc::new(status));
+            wake_at = settling.until(accepted.generation, &workloads, &known);
+            let is_published = wake_at.is_none();
+            let retry = reconciler.reconcile(&accepted, &workloads, &known, is_published).await;
+            wake_at = wake_at.or(retry);
         }
         tokio::select! {
             () = drain.stopped() => return,
             changed = inputs.accepted.changed() => if changed.is_err() { return },
             Ok(()) = inputs.hosted.changed() => {}
             Ok(()) = observations.changed() => {}
-            () = tokio::time::sleep_until(unsettled.unwrap_or_else(Instant::now)), if unsettled.is_some() => {}
+            () = tokio::time::sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {}
         }
         tokio::time::sleep(limits::COALESCE_TIME).await;
+    }
+}
+
+impl Reconciler {
+    /// Brings what is published to what is wanted and known. Returns when to try again what has failed.
+    async fn reconcile(
+        &mut self,
+        accepted: &Accepted,
+        workloads: &Workloads,
+        known: &Observations,
+        is_published: bool,
+    ) -> Option<Instant> {
+        let backends = Arc::new(backends(workloads, known));
+        self.outputs.backends.send_replace(backends.clone());
+        let mut compiled = self.catalogs.compile(&accepted.desired, &backends);
+        self.unstored.owners.append(&mut compiled.owners);
+        let mut outcome = Ok(());
+        if is_published {
+            outcome = self.publish(accepted, known, compiled.parts).await;
+            if outcome.is_ok() {
+                self.note_progress(accepted.generation, workloads, known);
+            }
+        }
+        self.tell(accepted, workloads, known, &compiled.diagnostics, outcome)
+    }
+
+    /// Stores, then publishes, if there is anything new.
+    async fn publish(
+        &mut self,
+        accepted: &Accepted,
+        known: &Observations,
+        parts: Vec<Part>,
+    ) -> Result<(), String> {
+        let current = self.outputs.publisher.current();
+        let parts: BTreeMap<PartName, Part> =
+            parts.into_iter().map(|part| (part.name.clone(), part)).collect();
+        let is_new =
+            |part: &&Part| current.parts.get(&part.name).is_none_or(|before| before.digest != part.digest);
+        let has_changed = current.revision == 0
+            || current.generation != accepted.generation
+            || current.parts.len() != parts.len()
+            || parts.values().any(|part| is_new(&part));
+        // What we cannot read ourselves is a fault of ours, and no replica is to meet it.
+        for part in parts.values().filter(is_new) {
+            codec::decode(part)
+                .map_err(|error| format!("part `{}` would be rejected: {error}", part.name))?;
+        }
+        self.gather(known);
+        if !has_changed && self.unstored.is_empty() {
+            return Ok(());
+        }
+        let (store, changes) = (self.outputs.store.clone(), std::mem::take(&mut self.unstored));
+        let changes = Arc::new(changes);
+        let taken = changes.clone();
+        let stored = if has_changed {
+            blocking(move || store.commit(&taken).map(Some)).await
+        } else {
+            blocking(move || store.remember(&taken).map(|()| None)).await
+        };
+        match stored {
+            Ok(Some(revision)) => {
+                let count = parts.len();
+                self.outputs.publisher.publish(Published::new(revision, accepted.generation, parts));
+                tracing::info!(
+                    revision,
+                    generation = accepted.generation,
+                    parts = count,
+                    "revision published"
+                );
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => {
+                // They are stored with the next try.
+                self.unstored = Arc::try_unwrap(changes).unwrap_or_default();
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// What is known and not stored.
+    fn gather(&mut self, known: &Observations) {
+        let mut changed: BTreeMap<BackendId, Option<_>> = self.unstored.observations.drain(..).collect();
+        for (id, now) in known.iter().filter(|(_, now)| now.inventory.is_some()) {
+            if !self.stored.get(id).is_some_and(|before| before.is_same_record(now)) {
+                changed.insert(id.clone(), Some(now.clone()));
+            }
+        }
+        let gone =
+            self.stored.iter().filter(|(id, before)| before.inventory.is_some() && !known.contains_key(*id));
+        changed.extend(gone.map(|(id, _)| (id.clone(), None)));
+        self.stored.clone_from(known);
+        self.unstored.observations = changed.into_iter().collect();
+    }
+
+    /// Whether everything that the generation has changed has been asked.
+    fn note_progress(&mut self, generation: u64, workloads: &Workloads, known: &Observations) {
+        let is_asked = |(id, located): (&BackendId, &Option<Located>)| {
+            located.is_none() || known.get(id).is_some_and(|known| known.asked == *located)
+        };
+        if self.progress.settled_generation < generation && workloads.iter().all(is_asked) {
+            self.progress.settled_generation = generation;
+            self.progress.settled_revision = self.outputs.publisher.current().revision;
+        }
+    }
+
+    fn tell(
+        &mut self,
+        accepted: &Accepted,
+        workloads: &Workloads,
+        known: &Observations,
+        diagnostics: &[Diagnostic],
+        outcome: Result<(), String>,
+    ) -> Option<Instant> {
+        if let Err(error) = &outcome
+            && self.store_error.as_ref() != Some(error)
+        {
+            tracing::error!(
+                error,
+                "nothing new is published until this works again; what is published stays"
+            );
+        }
+        self.store_error = outcome.err();
+        let unavailable =
+            workloads.keys().filter(|id| known.get(*id).is_some_and(|known| known.last_error.is_some()));
+        let replicas =
+            self.outputs.publisher.fleet().replicas().values().filter(|known| known.stream.is_some()).count();
+        let replicas = u32::try_from(replicas).unwrap_or(u32::MAX);
+        self.outputs.publisher.observe(Observe { unavailable: unavailable.cloned().collect(), replicas });
+        let revision = self.outputs.publisher.current().revision;
+        let mut status = status::describe(accepted, revision, workloads, known, diagnostics);
+        (status.progress, status.error) = (self.progress, self.store_error.clone());
+        self.outputs.status.send_replace(Arc::new(status));
+        self.store_error.as_ref().map(|_| Instant::now() + STORE_RETRY_TIME)
+    }
+}
+
+/// When a store that could not be written is tried again.
+const STORE_RETRY_TIME: Duration = Duration::from_secs(1);
+
+/// Waits a little, at the first revision and with each new generation, for backends of which nothing is known.
+struct Settling {
+    generation: u64,
+    deadline: Option<Instant>,
+    has_begun: bool,
+}
+
+impl Settling {
+    fn new(has_published: bool) -> Self {
+        Self { generation: 0, deadline: None, has_begun: has_published }
+    }
+
+    /// Until when nothing is published; `None` if there is nothing to wait for.
+    fn until(&mut self, generation: u64, workloads: &Workloads, known: &Observations) -> Option<Instant> {
+        if self.generation != generation {
+            // After a restart what was served is served again at once.
+            let is_resumed = self.generation == 0 && self.has_begun;
+            self.generation = generation;
+            self.deadline = (!is_resumed).then(|| Instant::now() + limits::SETTLE_TIME);
+        }
+        let is_known = |(id, located): (&BackendId, &Option<Located>)| {
+            known.get(id).is_some_and(|known| {
+                let url = located.as_ref().map(|located| &located.url);
+                known.asked == *located || (known.inventory.is_some() && known.url.as_ref() == url)
+            })
+        };
+        if workloads.iter().all(is_known) || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        {
+            self.deadline = None;
+        }
+        self.deadline
     }
 }
 

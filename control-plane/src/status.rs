@@ -23,6 +23,20 @@ pub struct Status {
     pub backends: Vec<BackendStatus>,
     /// What there is to say about catalogs.
     pub diagnostics: Vec<DiagnosticStatus>,
+    /// Why nothing new is published.
+    pub error: Option<String>,
+    /// How far the last generation has come.
+    #[serde(flatten)]
+    pub progress: Progress,
+}
+
+/// How far the last generation has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+pub struct Progress {
+    /// The last one of which every backend has been asked, whatever came of that.
+    pub settled_generation: u64,
+    /// The revision that was published then.
+    pub settled_revision: u64,
 }
 
 /// A virtual server.
@@ -49,6 +63,8 @@ pub struct BackendStatus {
     pub eras: Vec<&'static str>,
     /// Whether it has answered.
     pub health: Health,
+    /// What it offers is what it offered before a restart, or before it was taken out; it has not confirmed that yet.
+    pub stale: bool,
     /// What it offers.
     pub counts: Option<Counts>,
     /// Why it last did not answer.
@@ -137,6 +153,7 @@ pub(crate) fn describe(
         virtual_servers: virtual_servers.collect(),
         backends: backends.collect(),
         diagnostics: diagnostics.collect(),
+        ..Status::default()
     }
 }
 
@@ -157,7 +174,8 @@ fn describe_backend(id: &BackendId, url: Option<&Uri>, known: Option<&Observatio
             .map(|(_, era)| era)
             .collect()
     });
-    let health = match (inventory, &last_error) {
+    let stale = known.is_some_and(|observation| observation.is_stale);
+    let health = match (inventory.filter(|_| !stale), &last_error) {
         (_, Some(_)) => Health::Unhealthy,
         (Some(_), None) => Health::Healthy,
         (None, None) => Health::Unknown,
@@ -169,6 +187,7 @@ fn describe_backend(id: &BackendId, url: Option<&Uri>, known: Option<&Observatio
         url: url.map(without_query),
         eras: eras.unwrap_or_default(),
         health,
+        stale,
         counts,
         last_error,
     }

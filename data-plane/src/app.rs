@@ -4,34 +4,53 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use vmcp_core::name::Name;
 use vmcp_mcp::Exchange;
-use vmcp_revision::Follower;
+use vmcp_revision::protocol::{Following, Observe};
+use vmcp_revision::{Connection, Follower, Serving, Source};
 use vmcp_runtime::{Drain, Guard, Metrics, serve_on_lanes};
+use vmcp_seal::KEY_BYTES;
 
 use crate::backend::BackendSessions;
-use crate::follow::{self, Observed};
+use crate::follow::{Follow, Observed, StateDir};
 use crate::http::router;
 use crate::metrics::Counters;
 use crate::plane::Plane;
 use crate::session::Sessions;
+use crate::snapshot::{Decode, Held};
 
 /// What a data plane is told at start.
 #[derive(Debug)]
 pub struct Settings {
     /// Where MCP clients come in.
     pub listener: TcpListener,
+    /// The control planes that it follows, one at a time.
+    pub sources: Vec<Source>,
+    /// Tells it from other replicas.
+    pub replica: String,
+    /// Those that it serves; all if there is none.
+    pub virtual_servers: Vec<Name>,
+    /// Where it keeps what it serves.
+    pub state: Option<StateDir>,
+    /// Seals session ids and cursors, if replicas share it.
+    pub session_key: Option<[u8; KEY_BYTES]>,
+    /// How parts become values.
+    pub decode: Decode,
     /// The pool of connections to backends.
     pub exchange: Exchange,
     /// Where counters are registered.
     pub metrics: Metrics,
-    /// Tells when to stop.
+    /// Tells when to stop following.
     pub drain: Drain,
 }
 
 /// A running data plane.
 #[derive(Debug)]
 pub struct DataPlane {
+    replica: String,
     observed: watch::Receiver<Observed>,
+    connection: watch::Receiver<Connection>,
+    observe: watch::Receiver<Observe>,
 }
 
 /// A data plane cannot start.
@@ -46,33 +65,59 @@ pub enum StartError {
 }
 
 impl DataPlane {
-    /// Serves what `follower` brings until `settings.drain` says to stop.
+    /// Serves what was kept, then what its control planes bring, until `settings.drain` says to stop.
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn start(settings: Settings, follower: Follower) -> Result<Self, StartError> {
-        let Settings { listener, exchange, metrics, drain } = settings;
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let Settings { listener, sources, replica, virtual_servers, state, session_key, .. } = settings;
+        let Settings { decode, exchange, metrics, drain, .. } = settings;
         let address = listener.local_addr().map_err(StartError::Listener)?;
+        let counters = Arc::new(Counters::register(&metrics));
         let plane = Plane {
             snapshot: Arc::default(),
             changed: watch::Sender::new(0),
             backend_sessions: BackendSessions::new(),
             exchange,
-            sessions: Arc::new(Sessions::new().map_err(|_| StartError::Keys)?),
-            counters: Arc::new(Counters::register(&metrics)),
+            sessions: Arc::new(Sessions::new(session_key).map_err(|_| StartError::Keys)?),
+            counters: counters.clone(),
             drain: drain.clone(),
             guard: Guard::new(address),
         };
         let (observe, observed) = watch::channel(Observed::default());
-        drain.spawn(follow::run(plane.clone(), follower, observe));
+        let state = state.map(Arc::new);
+        let (held, serving) = (Held::new(), Serving::default());
+        let mut follow = Follow { plane: plane.clone(), decode, state, observe, held, serving };
+        let heard_ms = follow.resume();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let held = follow.serving.held.clone();
+        let following = Following::new(replica.clone(), version, virtual_servers, held);
+        let follower = Follower::start(following, sources, move || counters.report(), heard_ms, &drain);
+        let (connection, observe) = (follower.connection(), follower.observed());
+        drain.spawn(follow.run(follower));
         let lane =
             move || router(Arc::new(Plane { exchange: plane.exchange.unconnected(), ..plane.clone() }));
         serve_on_lanes(listener, &drain, lane).map_err(StartError::Listener)?;
-        Ok(Self { observed })
+        Ok(Self { replica, observed, connection, observe })
+    }
+
+    /// Its id.
+    pub fn replica(&self) -> &str {
+        &self.replica
     }
 
     /// What it says of itself, as it changes.
     pub fn observed(&self) -> watch::Receiver<Observed> {
         self.observed.clone()
+    }
+
+    /// Whether there is a control plane, as it changes.
+    pub fn connection(&self) -> watch::Receiver<Connection> {
+        self.connection.clone()
+    }
+
+    /// What the control plane observes beside revisions, as it changes.
+    pub fn told(&self) -> watch::Receiver<Observe> {
+        self.observe.clone()
     }
 }

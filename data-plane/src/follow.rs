@@ -1,12 +1,20 @@
-//! The only writer of the snapshot: takes in what is new, builds, swaps, and says how it went.
+//! The only writer of the snapshot: takes in what is new, builds, swaps, keeps it on disk, and says how it went.
 
+mod spill;
+
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use vmcp_revision::Follower;
+use vmcp_revision::protocol::HeldBack;
+use vmcp_revision::{Follower, PartName, Serving, Verdict};
+use vmcp_runtime::unix_ms;
 
 use crate::plane::Plane;
-use crate::snapshot::{Held, Snapshot, take};
+use crate::snapshot::{Decode, Held, Snapshot, forget, take};
+use spill::Kept;
+pub(crate) use spill::new_id;
+pub use spill::{StateDir, StateFault};
 
 /// What a data plane says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,33 +23,116 @@ pub struct Observed {
     pub revision: u64,
     /// The generation of that revision.
     pub generation: u64,
-    /// Parts that it could not use, and why. The virtual servers that need them are held at their last good state.
-    pub rejected: Vec<(String, String)>,
+    /// Whether it comes from disk, and no control plane has been heard yet.
+    pub is_from_disk: bool,
+    /// Parts that it could not use, and why.
+    pub rejected: BTreeMap<PartName, String>,
+    /// Virtual servers that are held at their last good state for that.
+    pub held_back: Vec<HeldBack>,
+    /// Why what was kept on disk was not used at start.
+    pub kept_fault: Option<String>,
+    /// Why what is served could not be kept on disk.
+    pub spill_error: Option<String>,
 }
 
-/// Follows until the publisher or the process ends.
-pub(crate) async fn run(plane: Plane, mut follower: Follower, observe: watch::Sender<Observed>) {
-    let mut held = Held::new();
-    loop {
-        let published = tokio::select! {
-            published = follower.next() => published,
-            () = plane.drain.stopped() => None,
+/// What follows, and where it keeps what it has.
+pub(crate) struct Follow {
+    pub(crate) plane: Plane,
+    pub(crate) decode: Decode,
+    pub(crate) state: Option<Arc<StateDir>>,
+    pub(crate) observe: watch::Sender<Observed>,
+    pub(crate) held: Held,
+    pub(crate) serving: Serving,
+}
+
+impl Follow {
+    /// Serves what was kept on disk, if anything that this version can use was. Returns when that was last known to be new, in
+    /// milliseconds since 1970.
+    pub(crate) fn resume(&mut self) -> u64 {
+        let kept = match self.state.as_ref().map(|state| state.load()) {
+            Some(Ok(Some(kept))) => kept,
+            None | Some(Ok(None)) => return 0,
+            Some(Err(fault)) => {
+                let fault = fault.in_full();
+                tracing::error!(fault, "what was kept on disk is not used; waiting for a control plane");
+                self.observe.send_modify(|observed| observed.kept_fault = Some(fault));
+                return 0;
+            }
         };
-        let Some(published) = published else { return };
-        let rejected = take(&mut held, &published);
-        let previous = plane.snapshot.load_full();
-        let snapshot = Snapshot::build(&previous, &published, &held, &rejected);
-        plane.snapshot.store(Arc::new(snapshot));
-        plane.changed.send_replace(published.revision);
-        tracing::info!(
-            revision = published.revision,
-            generation = published.generation,
-            parts = published.parts.len(),
-            rejected = rejected.len(),
-            "revision applied"
+        let Kept { serving, heard_ms } = kept;
+        let parts = serving.servers.values().flat_map(|server| server.parts.values());
+        let parts = parts.chain(serving.held.parts.values());
+        let held = &mut self.held;
+        let rejected: HashSet<_> = parts
+            .filter(|part| !take(held, [*part], self.decode).is_empty())
+            .map(|part| (part.name.clone(), part.digest))
+            .collect();
+        self.serving = serving.resumed(|part| !rejected.contains(&(part.name.clone(), part.digest)));
+        self.swap();
+        let (revision, generation) = (self.serving.held.revision, self.serving.held.generation);
+        tracing::info!(revision, "serving what was kept on disk");
+        self.observe.send_replace(Observed {
+            revision,
+            generation,
+            is_from_disk: true,
+            ..Observed::default()
+        });
+        heard_ms
+    }
+
+    /// Follows until the process stops.
+    pub(crate) async fn run(mut self, mut follower: Follower) {
+        while let Some(published) = follower.next().await {
+            let rejected = take(&mut self.held, published.parts.values(), self.decode);
+            let (serving, held_back) = self.serving.advance(&published, &rejected.keys().cloned().collect());
+            self.serving = serving;
+            self.swap();
+            tracing::info!(
+                revision = published.revision,
+                generation = published.generation,
+                parts = published.parts.len(),
+                rejected = rejected.len(),
+                "revision applied"
+            );
+            // Acknowledged is kept: after a restart nothing older than what was acknowledged is served.
+            let spill_error = self.keep().await;
+            self.observe.send_modify(|observed| {
+                *observed = Observed {
+                    revision: published.revision,
+                    generation: published.generation,
+                    is_from_disk: false,
+                    rejected: rejected.clone(),
+                    held_back: held_back.clone(),
+                    kept_fault: observed.kept_fault.take(),
+                    spill_error: spill_error.clone(),
+                };
+            });
+            let rejected = rejected.into_iter().collect();
+            follower.answer(Verdict { published, rejected, held_back, spill_error }).await;
+        }
+    }
+
+    fn swap(&mut self) {
+        let previous = self.plane.snapshot.load_full();
+        self.plane.snapshot.store(Arc::new(Snapshot::build(&previous, &self.serving, &self.held)));
+        self.plane.changed.send_replace(self.serving.held.revision);
+        forget(&mut self.held, &self.serving);
+    }
+
+    /// A disk that is full, or gone, leaves serving as it is.
+    async fn keep(&self) -> Option<String> {
+        let state = self.state.clone()?;
+        let kept = Kept { serving: self.serving.clone(), heard_ms: unix_ms() };
+        let outcome = tokio::task::spawn_blocking(move || state.keep(&kept)).await;
+        let error = match outcome {
+            Ok(Ok(())) => return None,
+            Ok(Err(fault)) => fault.in_full(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(
+            error,
+            "what is served could not be kept on disk; a restart would begin with an older revision, or with none"
         );
-        let (revision, generation) = (published.revision, published.generation);
-        let rejected = rejected.into_iter().map(|(name, why)| (name.to_string(), why.to_string()));
-        observe.send_replace(Observed { revision, generation, rejected: rejected.collect() });
+        Some(error)
     }
 }

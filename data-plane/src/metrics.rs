@@ -1,6 +1,7 @@
 //! What is counted per request: one atomic addition.
 
 use prometheus_client::metrics::counter::Counter;
+use vmcp_revision::protocol::Report;
 use vmcp_runtime::Metrics;
 
 /// How a request ended.
@@ -35,6 +36,17 @@ impl Counters {
     pub(crate) fn count(&self, outcome: Outcome) {
         if let Some(counter) = self.outcomes.get(outcome as usize) {
             counter.inc();
+        }
+    }
+
+    /// What the control plane is told now and then.
+    pub(crate) fn report(&self) -> Report {
+        let count = |outcome: Outcome| self.outcomes.get(outcome as usize).map_or(0, Counter::get);
+        Report {
+            answered: count(Outcome::Answered),
+            forwarded: count(Outcome::Forwarded),
+            refused: count(Outcome::Refused),
+            failed: count(Outcome::Failed),
         }
     }
 

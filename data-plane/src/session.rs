@@ -1,7 +1,5 @@
 //! Legacy session ids and list cursors: sealed, so that any replica can read its own and nobody can make one.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -11,6 +9,7 @@ use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_mcp::ProtocolVersion;
+use vmcp_runtime::unix_ms;
 use vmcp_seal::{KEY_BYTES, KeyRing};
 
 use crate::snapshot::Position;
@@ -47,8 +46,9 @@ pub(crate) struct UnknownCursor;
 const FORM: u8 = 1;
 
 impl Sessions {
-    pub(crate) fn new() -> Result<Self, NoRandomness> {
-        let key: [u8; KEY_BYTES] = random()?;
+    /// Under a key that all replicas share, or one of this process alone.
+    pub(crate) fn new(shared: Option<[u8; KEY_BYTES]>) -> Result<Self, NoRandomness> {
+        let key = shared.map_or_else(random, Ok)?;
         let ring = KeyRing::new(&[(1, key)]).map_err(|_| NoRandomness)?;
         let ended = Cache::builder()
             .eviction_policy(EvictionPolicy::lru())
@@ -139,9 +139,9 @@ fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     Ok(bytes)
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+/// Seconds since 1970.
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    unix_ms() / 1_000
 }
 
 #[cfg(test)]
@@ -154,20 +154,27 @@ mod tests {
 
     #[test]
     fn a_session_is_good_at_its_virtual_server_until_it_ends() {
-        let sessions = Sessions::new().unwrap();
+        let sessions = Sessions::new(None).unwrap();
         let id = sessions.begin(&name("a"), ProtocolVersion::V2025_06_18).unwrap();
         assert!(id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)), "{id}");
         let session = sessions.open(&name("a"), &id).unwrap();
         assert_eq!(session.version, ProtocolVersion::V2025_06_18);
         assert_eq!(sessions.open(&name("b"), &id), Err(UnknownSession));
-        assert_eq!(Sessions::new().unwrap().open(&name("a"), &id), Err(UnknownSession));
+        assert_eq!(Sessions::new(None).unwrap().open(&name("a"), &id), Err(UnknownSession));
         sessions.end(&session);
         assert_eq!(sessions.open(&name("a"), &id), Err(UnknownSession));
     }
 
     #[test]
+    fn replicas_with_the_same_key_read_each_other_s_sessions() {
+        let [one, other] = [(); 2].map(|()| Sessions::new(Some([7; KEY_BYTES])).unwrap());
+        let id = one.begin(&name("a"), ProtocolVersion::V2025_11_25).unwrap();
+        assert!(other.open(&name("a"), &id).is_ok());
+    }
+
+    #[test]
     fn no_altered_session_or_cursor_is_accepted() {
-        let sessions = Sessions::new().unwrap();
+        let sessions = Sessions::new(None).unwrap();
         let id = sessions.begin(&name("a"), ProtocolVersion::V2025_11_25).unwrap();
         let behind = Position { backend: name("b"), exposed_name: "b_x\ny".into() };
         let cursor = sessions.cursor(&name("a"), Kind::Tool, &behind).unwrap();

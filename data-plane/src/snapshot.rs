@@ -4,7 +4,7 @@ mod held;
 mod index;
 mod lists;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use vmcp_core::backend::BackendId;
@@ -12,11 +12,14 @@ use vmcp_core::catalog::Share;
 use vmcp_core::name::Name;
 use vmcp_mcp::ProtocolVersion;
 use vmcp_revision::codec::Decoded;
-use vmcp_revision::{Digest, PartName, Published};
+use vmcp_revision::{Part, PartName, Serving};
 
-pub(crate) use held::{Held, Rejected, take};
+pub use held::Decode;
+pub(crate) use held::{Held, forget, take};
 pub(crate) use index::{Index, Reading, Target};
 pub(crate) use lists::{Lists, Page, Position};
+
+type Parts = Arc<BTreeMap<PartName, Part>>;
 
 /// What is served, whole.
 #[derive(Debug, Default)]
@@ -40,7 +43,7 @@ pub(crate) struct Server {
     /// Whether any backend completes arguments.
     pub(crate) completes: bool,
     /// The parts that it was built from; if they are the same, so is it.
-    built_from: Vec<(PartName, Digest)>,
+    built_from: Parts,
 }
 
 /// A place to send calls to.
@@ -61,27 +64,22 @@ pub(crate) struct Legacy {
 }
 
 impl Snapshot {
-    /// Cannot fail: what refers to something never good is not there. A virtual server with a rejected part stays what it
-    /// was, whole; one whose parts are what they were is the same value as before, with its indexes and rendered lists.
-    pub(crate) fn build(previous: &Self, published: &Published, held: &Held, rejected: &Rejected) -> Self {
+    /// Cannot fail: what refers to something that is not held is not there. A virtual server whose parts are what they were is
+    /// the same value as before, with its indexes and rendered lists.
+    pub(crate) fn build(previous: &Self, serving: &Serving, held: &Held) -> Self {
         let mut servers = HashMap::new();
-        for part in published.parts.keys() {
-            let PartName::VirtualServer(name) = part else { continue };
-            let parts = parts_of(name, published);
-            let before = previous.servers.get(name);
-            let server = if parts.iter().any(|(part, _)| rejected.contains_key(part)) {
-                before.cloned()
-            } else {
-                match before {
-                    Some(server) if server.built_from == parts => Some(server.clone()),
-                    _ => Server::build(name.clone(), parts, held).map(Arc::new),
-                }
+        for (name, whole) in &serving.servers {
+            let before =
+                previous.servers.get(name).filter(|before| Arc::ptr_eq(&before.built_from, &whole.parts));
+            let server = match before {
+                Some(server) => Some(server.clone()),
+                None => Server::build(name.clone(), whole.parts.clone(), held).map(Arc::new),
             };
             servers.extend(server.map(|server| (name.clone(), server)));
         }
         let chosen = servers.values().filter(|server| server.is_default).min_by_key(|server| &server.name);
         let only = if servers.len() == 1 { servers.values().next() } else { None };
-        Self { revision: published.revision, default: chosen.or(only).cloned(), servers }
+        Self { revision: serving.held.revision, default: chosen.or(only).cloned(), servers }
     }
 
     /// The virtual server at `/<name>/mcp`.
@@ -96,17 +94,18 @@ impl Snapshot {
 }
 
 impl Server {
-    fn build(name: Name, built_from: Vec<(PartName, Digest)>, held: &Held) -> Option<Self> {
-        let (_, decoded) = held.get(&PartName::VirtualServer(name.clone()))?;
-        let Decoded::VirtualServer(served) = decoded.as_ref() else { return None };
-        let is_default = served.is_default;
+    fn build(name: Name, built_from: Parts, held: &Held) -> Option<Self> {
+        let is_default = match find(&PartName::VirtualServer(name.clone()), &built_from, held)? {
+            Decoded::VirtualServer(served) => served.is_default,
+            _ => return None,
+        };
         let mut offered: Vec<(Arc<Backend>, &Share)> = Vec::new();
-        for (part, _) in &built_from {
+        for part in built_from.keys() {
             let PartName::Catalog { backend, .. } = part else { continue };
-            let Some((_, share)) = held.get(part) else { continue };
-            let Decoded::Share(share) = share.as_ref() else { continue };
-            if let Some(backend) = Backend::held(backend, share.completes, held) {
-                offered.push((Arc::new(backend), share));
+            let Some(Decoded::Share(share)) = find(part, &built_from, held) else { continue };
+            let backend = find(&PartName::Backend(backend.clone()), &built_from, held);
+            if let Some(Decoded::Backend(backend)) = backend {
+                offered.push((Arc::new(Backend::new(backend, share.completes)), share));
             }
         }
         let instructions = lists::instructions(offered.iter().map(|(_, share)| *share));
@@ -119,31 +118,20 @@ impl Server {
 }
 
 impl Backend {
-    fn held(id: &BackendId, completes: bool, held: &Held) -> Option<Self> {
-        let (_, decoded) = held.get(&PartName::Backend(id.clone()))?;
-        let Decoded::Backend(backend) = decoded.as_ref() else { return None };
+    fn new(backend: &vmcp_core::backend::Backend, completes: bool) -> Self {
         let legacy = backend.eras.legacy.as_ref().and_then(|legacy| {
             let version = ProtocolVersion::parse(&legacy.version)?;
             Some(Legacy { version, has_sessions: legacy.has_sessions })
         });
         let (url, modern) = (backend.url.clone(), backend.eras.modern);
-        Some(Self { id: backend.id.clone(), url, modern, legacy, completes })
+        Self { id: backend.id.clone(), url, modern, legacy, completes }
     }
 }
 
-/// The parts that a virtual server is made of, ordered: its own, its shares, and their backends.
-fn parts_of(server: &Name, published: &Published) -> Vec<(PartName, Digest)> {
-    let mut parts = vec![PartName::VirtualServer(server.clone())];
-    for name in published.parts.keys() {
-        if let PartName::Catalog { virtual_server, backend } = name
-            && virtual_server == server
-        {
-            parts.push(name.clone());
-            parts.push(PartName::Backend(backend.clone()));
-        }
-    }
-    parts.sort();
-    parts.into_iter().filter_map(|name| published.parts.get(&name).map(|part| (name, part.digest))).collect()
+/// The value of a part of a virtual server.
+fn find<'h>(name: &PartName, parts: &Parts, held: &'h Held) -> Option<&'h Decoded> {
+    let digest = parts.get(name)?.digest;
+    held.get(&(name.clone(), digest)).map(Arc::as_ref)
 }
 
 #[cfg(test)]

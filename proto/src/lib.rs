@@ -3,5 +3,9 @@
 
 /// Version 1.
 #[path = "generated/vmcp.v1.rs"]
-#[expect(missing_docs, reason = "generated")]
+#[rustfmt::skip]
+#[expect(missing_docs, clippy::allow_attributes_without_reason, clippy::too_many_lines, reason = "generated")]
 pub mod v1;
+
+/// What describes the messages and services to those who ask (gRPC reflection).
+pub const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.bin");

@@ -6,10 +6,11 @@ use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
+use crate::client::{apply, get, status};
 use crate::demo;
 use crate::manifests;
 use crate::serve;
-use crate::settings::{Cli, Demo, Output, Serve, Validate};
+use crate::settings::{Cli, Demo, Operate, Output, Serve, Validate};
 use crate::terminal::print_line;
 use crate::validate;
 
@@ -40,22 +41,40 @@ pub(crate) fn validate(validate: Validate) -> anyhow::Result<ExitCode> {
             faults.report(validate.output)?;
             Ok(ExitCode::from(1))
         }
-        Ok(desired) if validate.connect => runtime()?.block_on(validate::connect(&desired, validate.output)),
-        Ok(desired) => validate::count(&desired, validate.output),
+        Ok(loaded) if validate.connect => {
+            runtime()?.block_on(validate::connect(&loaded.desired, validate.output))
+        }
+        Ok(loaded) => validate::count(&loaded.desired, validate.output),
     }
 }
 
 /// Serves until the process is told to stop.
 pub(crate) fn serve(serve: Serve) -> anyhow::Result<ExitCode> {
-    let desired = match manifests::load(&serve.manifests.config)? {
-        Ok(desired) => desired,
+    let loaded = match manifests::load(&serve.manifests.config)? {
+        Ok(loaded) => loaded,
         Err(faults) => {
             faults.report(Output::Table)?;
             return Ok(ExitCode::from(1));
         }
     };
-    runtime()?.block_on(serve::run(serve, desired))?;
+    runtime()?.block_on(serve::run(serve, loaded))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks a control plane.
+pub(crate) fn operate(operate: Operate) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(async {
+        match operate {
+            Operate::Apply(apply) => apply::apply(apply).await,
+            Operate::Diff(diff) => apply::diff(diff).await,
+            Operate::Delete(delete) => apply::delete(delete).await,
+            Operate::Rollback(rollback) => apply::rollback(rollback).await,
+            Operate::Get(get) => get::get(get).await,
+            Operate::Describe(describe) => get::describe(describe).await,
+            Operate::Status(show) => status::show(show).await,
+            Operate::History(history) => get::history(history).await,
+        }
+    })
 }
 
 /// Serves one demo over standard input and output.

@@ -1,8 +1,10 @@
 //! `vmcpctl`: validates manifests and serves both planes in one process. A library, so that the stories in `tests/` can
 //! run it as a process of their own.
 
+mod client;
 mod commands;
 mod connections;
+mod context;
 mod demo;
 mod init;
 mod manifests;
@@ -25,6 +27,8 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => commands::serve(serve),
         Command::Validate(validate) => commands::validate(validate),
         Command::Init(init) => init::run(&init),
+        Command::Operate(operate) => commands::operate(operate),
+        Command::Context(command) => context::run(command),
         Command::Schema => commands::schema(),
         Command::Completions { shell } => commands::completions(shell),
         Command::Version => commands::version(),
@@ -32,6 +36,6 @@ pub fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         anstream::eprintln!("{}error{}: {error:#}", settings::RED.render(), settings::RED.render_reset());
-        ExitCode::from(1)
+        ExitCode::from(if error.is::<client::Unreachable>() { 3 } else { 1 })
     })
 }

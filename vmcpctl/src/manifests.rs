@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use anyhow::bail;
 use serde::Serialize;
 use serde_json::json;
+use vmcp_control_plane::Manifest;
 use vmcp_core::desired::Desired;
 use vmcp_core::limits;
 use vmcp_manifest::{Fault, Source};
@@ -14,24 +15,41 @@ use vmcp_manifest::{Fault, Source};
 use crate::settings::Output;
 use crate::terminal::{legible, print_line};
 
-/// What the files want, or every fault, rendered.
-pub(crate) fn load(files: &[PathBuf]) -> anyhow::Result<Result<Desired, Faults>> {
-    let mut texts = Vec::with_capacity(files.len());
+/// Manifests without a fault.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// What they want.
+    pub(crate) desired: Desired,
+    /// As they were read.
+    pub(crate) manifests: Vec<Manifest>,
+}
+
+/// The files, all of them or none.
+pub(crate) fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Manifest>> {
+    let mut manifests = Vec::with_capacity(files.len());
     let mut unread = Vec::new();
     for file in files {
         match read_bounded(file) {
-            Ok(text) => texts.push((legible(&file.display().to_string()), text)),
+            Ok(text) => manifests.push(Manifest { file: legible(&file.display().to_string()), text }),
             Err(error) => unread.push(legible(&error.to_string())),
         }
     }
     if !unread.is_empty() {
         bail!("could not read every manifest:\n  {}", unread.join("\n  "));
     }
-    let sources: Vec<Source<'_>> = texts.iter().map(|(name, text)| Source { name, text }).collect();
-    Ok(vmcp_manifest::read(&sources).map_err(|faults| Faults {
+    Ok(manifests)
+}
+
+/// What the files want, or every fault, rendered.
+pub(crate) fn load(files: &[PathBuf]) -> anyhow::Result<Result<Loaded, Faults>> {
+    let manifests = read(files)?;
+    let sources: Vec<Source<'_>> =
+        manifests.iter().map(|manifest| Source { name: &manifest.file, text: &manifest.text }).collect();
+    let desired = vmcp_manifest::read(&sources).map_err(|faults| Faults {
         text: faults.iter().map(|fault| render(fault, &sources)).collect::<Vec<_>>().join("\n\n"),
         all: faults.iter().map(|fault| FaultData::of(fault, &sources)).collect(),
-    }))
+    });
+    Ok(desired.map(|desired| Loaded { desired, manifests }))
 }
 
 /// What is wrong.
@@ -43,14 +61,15 @@ pub(crate) struct Faults {
     all: Vec<FaultData>,
 }
 
+/// One of them.
 #[derive(Debug, Serialize)]
-struct FaultData {
-    file: String,
-    line: u32,
-    column: u32,
-    path: String,
-    message: String,
-    help: Option<String>,
+pub(crate) struct FaultData {
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+    pub(crate) path: String,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
 }
 
 impl FaultData {
@@ -78,23 +97,78 @@ impl Faults {
     }
 }
 
+/// What a control plane says is wrong, with the lines of the files that are here.
+pub(crate) fn placed(faults: Vec<FaultData>, manifests: &[Manifest]) -> Faults {
+    let render = |fault: &FaultData| {
+        let here = manifests.iter().find(|manifest| manifest.file == fault.file);
+        let shown = here.and_then(|manifest| {
+            let start = offset(&manifest.text, fault.line, fault.column)?;
+            let length = manifest.text[start..].lines().next().map_or(0, |line| line.trim_end().len());
+            Some(Shown { name: &manifest.file, text: &manifest.text, range: start..start + length })
+        });
+        match shown {
+            Some(shown) => snippet(&fault.path, &fault.message, fault.help.as_deref(), shown),
+            None => {
+                let help = fault
+                    .help
+                    .as_ref()
+                    .map(|help| format!("\n  help: {}", legible(help)))
+                    .unwrap_or_default();
+                let (file, path) = (legible(&fault.file), legible(&fault.path));
+                format!(
+                    "error: {path}: {}\n  in {file}:{}:{}, which is applied already{help}",
+                    legible(&fault.message),
+                    fault.line,
+                    fault.column
+                )
+            }
+        }
+    };
+    Faults { text: faults.iter().map(render).collect::<Vec<_>>().join("\n\n"), all: faults }
+}
+
+/// Where a line and a column are, in bytes.
+fn offset(text: &str, line: u32, column: u32) -> Option<usize> {
+    let before =
+        text.split_inclusive('\n').take((line as usize).checked_sub(1)?).map(str::len).sum::<usize>();
+    let within = text
+        .get(before..)?
+        .chars()
+        .take((column as usize).checked_sub(1)?)
+        .map(char::len_utf8)
+        .sum::<usize>();
+    Some(before + within).filter(|at| *at <= text.len())
+}
+
+/// What a fault points at.
+struct Shown<'t> {
+    name: &'t str,
+    text: &'t str,
+    range: std::ops::Range<usize>,
+}
+
 fn render(fault: &Fault, sources: &[Source<'_>]) -> String {
     let source = &sources[fault.place.source as usize];
-    let title = match fault.path.as_str() {
-        "" => fault.message.clone(),
-        path => format!("{path}: {}", fault.message),
+    let shown = Shown { name: source.name, text: source.text, range: fault.place.range() };
+    snippet(&fault.path, &fault.message, fault.help.as_deref(), shown)
+}
+
+fn snippet(path: &str, message: &str, help: Option<&str>, shown: Shown<'_>) -> String {
+    let Shown { name, text, range } = shown;
+    let title = match path {
+        "" => message.to_owned(),
+        path => format!("{path}: {message}"),
     };
+    let start = range.start;
     // A mapping can be long; its first line says where it is.
-    let first_line = source.text[fault.place.range()].lines().next().map_or(0, str::len);
-    let start = fault.place.range().start;
+    let first_line = text[range].lines().next().map_or(0, str::len);
     // Where nothing stands, the next character is pointed at.
-    let next = source.text[start..].chars().next().map_or(0, char::len_utf8);
+    let next = text[start..].chars().next().map_or(0, char::len_utf8);
     let range = start..start + first_line.max(next);
-    let snippet =
-        Snippet::source(source.text).path(source.name).annotation(AnnotationKind::Primary.span(range));
+    let snippet = Snippet::source(text).path(name).annotation(AnnotationKind::Primary.span(range));
     let mut groups = vec![Group::with_title(Level::ERROR.primary_title(title)).element(snippet)];
-    if let Some(help) = &fault.help {
-        groups.push(Group::with_title(Level::HELP.secondary_title(help.clone())));
+    if let Some(help) = help {
+        groups.push(Group::with_title(Level::HELP.secondary_title(help.to_owned())));
     }
     Renderer::styled().render(&groups)
 }

@@ -9,21 +9,23 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use vmcp_control_plane::ControlPlane;
-use vmcp_core::desired::Desired;
+use vmcp_control_plane::{Change, ControlPlane, Store};
 use vmcp_core::limits;
 use vmcp_data_plane::DataPlane;
+use vmcp_manifest::Hosting as Programs;
+use vmcp_revision::{Source, codec};
 use vmcp_runtime::{Drain, LogFormat, Metrics, listen, start_telemetry, stop_signal};
 use vmcp_stdio::StdioHost;
 
 use crate::connections;
+use crate::manifests::Loaded;
 use crate::settings::{self, Serve};
-use admin::Admin;
 use summary::Summary;
 use workloads::Hosting;
 
 /// Serves until the process is told to stop.
-pub(crate) async fn run(serve: Serve, desired: Desired) -> anyhow::Result<()> {
+pub(crate) async fn run(serve: Serve, loaded: Loaded) -> anyhow::Result<()> {
+    let Loaded { desired, manifests } = loaded;
     // Log lines and a page that is redrawn do not go together, so there is one or the other.
     let is_terminal = std::io::stderr().is_terminal() && serve.log.is_none() && !serve.log_json;
     let filter = serve.log.clone().unwrap_or_else(|| if is_terminal { "error" } else { "info" }.to_owned());
@@ -43,19 +45,29 @@ pub(crate) async fn run(serve: Serve, desired: Desired) -> anyhow::Result<()> {
     let host = StdioHost::start(settings::environment(), children.clone()).await?;
     let hosting = Hosting::start(&host, &desired, &children)?;
 
-    let control = vmcp_control_plane::Settings {
-        exchange: exchange.clone(),
+    let control_plane = ControlPlane::start(vmcp_control_plane::Settings {
+        store: Store::in_memory()?,
+        hosting: Programs::Here,
         hosted: hosting.hosted(),
+        exchange: exchange.clone(),
         drain: drain.clone(),
-    };
-    let (control_plane, follower) = ControlPlane::start(control);
-    let data =
-        vmcp_data_plane::Settings { listener, exchange, metrics: metrics.clone(), drain: drain.clone() };
-    let data_plane = DataPlane::start(data, follower)?;
-    let admin = Admin::new(admin_address, &control_plane, &data_plane, &hosting, metrics);
-    drain.spawn(listen(admin_listener, admin.router(), drain.clone()));
+    })?;
+    let data_plane = DataPlane::start(vmcp_data_plane::Settings {
+        listener,
+        sources: vec![Source::Here(control_plane.publisher.clone())],
+        replica: "local".to_owned(),
+        virtual_servers: Vec::new(),
+        state: None,
+        session_key: None,
+        decode: codec::decode,
+        exchange,
+        metrics: metrics.clone(),
+        drain: drain.clone(),
+    })?;
+    let pages = admin::pages(&control_plane, &data_plane, &hosting, metrics);
+    drain.spawn(listen(admin_listener, pages.router(admin_address), drain.clone()));
     let summary = Summary::new(&desired, address, admin_address, is_terminal);
-    control_plane.accept(desired);
+    control_plane.acceptor.accept(&Change::Apply { manifests, prune: true }, None).await?;
     drain.spawn(summary.run(
         control_plane.status(),
         data_plane.observed(),

@@ -1,5 +1,7 @@
 //! What is said on the command line or in `VMCP_…` variables. The only file that reads the environment.
 
+mod operate;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -10,6 +12,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use vmcp_core::name::Name;
 use vmcp_stdio::Environment;
+
+pub(crate) use operate::{
+    Apply, ChangeOptions, ContextCommand, Delete, Describe, Diff, DocumentKind, Get, History, Operate,
+    Rollback, Server, ShowStatus, Subject, Thing,
+};
 
 /// For what went wrong.
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
@@ -42,6 +49,11 @@ pub(crate) enum Command {
     Validate(Validate),
     /// Write a manifest with the servers of a client: Claude, Cursor, VS Code, Windsurf, Zed and others
     Init(Init),
+    #[command(flatten)]
+    Operate(Operate),
+    /// Say which control plane commands speak to
+    #[command(subcommand)]
+    Context(ContextCommand),
     /// Print the JSON Schema of manifests, for editors
     Schema,
     /// Print what makes a shell complete the commands of vmcpctl
@@ -56,7 +68,7 @@ pub(crate) enum Command {
     Demo(Demo),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Manifests {
     /// Manifest to read, or several
     #[arg(
@@ -149,4 +161,12 @@ pub(crate) enum Demo {
 pub(crate) fn environment() -> Environment {
     let own_program = std::env::current_exe().ok();
     Environment::inherit(std::env::vars_os(), own_program.as_deref().and_then(|program| program.parent()))
+}
+
+/// Where what a person prefers is kept: `$XDG_CONFIG_HOME/vmcpctl`, else `~/.config/vmcpctl`.
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads the environment")]
+pub(crate) fn preferences() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
+    Some(folder.join("vmcpctl"))
 }

@@ -24,8 +24,26 @@ pub(crate) type Observations = BTreeMap<BackendId, Observation>;
 pub(crate) struct Observation {
     /// What it offers, as it last said.
     pub(crate) inventory: Option<Arc<Inventory>>,
+    /// Where it said so.
+    pub(crate) url: Option<Uri>,
+    /// Nothing has confirmed it since it was read from the store, or since somebody wants it again.
+    pub(crate) is_stale: bool,
     /// Why the last question was not answered.
     pub(crate) last_error: Option<String>,
+    /// Where it was last asked, whatever came of that.
+    pub(crate) asked: Option<Located>,
+}
+
+impl Observation {
+    /// Whether it is to be stored: what the next process begins with.
+    pub(crate) fn is_same_record(&self, other: &Self) -> bool {
+        self.url == other.url
+            && match (&self.inventory, &other.inventory) {
+                (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one == other,
+                (None, None) => true,
+                _ => false,
+            }
+    }
 }
 
 /// The tasks, by backend.
@@ -37,8 +55,9 @@ pub(crate) struct Observers {
 }
 
 impl Observers {
-    pub(crate) fn new(exchange: Exchange) -> Self {
-        Self { exchange, observations: watch::Sender::default(), running: BTreeMap::new() }
+    /// Begins with what was known before.
+    pub(crate) fn new(exchange: Exchange, known: Observations) -> Self {
+        Self { exchange, observations: watch::Sender::new(known), running: BTreeMap::new() }
     }
 
     /// What is known, as it changes.
@@ -46,27 +65,44 @@ impl Observers {
         self.observations.subscribe()
     }
 
-    /// Makes the tasks those of `wanted`: starts what is new or has moved, ends and forgets what is gone.
+    /// Makes the tasks those of `wanted`: starts what is new or has moved, ends what is gone. What was known of it stays, within
+    /// a bound, in case somebody wants it again.
     pub(crate) fn follow(&mut self, wanted: &BTreeMap<BackendId, Located>) {
-        let observations = &self.observations;
+        let mut gone = Vec::new();
         self.running.retain(|id, (located, task)| {
             let stays = wanted.get(id) == Some(located);
             if !stays {
                 task.abort();
-                // A workload that has moved keeps what was last observed until it answers at its new address.
-                if !wanted.contains_key(id) {
-                    observations.send_modify(|all| drop(all.remove(id)));
-                }
+                gone.extend((!wanted.contains_key(id)).then(|| id.clone()));
             }
             stays
         });
+        if !gone.is_empty() {
+            self.observations.send_modify(|all| forget(all, &gone, wanted));
+        }
         for (id, located) in wanted {
             if !self.running.contains_key(id) {
-                let url = located.url.clone();
-                let task = observe(self.exchange.clone(), id.clone(), url, self.observations.clone());
+                let task =
+                    observe(self.exchange.clone(), id.clone(), located.clone(), self.observations.clone());
                 self.running.insert(id.clone(), (located.clone(), tokio::spawn(task).abort_handle()));
             }
         }
+    }
+}
+
+/// What nobody wants any more is no longer confirmed; beyond the bound it is not known at all.
+fn forget(all: &mut Observations, gone: &[BackendId], wanted: &BTreeMap<BackendId, Located>) {
+    for id in gone {
+        match all.get_mut(id) {
+            Some(known) if known.inventory.is_some() => {
+                (known.is_stale, known.last_error, known.asked) = (true, None, None);
+            }
+            _ => drop(all.remove(id)),
+        }
+    }
+    let unwanted: Vec<BackendId> = all.keys().filter(|id| !wanted.contains_key(*id)).cloned().collect();
+    for id in unwanted.iter().skip(limits::REMEMBERED_BACKENDS) {
+        all.remove(id);
     }
 }
 
@@ -77,10 +113,15 @@ impl Drop for Observers {
 }
 
 /// Asks for ever: soon again while there is no whole answer, now and then once there is.
-async fn observe(exchange: Exchange, id: BackendId, url: Uri, observations: watch::Sender<Observations>) {
+async fn observe(
+    exchange: Exchange,
+    id: BackendId,
+    located: Located,
+    observations: watch::Sender<Observations>,
+) {
     let mut pause = limits::RETRY_FIRST;
     loop {
-        let asked = inventory(&exchange, &url).await;
+        let asked = inventory(&exchange, &located.url).await;
         let is_whole = asked.as_ref().is_ok_and(|inventory| inventory.unread.is_empty());
         observations.send_if_modified(|all| {
             let before = all.get(&id).cloned().unwrap_or_default();
@@ -90,9 +131,20 @@ async fn observe(exchange: Exchange, id: BackendId, url: Uri, observations: watc
                         Some(previous) => inventory.keeping(previous),
                         None => inventory,
                     };
-                    Observation { inventory: Some(Arc::new(inventory)), last_error: None }
+                    // What is as it was stays the same value.
+                    let same = before.inventory.clone().filter(|previous| **previous == inventory);
+                    Observation {
+                        inventory: Some(same.unwrap_or_else(|| Arc::new(inventory))),
+                        url: Some(located.url.clone()),
+                        asked: Some(located.clone()),
+                        ..Observation::default()
+                    }
                 }
-                Err(failure) => Observation { last_error: Some(failure.in_full()), ..before.clone() },
+                Err(failure) => Observation {
+                    last_error: Some(failure.in_full()),
+                    asked: Some(located.clone()),
+                    ..before.clone()
+                },
             };
             // What has not changed stays the same value, by which those who read it see that it has not.
             let has_changed = now != before || !all.contains_key(&id);

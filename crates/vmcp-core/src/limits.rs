@@ -176,3 +176,46 @@ pub const INSTRUCTIONS_BYTES: usize = 16 * 1024;
 
 /// Requests in flight finish within this time when the process is told to stop.
 pub const DRAIN_TIME: Duration = Duration::from_secs(10);
+
+/// One part of a revision: the share of a backend with an inventory at its bound, and its names.
+pub const PART_BYTES: usize = 64 * 1024 * 1024;
+
+/// A piece of a part on the stream: well under what gRPC takes in one message, and small enough that a question whether
+/// anybody is there need not wait for a large part.
+pub const PART_PIECE_BYTES: usize = 256 * 1024;
+
+/// A message of the publish protocol: a piece, or the digests of some ten thousand parts.
+pub const PUBLISH_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// What comes anew in one revision: a thousand backends with a hundred tools each take about a fifth of it.
+pub const REVISION_BYTES: usize = 512 * 1024 * 1024;
+
+/// Rejected parts that a control plane remembers of a stream.
+pub const REJECTED_PARTS: usize = 4_096;
+
+/// How often either end of a publish stream hears from the other, even if there is nothing new.
+pub const PING_TIME: Duration = Duration::from_secs(8);
+
+/// Silence after which the other end is taken for gone: a network that has lost us tells nobody.
+pub const SILENCE_TIME: Duration = Duration::from_secs(20);
+
+/// Replicas that a control plane remembers, those that are gone included.
+pub const REPLICAS: usize = 10_000;
+
+/// Pause before a replica comes back to its control planes, before full jitter: so long that of some hundred that have lost
+/// the same one only a few come in any tenth of a second.
+pub const RECONNECT_FIRST: Duration = Duration::from_secs(6);
+/// See [`RECONNECT_FIRST`]; so short that all are back within ten seconds.
+pub const RECONNECT_LONGEST: Duration = Duration::from_secs(8);
+
+/// How often a replica says how it fares.
+pub const REPORT_TIME: Duration = Duration::from_secs(5);
+
+/// Messages that wait for a stream to take them: the state machine makes the next one when there is room.
+pub const STREAM_MESSAGES: usize = 4;
+
+/// Accepted desired states that can be gone back to.
+pub const HISTORY: u64 = 1_000;
+
+/// Backends that nobody wants any more and whose inventories are kept, so that a rollback finds them.
+pub const REMEMBERED_BACKENDS: usize = 1_000;

@@ -9,6 +9,7 @@ use vmcp_core::limits;
 use vmcp_core::sentence::{nearest, shown};
 use vmcp_core::written::Line;
 
+use crate::desired::Hosting;
 use crate::fault::{Fault, Place};
 use crate::tree::{Node, Value};
 
@@ -35,6 +36,8 @@ pub(crate) struct Table {
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     pub(crate) faults: Vec<Fault>,
+    /// Whether programs are started.
+    pub(crate) hosting: Hosting,
     /// What the sources are called.
     pub(crate) files: Vec<Arc<str>>,
     /// A document that describes a group could not be used, so a group that is missing may be that one.

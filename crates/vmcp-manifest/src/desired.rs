@@ -19,13 +19,31 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
-/// What all sources together want.
+/// Whether programs that manifests describe are started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hosting {
+    /// By whoever reads them.
+    #[default]
+    Here,
+    /// By nobody.
+    Nowhere,
+}
+
+/// What all sources together want, where programs are started.
 ///
 /// # Errors
 /// Every fault up to a bound, ordered by place.
 pub fn read(sources: &[Source<'_>]) -> Result<Desired, Vec<Fault>> {
+    read_for(Hosting::Here, sources)
+}
+
+/// What all sources together want. Where no programs are started, workloads that need one are faults.
+///
+/// # Errors
+/// Every fault up to a bound, ordered by place.
+pub fn read_for(hosting: Hosting, sources: &[Source<'_>]) -> Result<Desired, Vec<Fault>> {
     let files = sources.iter().map(|source| source.name.into()).collect();
-    let mut decoder = Decoder { files, ..Decoder::default() };
+    let mut decoder = Decoder { files, hosting, ..Decoder::default() };
     let mut documents = Vec::new();
     for (index, source) in (0..).zip(sources) {
         let (nodes, broken) = tree::parse(index, source.text);

@@ -80,7 +80,7 @@ pub(crate) fn document(decoder: &mut Decoder, node: &Node) -> Option<Document> {
         decoder.has_lost_a_group |= server.is_none() && has_key(node, "backends");
         return server;
     };
-    if matches!(&kind.value, Value::Scalar { text, .. } if &**text == "group") {
+    if says_group(node) {
         let group = group::group(decoder, node);
         decoder.has_lost_a_group |= group.is_none();
         return group;
@@ -93,6 +93,19 @@ pub(crate) fn document(decoder: &mut Decoder, node: &Node) -> Option<Document> {
     decoder.fault(&kind.place, "kind", message, Some(help.to_owned()));
     decoder.has_lost_a_group = true;
     None
+}
+
+/// Whether a document says that it describes a group.
+pub(crate) fn says_group(node: &Node) -> bool {
+    kind(node).is_some_and(|kind| matches!(&kind.value, Value::Scalar { text, .. } if &**text == "group"))
+}
+
+/// What a document says is its name.
+pub(crate) fn named(node: &Node) -> Option<&str> {
+    match &member(node, "name")?.value {
+        Value::Scalar { text, .. } => Some(text),
+        _ => None,
+    }
 }
 
 fn kind(node: &Node) -> Option<&Node> {

@@ -10,8 +10,10 @@ mod fault;
 mod import;
 mod schema;
 mod tree;
+mod written;
 
-pub use desired::{Source, read};
+pub use desired::{Hosting, Source, read, read_for};
 pub use fault::{Fault, Place};
 pub use import::{CannotImport, Imported, import};
 pub use schema::{Row, Section, reference, schema};
+pub use written::{DocumentKind, UnknownKind, Written, documents};

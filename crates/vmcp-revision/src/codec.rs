@@ -1,5 +1,7 @@
 //! The only place where bytes of the publish protocol become core values and back.
 
+pub(crate) mod wire;
+
 use bytes::Bytes;
 use prost::Message;
 use vmcp_core::backend::{Backend, BackendId};
@@ -10,6 +12,7 @@ use vmcp_core::name::Name;
 use vmcp_proto::v1;
 
 use crate::part::{Part, PartName};
+pub use wire::{decode_spill, encode_spill};
 
 /// A part's bytes as a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +48,9 @@ pub enum Rejection {
         /// Why.
         why: String,
     },
+    /// A later version publishes such parts.
+    #[error("this version knows no such kind of part")]
+    UnknownKind,
     /// Its bytes are about something else than its name.
     #[error("its bytes are about `{0}`")]
     Misnamed(PartName),
@@ -100,6 +106,7 @@ pub fn decode(part: &Part) -> Result<Decoded, Rejection> {
         PartName::VirtualServer(_) => decode_virtual_server(bytes)?,
         PartName::Backend(_) => decode_backend(bytes)?,
         PartName::Catalog { .. } => decode_share(bytes)?,
+        PartName::Unknown(_) => return Err(Rejection::UnknownKind),
     };
     if name == part.name { Ok(decoded) } else { Err(Rejection::Misnamed(name)) }
 }

@@ -1,9 +1,22 @@
-//! The publish protocol: what a control plane publishes as named parts, how a part becomes bytes and back, and the
-//! channel on which data planes follow.
+//! The publish protocol: what a control plane publishes as named parts, how a part becomes bytes and back, both ends of a stream
+//! as state machines, and what drives them over gRPC or within a process.
 
 pub mod codec;
+mod fleet;
+mod follow;
+mod grpc;
+mod link;
 mod part;
+pub mod protocol;
 mod publish;
+mod published;
+mod serving;
 
-pub use part::{Digest, Part, PartName};
-pub use publish::{Follower, Published, Publisher};
+pub use fleet::{Fleet, Replica};
+pub use follow::{Connection, Follower, Verdict};
+pub use grpc::{publish_service, remote};
+pub use link::Source;
+pub use part::{Digest, InvalidPartName, Part, PartName};
+pub use publish::{Publisher, StreamEnd};
+pub use published::Published;
+pub use serving::{ServedWhole, Serving};

@@ -1,13 +1,14 @@
 //! One named thing on the stream.
 
 use std::fmt;
+use std::str::FromStr;
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use vmcp_core::backend::BackendId;
 use vmcp_core::name::Name;
 
-/// What a part is about. Ordered, so that a set of parts has one order.
+/// What a part is about. Ordered, so that a set of parts has one order; as text, `kind/whose`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PartName {
     /// A virtual server.
@@ -21,10 +22,17 @@ pub enum PartName {
         /// The backend.
         backend: BackendId,
     },
+    /// Something that a later version publishes. By that order of words, what comes behind its kind is whose it is.
+    Unknown(Box<str>),
 }
 
+/// Not the name of a part of any version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not the name of a part")]
+pub struct InvalidPartName;
+
 /// Hash of a part's bytes (SHA-256), equal on every member.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
 /// A name, and bytes that the codec understands.
@@ -52,6 +60,54 @@ impl Digest {
         hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
         Self(hash)
     }
+
+    /// A hash as it came; `None` if it has another length.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self(bytes.try_into().ok()?))
+    }
+
+    /// The hash.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Longest name of a part that is taken: three names and their kind, times four.
+const NAME_BYTES: usize = 1_024;
+
+impl PartName {
+    /// The virtual server that cannot be whole without this part. A backend is needed by those that have a share of it.
+    pub fn virtual_server(&self) -> Option<Name> {
+        match self {
+            Self::VirtualServer(name) | Self::Catalog { virtual_server: name, .. } => Some(name.clone()),
+            Self::Backend(_) => None,
+            Self::Unknown(text) => text.split('/').nth(1)?.parse().ok(),
+        }
+    }
+}
+
+impl FromStr for PartName {
+    type Err = InvalidPartName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPartName> {
+        if text.len() > NAME_BYTES || !text.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(InvalidPartName);
+        }
+        let name = |text: &str| text.parse::<Name>().map_err(|_| InvalidPartName);
+        let words: Vec<&str> = text.split('/').collect();
+        match *words {
+            ["virtual_server", server] => Ok(Self::VirtualServer(name(server)?)),
+            ["backend", group, backend] => {
+                Ok(Self::Backend(BackendId { group: name(group)?, name: name(backend)? }))
+            }
+            ["catalog", server, group, backend] => Ok(Self::Catalog {
+                virtual_server: name(server)?,
+                backend: BackendId { group: name(group)?, name: name(backend)? },
+            }),
+            ["virtual_server" | "backend" | "catalog", ..] | [_] | [] => Err(InvalidPartName),
+            [..] => Ok(Self::Unknown(text.into())),
+        }
+    }
 }
 
 impl fmt::Debug for Digest {
@@ -66,6 +122,28 @@ impl fmt::Display for PartName {
             Self::VirtualServer(name) => write!(f, "virtual_server/{name}"),
             Self::Backend(id) => write!(f, "backend/{id}"),
             Self::Catalog { virtual_server, backend } => write!(f, "catalog/{virtual_server}/{backend}"),
+            Self::Unknown(text) => f.write_str(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_it_is_written() {
+        for text in
+            ["virtual_server/all", "backend/g/b", "catalog/all/g/b", "policy_set/all", "secret/all/x/y/z"]
+        {
+            assert_eq!(text.parse::<PartName>().unwrap().to_string(), text);
+        }
+        let later: PartName = "policy_set/all".parse().unwrap();
+        assert_eq!(later.virtual_server().unwrap().as_str(), "all");
+        for text in
+            ["", "catalog", "catalog/all", "backend/g", "backend/g/b/c", "virtual_server/-", "a b/c", "x"]
+        {
+            assert_eq!(text.parse::<PartName>(), Err(InvalidPartName), "{text}");
         }
     }
 }

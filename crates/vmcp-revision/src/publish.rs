@@ -1,101 +1,239 @@
-//! The channel between the planes when they share a process: the current revision, whole, as a level that can be read
-//! at any time. A slow follower skips revisions and misses nothing.
+//! The end that publishes: the newest revision as a level, and a task for each stream, which brings one replica to it.
 
-use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use tokio::sync::watch;
+use futures_util::{Stream, StreamExt};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use vmcp_runtime::Drain;
 
-use crate::part::{Part, PartName};
+use crate::codec::wire;
+use crate::fleet::{Fleet, Replica};
+use crate::protocol::{FromReplica, Heard, Hello, Observe, Publishing, ToReplica, Violation};
+use crate::published::Published;
 
-/// A published state.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Published {
-    /// Its number; 0 is before the first.
-    pub revision: u64,
-    /// The accepted desired state that it was compiled from.
-    pub generation: u64,
-    /// Everything in it.
-    pub parts: BTreeMap<PartName, Part>,
-}
-
-/// The end that publishes. Dropping it ends the followers.
-#[derive(Debug)]
+/// What is published, and to whom. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct Publisher {
     current: watch::Sender<Arc<Published>>,
+    observe: watch::Sender<Arc<Observe>>,
+    fleet: Fleet,
+    streams: Arc<AtomicU64>,
+    started: Instant,
 }
 
-/// An end that follows.
-#[derive(Debug, Clone)]
-pub struct Follower {
-    current: watch::Receiver<Arc<Published>>,
+/// Why a stream has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamEnd {
+    /// The replica has closed it, or the connection has broken.
+    #[error("the stream has ended: {0}")]
+    Closed(String),
+    /// The replica does what it must not.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+    /// It has not been heard.
+    #[error("the replica is silent")]
+    Silent,
+    /// The process stops.
+    #[error("the control plane stops")]
+    Stopped,
 }
 
 impl Publisher {
     /// Nothing has been published.
-    pub fn new() -> (Self, Follower) {
-        let (sender, receiver) = watch::channel(Arc::default());
-        (Self { current: sender }, Follower { current: receiver })
+    pub fn new() -> Self {
+        Self {
+            current: watch::Sender::default(),
+            observe: watch::Sender::default(),
+            fleet: Fleet::new(),
+            streams: Arc::default(),
+            started: Instant::now(),
+        }
     }
 
-    /// Publishes a state under the next number and returns that; the same parts of the same generation change nothing.
-    pub fn publish(&self, generation: u64, parts: impl IntoIterator<Item = Part>) -> u64 {
-        let parts = parts.into_iter().map(|part| (part.name.clone(), part)).collect();
-        self.current.send_if_modified(|current| {
-            if current.revision > 0 && current.generation == generation && current.parts == parts {
-                return false;
-            }
-            *current = Arc::new(Published { revision: current.revision + 1, generation, parts });
-            true
-        });
-        self.current.borrow().revision
+    /// Replaces what is published. Revisions only grow: their numbers come from the store.
+    pub fn publish(&self, published: Published) {
+        self.current.send_replace(Arc::new(published));
     }
 
     /// What is published now.
     pub fn current(&self) -> Arc<Published> {
         self.current.borrow().clone()
     }
-}
 
-impl Follower {
-    /// Waits until there is a revision that this follower has not returned yet; `None` when the publisher is gone.
-    pub async fn next(&mut self) -> Option<Arc<Published>> {
-        self.current.changed().await.ok()?;
-        Some(self.current.borrow_and_update().clone())
+    /// Replaces what is observed beside revisions; what is the same is not sent again.
+    pub fn observe(&self, observe: Observe) {
+        self.observe.send_if_modified(|current| {
+            let has_changed = **current != observe;
+            if has_changed {
+                *current = Arc::new(observe);
+            }
+            has_changed
+        });
+    }
+
+    /// Those who follow, and have followed.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Time on the clock of [`Replica::since`].
+    pub fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Publishes to one replica until its stream ends.
+    pub(crate) async fn serve<E: fmt::Display>(
+        &self,
+        inbound: impl Stream<Item = Result<FromReplica, E>>,
+        outbound: mpsc::Sender<ToReplica>,
+        drain: Drain,
+    ) -> StreamEnd {
+        let mut stream = ServedStream {
+            publisher: self,
+            number: self.streams.fetch_add(1, Ordering::Relaxed) + 1,
+            replica: None,
+            publishing: Publishing::new(self.now()),
+        };
+        let end = stream.run(inbound, outbound, drain).await;
+        if let Some(replica) = &stream.replica {
+            tracing::info!(%replica, %end, "replica no longer follows");
+            self.fleet.update(replica, stream.number, |known| {
+                known.stream = None;
+                known.since = self.now();
+            });
+        }
+        end
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
+impl Default for Publisher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
-    use super::*;
+struct ServedStream<'a> {
+    publisher: &'a Publisher,
+    number: u64,
+    replica: Option<String>,
+    publishing: Publishing,
+}
 
-    fn part(name: &str, bytes: &'static str) -> Part {
-        Part::new(PartName::VirtualServer(name.parse().unwrap()), Bytes::from_static(bytes.as_bytes()))
+impl ServedStream<'_> {
+    async fn run<E: fmt::Display>(
+        &mut self,
+        inbound: impl Stream<Item = Result<FromReplica, E>>,
+        outbound: mpsc::Sender<ToReplica>,
+        drain: Drain,
+    ) -> StreamEnd {
+        let mut inbound = pin!(inbound);
+        let mut current = self.publisher.current.subscribe();
+        let mut observe = self.publisher.observe.subscribe();
+        let mut pending = None;
+        loop {
+            let newest = current.borrow_and_update().clone();
+            let observed = observe.borrow_and_update().clone();
+            if pending.is_none() {
+                pending = self.publishing.next(&newest, &observed, self.publisher.now());
+                self.note_standing(&newest);
+            }
+            let due_at = self.publisher.started + self.publishing.due_at();
+            tokio::select! {
+                () = drain.stopped() => {
+                    // Nobody waits for a replica that does not read.
+                    let _ = outbound.try_send(ToReplica::Drain);
+                    return StreamEnd::Stopped;
+                }
+                message = inbound.next() => match message {
+                    Some(Ok(message)) => if let Err(violation) = self.receive(message) {
+                        return violation.into();
+                    },
+                    Some(Err(error)) => return StreamEnd::Closed(error.to_string()),
+                    None => return StreamEnd::Closed("by the replica".to_owned()),
+                },
+                permit = outbound.reserve(), if pending.is_some() => match (permit, pending.take()) {
+                    (Ok(permit), Some(message)) => permit.send(self.count(message)),
+                    _ => return StreamEnd::Closed("by the replica".to_owned()),
+                },
+                Ok(()) = current.changed(), if pending.is_none() => {}
+                Ok(()) = observe.changed(), if pending.is_none() => {}
+                () = tokio::time::sleep_until(due_at) => if self.publishing.is_silent(self.publisher.now()) {
+                    return StreamEnd::Silent;
+                },
+            }
+        }
     }
 
-    #[tokio::test]
-    async fn a_follower_sees_the_newest_state_once() {
-        let (publisher, mut follower) = Publisher::new();
-        assert_eq!(publisher.publish(1, [part("a", "1")]), 1);
-        assert_eq!(publisher.publish(1, [part("a", "1"), part("b", "1")]), 2);
-        assert_eq!(
-            publisher.publish(1, [part("b", "1"), part("a", "1")]),
-            2,
-            "the same parts change nothing"
-        );
-        let seen = follower.next().await.unwrap();
-        assert_eq!((seen.revision, seen.generation, seen.parts.len()), (2, 1, 2));
-        assert_eq!(publisher.publish(2, [part("a", "1"), part("b", "1")]), 3);
-        assert_eq!(follower.next().await.unwrap().generation, 2);
-        drop(publisher);
-        assert!(follower.next().await.is_none());
+    fn receive(&mut self, message: FromReplica) -> Result<(), Violation> {
+        match self.publishing.receive(message, self.publisher.now())? {
+            Heard::Hello(hello) => self.joined(hello),
+            Heard::Ack(ack) => self.update(|replica| {
+                replica.revision = ack.revision;
+                replica.rejected = ack.rejected;
+                replica.held_back = ack.held_back;
+                replica.spill_error = ack.spill_error;
+            }),
+            Heard::Report(report) => self.update(|replica| replica.report = report),
+            Heard::Pong => {}
+        }
+        Ok(())
     }
 
-    #[test]
-    fn an_empty_state_is_a_revision() {
-        let (publisher, _follower) = Publisher::new();
-        assert_eq!(publisher.publish(0, []), 1);
+    fn joined(&mut self, hello: Hello) {
+        tracing::info!(replica = %hello.replica, revision = hello.revision, "replica follows");
+        let replica = Replica {
+            software_version: hello.software_version,
+            revision: hello.revision,
+            generation: hello.generation,
+            was_stale: Duration::from_millis(hello.stale_ms),
+            stream: Some(self.number),
+            since: self.publisher.now(),
+            ..Replica::default()
+        };
+        self.publisher.fleet.joined(&hello.replica, replica);
+        self.replica = Some(hello.replica);
+    }
+
+    /// Whether it has all that it is to have. A replica that serves something newer is left alone, and that is said.
+    fn note_standing(&self, newest: &Published) {
+        let is_ahead = newest.revision > 0 && self.publishing.is_ahead_of(newest);
+        self.update(|replica| {
+            replica.has_answered = self.publishing.is_answered();
+            replica.stuck = is_ahead.then(|| {
+                format!(
+                    "it serves revision {}, and this control plane is at {}: is its data directory an older copy, or a new one? Start it once with `--continue-after {}`",
+                    replica.revision, newest.revision, replica.revision
+                )
+            });
+        });
+    }
+
+    fn count(&self, message: ToReplica) -> ToReplica {
+        let generation = match &message {
+            ToReplica::Begin { generation, .. } => Some(*generation),
+            _ => None,
+        };
+        let is_of_revision = !matches!(message, ToReplica::Ping | ToReplica::Observe(_) | ToReplica::Drain);
+        let bytes = wire::length(&message);
+        self.update(|replica| {
+            replica.bytes += bytes;
+            if let Some(generation) = generation {
+                replica.revision_bytes = 0;
+                replica.generation = generation;
+            }
+            replica.revision_bytes += if is_of_revision { bytes } else { 0 };
+        });
+        message
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Replica)) {
+        if let Some(replica) = &self.replica {
+            self.publisher.fleet.update(replica, self.number, change);
+        }
     }
 }

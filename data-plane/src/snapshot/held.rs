@@ -1,30 +1,41 @@
-//! The parts that a replica holds: decoded once, kept while their digest stays, and as they were last good.
+//! The parts that a replica holds, decoded once, by name and digest.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use vmcp_revision::codec::{self, Decoded, Rejection};
-use vmcp_revision::{Digest, PartName, Published};
+use vmcp_revision::codec::{Decoded, Rejection};
+use vmcp_revision::{Digest, Part, PartName, Serving};
 
-/// Parts as they were last good, by name.
-pub(crate) type Held = HashMap<PartName, (Digest, Arc<Decoded>)>;
+/// How a part becomes a value: `codec::decode`, or what an older version makes of it.
+pub type Decode = fn(&Part) -> Result<Decoded, Rejection>;
 
-/// Parts of a revision that cannot be used, and why.
-pub(crate) type Rejected = BTreeMap<PartName, Rejection>;
+/// Parts that could be decoded.
+pub(crate) type Held = HashMap<(PartName, Digest), Arc<Decoded>>;
 
-/// Decodes the parts that have changed and forgets those that are gone. A part that cannot be decoded keeps its last good
-/// value, if it has one.
-pub(crate) fn take(held: &mut Held, published: &Published) -> Rejected {
-    held.retain(|name, _| published.parts.contains_key(name));
-    let mut rejected = Rejected::new();
-    for (name, part) in &published.parts {
-        if held.get(name).is_some_and(|(digest, _)| *digest == part.digest) {
+/// Decodes those that are not held yet; returns those that cannot be used, and why.
+pub(crate) fn take<'p>(
+    held: &mut Held,
+    parts: impl IntoIterator<Item = &'p Part>,
+    decode: Decode,
+) -> BTreeMap<PartName, String> {
+    let mut rejected = BTreeMap::new();
+    for part in parts {
+        let key = (part.name.clone(), part.digest);
+        if held.contains_key(&key) {
             continue;
         }
-        match codec::decode(part) {
-            Ok(decoded) => drop(held.insert(name.clone(), (part.digest, Arc::new(decoded)))),
-            Err(rejection) => drop(rejected.insert(name.clone(), rejection)),
+        match decode(part) {
+            Ok(decoded) => drop(held.insert(key, Arc::new(decoded))),
+            Err(rejection) => drop(rejected.insert(part.name.clone(), rejection.to_string())),
         }
     }
     rejected
+}
+
+/// Forgets what is neither served nor part of the newest revision.
+pub(crate) fn forget(held: &mut Held, serving: &Serving) {
+    let served = serving.servers.values().flat_map(|server| server.parts.values());
+    let used: std::collections::HashSet<(&PartName, &Digest)> =
+        served.chain(serving.held.parts.values()).map(|part| (&part.name, &part.digest)).collect();
+    held.retain(|(name, digest), _| used.contains(&(name, digest)));
 }

@@ -2,8 +2,8 @@ use bytes::Bytes;
 use vmcp_core::catalog::Exposed;
 use vmcp_core::inventory::{Eras, Legacy as LegacyFacts};
 use vmcp_core::item::Kind;
-use vmcp_revision::Part;
-use vmcp_revision::codec::{ServedServer, encode_backend, encode_share, encode_virtual_server};
+use vmcp_revision::codec::{ServedServer, decode, encode_backend, encode_share, encode_virtual_server};
+use vmcp_revision::{Part, Published};
 
 use super::*;
 
@@ -45,6 +45,7 @@ fn share(server: &str, backend: &str, items: &[(Kind, &str)]) -> Part {
 #[derive(Default)]
 struct World {
     held: Held,
+    serving: Serving,
     snapshot: Arc<Snapshot>,
     revision: u64,
 }
@@ -53,9 +54,11 @@ impl World {
     fn publish(&mut self, parts: &[Part]) -> Arc<Snapshot> {
         self.revision += 1;
         let parts = parts.iter().map(|part| (part.name.clone(), part.clone())).collect();
-        let published = Published { revision: self.revision, generation: 1, parts };
-        let rejected = take(&mut self.held, &published);
-        self.snapshot = Arc::new(Snapshot::build(&self.snapshot, &published, &self.held, &rejected));
+        let published = Arc::new(Published::new(self.revision, 1, parts));
+        let rejected = take(&mut self.held, published.parts.values(), decode);
+        self.serving = self.serving.advance(&published, &rejected.into_keys().collect()).0;
+        self.snapshot = Arc::new(Snapshot::build(&self.snapshot, &self.serving, &self.held));
+        forget(&mut self.held, &self.serving);
         self.snapshot.clone()
     }
 }

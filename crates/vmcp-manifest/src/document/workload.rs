@@ -7,6 +7,7 @@ use vmcp_core::sentence::shown;
 
 use crate::decode::Key::{Built, Later, Synonym};
 use crate::decode::{Decoder, Fields, Table, join};
+use crate::desired::Hosting;
 use crate::document::secret;
 use crate::tree::Node;
 
@@ -96,6 +97,11 @@ fn program(decoder: &mut Decoder, node: &Node, path: &str) -> Option<String> {
     if program.is_empty() {
         decoder.fault(&node.place, path, "`command` is empty".to_owned(), None);
         return None;
+    }
+    if decoder.hosting == Hosting::Nowhere {
+        let message = "a control plane of its own starts no programs".to_owned();
+        let help = "start the server yourself and give its `url`, or serve the manifest with `vmcpctl serve`, which starts programs";
+        decoder.fault(&node.place, path, message, Some(help.to_owned()));
     }
     Some(program)
 }

@@ -1,0 +1,148 @@
+//! What a change would come to: the catalogs before and after, compared item by item.
+
+use std::collections::BTreeMap;
+
+use vmcp_core::backend::BackendId;
+use vmcp_core::catalog::Exposed;
+use vmcp_core::desired::{Address, Desired};
+use vmcp_core::item::Kind;
+use vmcp_core::name::Name;
+
+use crate::compile::{Backends, Catalogs, Observed};
+
+/// What is different in a catalog.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CatalogChange {
+    pub(crate) virtual_server: Name,
+    pub(crate) kind: Kind,
+    pub(crate) exposed_name: String,
+    pub(crate) backend: Name,
+    pub(crate) change: ItemChange,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ItemChange {
+    Added,
+    Removed,
+    Renamed { from: String },
+    Redescribed,
+}
+
+/// An item, whatever it is called.
+type Key = (Name, Kind, Name, String);
+
+/// What is different between two desired states, with what is known of backends now; and the backends of the second that have
+/// not been asked.
+pub(crate) fn preview(
+    before: &Desired,
+    after: &Desired,
+    known: &Backends,
+) -> (Vec<CatalogChange>, Vec<BackendId>) {
+    let (before, _) = items(before, known);
+    let (after, not_asked) = items(after, known);
+    let mut changes = Vec::new();
+    let mut change = |key: &Key, exposed_name: &str, change| {
+        let (virtual_server, kind, backend, _) = key.clone();
+        changes.push(CatalogChange {
+            virtual_server,
+            kind,
+            exposed_name: exposed_name.to_owned(),
+            backend,
+            change,
+        });
+    };
+    for (key, item) in &before {
+        if !after.contains_key(key) {
+            change(key, &item.exposed_name, ItemChange::Removed);
+        }
+    }
+    for (key, item) in &after {
+        match before.get(key) {
+            None => change(key, &item.exposed_name, ItemChange::Added),
+            Some(was) if was.exposed_name != item.exposed_name => {
+                change(key, &item.exposed_name, ItemChange::Renamed { from: was.exposed_name.clone() });
+            }
+            Some(was) if was.definition != item.definition => {
+                change(key, &item.exposed_name, ItemChange::Redescribed);
+            }
+            Some(_) => {}
+        }
+    }
+    changes.sort();
+    (changes, not_asked)
+}
+
+/// What clients would see.
+fn items(desired: &Desired, known: &Backends) -> (BTreeMap<Key, Exposed>, Vec<BackendId>) {
+    let mut backends = Backends::new();
+    let mut not_asked = Vec::new();
+    let groups = desired.virtual_servers.values().filter_map(|server| desired.groups.get(&server.group));
+    for group in groups {
+        for (name, address) in &group.workloads {
+            let id = BackendId { group: group.name.clone(), name: name.clone() };
+            let seen = known.get(&id).cloned().flatten().filter(|seen| is_at(seen, address));
+            if seen.is_none() && !not_asked.contains(&id) {
+                not_asked.push(id.clone());
+            }
+            backends.insert(id, seen);
+        }
+    }
+    let mut catalogs = Catalogs::default();
+    catalogs.compile(desired, &backends);
+    let items = catalogs.shares().flat_map(|(server, share)| {
+        share.visible().map(move |item| {
+            let key = (server.clone(), item.kind, share.backend.clone(), item.original_name.clone());
+            (key, item.clone())
+        })
+    });
+    (items.collect(), not_asked)
+}
+
+/// Another address may be another server.
+fn is_at(seen: &Observed, address: &Address) -> bool {
+    match address {
+        Address::Url(url) => seen.url == *url,
+        Address::Command(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use vmcp_core::inventory::Inventory;
+    use vmcp_core::item::Item;
+    use vmcp_manifest::{Source, read};
+
+    use super::*;
+
+    fn desired(text: &str) -> Desired {
+        read(&[Source { name: "m", text }]).unwrap()
+    }
+
+    #[test]
+    fn it_tells_what_comes_goes_and_is_called_otherwise() {
+        let group = "---\nkind: group\nname: g\nworkloads: [{name: a, url: 'http://a/'}, {name: b, url: 'http://b/'}]\n";
+        let server = |more: &str| format!("name: s\ngroup: g\nincoming_auth: {{type: anonymous}}\n{more}");
+        let before = desired(&(server("") + group));
+        let items =
+            ["x", "y"].map(|name| Item::read(Kind::Tool, &format!(r#"{{"name":"{name}"}}"#)).unwrap());
+        let inventory = Arc::new(Inventory { items: items.into(), ..Inventory::default() });
+        let url = "http://a/".parse().unwrap();
+        let id = |name: &str| BackendId { group: "g".parse().unwrap(), name: name.parse().unwrap() };
+        let known = Backends::from([(id("a"), Some(Observed { url, inventory })), (id("b"), None)]);
+        let told = |after: &Desired| {
+            let (changes, not_asked) = preview(&before, after, &known);
+            let changes = changes.iter().map(|change| format!("{:?} {}", change.change, change.exposed_name));
+            (changes.collect::<Vec<_>>(), not_asked.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(told(&before), (vec![], vec!["g/b".to_owned()]));
+        let renamed =
+            "aggregation: {tools: [{workload: a, overrides: {x: {name: z}, y: {description: new}}}]}\n";
+        let (changes, _) = told(&desired(&(server(renamed) + group)));
+        assert_eq!(changes, ["Redescribed a_y", r#"Renamed { from: "a_x" } a_z"#]);
+        let moved = group.replace("http://a/", "http://elsewhere/");
+        let (changes, not_asked) = told(&desired(&(server("") + &moved)));
+        assert_eq!((changes.len(), not_asked.len()), (2, 2), "{changes:?}");
+    }
+}

@@ -1,0 +1,34 @@
+//! What is said on the command line or in `VMCP_…` variables.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+use clap::builder::FalseyValueParser;
+
+/// The control plane of vmcp: asks backends what they offer and publishes catalogs to data planes
+#[derive(Debug, Parser)]
+#[command(name = "vmcp-control-plane", version, max_term_width = 100)]
+pub(crate) struct Settings {
+    /// Folder that keeps everything that outlives the process; made if it is not there
+    #[arg(long, value_name = "DIR", env = "VMCP_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Where vmcpctl asks (gRPC, loopback only)
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4490", env = "VMCP_API_LISTEN")]
+    pub(crate) api_listen: SocketAddr,
+    /// Where data planes follow (gRPC, loopback only)
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4491", env = "VMCP_PUBLISH_LISTEN")]
+    pub(crate) publish_listen: SocketAddr,
+    /// Where /livez, /readyz, /status and /metrics are
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4492", env = "VMCP_HTTP_LISTEN")]
+    pub(crate) http_listen: SocketAddr,
+    /// Number the next revision behind this one: once, when the data directory is new or an older copy, and replicas are not
+    #[arg(long, value_name = "REVISION", env = "VMCP_CONTINUE_AFTER")]
+    pub(crate) continue_after: Option<u64>,
+    /// What to log, such as `info` or `warn,vmcp_mcp=debug`
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "VMCP_LOG")]
+    pub(crate) log: String,
+    /// Log one JSON object a line
+    #[arg(long, env = "VMCP_LOG_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) log_json: bool,
+}

@@ -1,0 +1,100 @@
+//! The replicas that follow, or have followed: what each serves, rejects and costs.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use vmcp_core::limits;
+
+use crate::protocol::{HeldBack, RejectedPart, Report};
+
+/// Every replica, by id. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    replicas: Arc<Mutex<BTreeMap<String, Replica>>>,
+    changes: watch::Sender<u64>,
+}
+
+/// What is known of a replica.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replica {
+    /// Its version.
+    pub software_version: String,
+    /// The revision that it serves.
+    pub revision: u64,
+    /// The generation of that.
+    pub generation: u64,
+    /// What it has rejected of that.
+    pub rejected: Vec<RejectedPart>,
+    /// Virtual servers that it holds at an earlier revision.
+    pub held_back: Vec<HeldBack>,
+    /// Why it could not keep the revision on disk.
+    pub spill_error: Option<String>,
+    /// Whether it has answered a revision since it connected.
+    pub has_answered: bool,
+    /// Why nothing is published to it, though it is connected.
+    pub stuck: Option<String>,
+    /// How it fares.
+    pub report: Report,
+    /// How long it had not heard from a control plane when it connected.
+    pub was_stale: Duration,
+    /// Bytes of messages sent on this stream.
+    pub bytes: u64,
+    /// Bytes of messages sent for the last revision.
+    pub revision_bytes: u64,
+    /// The stream on which it follows; `None` if it does not.
+    pub stream: Option<u64>,
+    /// When the stream was opened, or has ended; on the clock of the publisher.
+    pub since: Duration,
+}
+
+impl Fleet {
+    pub(crate) fn new() -> Self {
+        Self { replicas: Arc::default(), changes: watch::Sender::new(0) }
+    }
+
+    /// Every replica, as it is now.
+    pub fn replicas(&self) -> BTreeMap<String, Replica> {
+        self.replicas.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Wakes when something has changed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// A replica follows on a stream of this number. An older stream of the same id is forgotten.
+    pub(crate) fn joined(&self, id: &str, replica: Replica) {
+        let mut replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        if replicas.len() >= limits::REPLICAS && !replicas.contains_key(id) {
+            let longest_gone = replicas
+                .iter()
+                .filter(|(_, known)| known.stream.is_none())
+                .min_by_key(|(_, known)| known.since);
+            if let Some(id) = longest_gone.map(|(id, _)| id.clone()) {
+                replicas.remove(&id);
+            }
+        }
+        replicas.insert(id.to_owned(), replica);
+        drop(replicas);
+        self.tell();
+    }
+
+    /// Changes what is known of a replica, if it still follows on that stream.
+    pub(crate) fn update(&self, id: &str, stream: u64, change: impl FnOnce(&mut Replica)) {
+        let mut replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(replica) = replicas.get_mut(id).filter(|known| known.stream == Some(stream)) else { return };
+        let before = replica.clone();
+        change(replica);
+        let has_changed = *replica != before;
+        drop(replicas);
+        if has_changed {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+}

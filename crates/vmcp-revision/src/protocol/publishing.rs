@@ -1,0 +1,244 @@
+//! The end of a stream that publishes: what its replica holds, what was sent, what comes next.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use vmcp_core::limits;
+use vmcp_core::name::Name;
+
+use super::planted::{Fault, is_planted};
+use super::{Ack, FromReplica, Hello, Observe, Report, ToReplica, Violation};
+use crate::part::{Digest, PartName};
+use crate::published::Published;
+
+/// One stream, seen from the control plane. Costs memory in proportion to the set of parts, never to the history.
+#[derive(Debug, Default)]
+pub struct Publishing {
+    peer: Option<Peer>,
+    observed: Option<Arc<Observe>>,
+    heard_at: Duration,
+    pinged_at: Duration,
+}
+
+/// What is known of the replica.
+#[derive(Debug)]
+struct Peer {
+    wanted: Vec<Name>,
+    /// The set that it is at, or will be at when what is under way has arrived.
+    sent: BTreeMap<PartName, Digest>,
+    /// What it has rejected on this stream, the oldest first.
+    rejected: VecDeque<(PartName, Digest)>,
+    is_rejected: BTreeSet<(PartName, Digest)>,
+    /// The revision that it is at.
+    revision: u64,
+    /// Whether it has answered a revision of this stream, or needs none.
+    is_current: bool,
+    under_way: Option<UnderWay>,
+}
+
+/// A revision that is being sent, or waits for its answer.
+#[derive(Debug)]
+struct UnderWay {
+    target: Arc<Published>,
+    steps: VecDeque<Step>,
+    has_begun: bool,
+    is_committed: bool,
+}
+
+#[derive(Debug)]
+enum Step {
+    Remove(PartName),
+    /// From this byte on.
+    Upsert(PartName, usize),
+}
+
+/// What a message of the replica means to others than this stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// It follows from now on.
+    Hello(Hello),
+    /// It has answered a revision.
+    Ack(Ack),
+    /// How it fares.
+    Report(Report),
+    /// It is there.
+    Pong,
+}
+
+impl Publishing {
+    /// A stream that has just been opened, at a time on any clock that only goes forward.
+    pub fn new(now: Duration) -> Self {
+        Self { heard_at: now, pinged_at: now, ..Self::default() }
+    }
+
+    /// Takes a message.
+    ///
+    /// # Errors
+    /// [`Violation`]: the stream is to be ended.
+    pub fn receive(&mut self, message: FromReplica, now: Duration) -> Result<Heard, Violation> {
+        self.heard_at = now;
+        match (message, &mut self.peer) {
+            (FromReplica::Hello(hello), peer @ None) => {
+                *peer = Some(Peer::new(&hello));
+                Ok(Heard::Hello(hello))
+            }
+            (FromReplica::Ack(ack), Some(peer)) => {
+                peer.answered(&ack)?;
+                Ok(Heard::Ack(ack))
+            }
+            (FromReplica::Report(report), Some(_)) => Ok(Heard::Report(report)),
+            (FromReplica::Pong, Some(_)) => Ok(Heard::Pong),
+            (FromReplica::Hello(_), Some(_)) => Err(Violation::OutOfOrder { said: "Hello" }),
+            (_, None) => Err(Violation::OutOfOrder { said: "anything before Hello" }),
+        }
+    }
+
+    /// What to say next, if anything: the rest of the revision under way, or the newest one, or what is observed, or a question
+    /// whether anybody is there.
+    pub fn next(
+        &mut self,
+        current: &Arc<Published>,
+        observe: &Arc<Observe>,
+        now: Duration,
+    ) -> Option<ToReplica> {
+        let peer = self.peer.as_mut()?;
+        if let Some(message) = peer.next(current) {
+            return Some(message);
+        }
+        if !self.observed.as_ref().is_some_and(|said| Arc::ptr_eq(said, observe) || said == observe) {
+            self.observed = Some(observe.clone());
+            return Some(ToReplica::Observe(Observe::clone(observe)));
+        }
+        if now >= self.pinged_at + limits::PING_TIME {
+            self.pinged_at = now;
+            return Some(ToReplica::Ping);
+        }
+        None
+    }
+
+    /// When something is due even if nobody says anything.
+    pub fn due_at(&self) -> Duration {
+        (self.pinged_at + limits::PING_TIME).min(self.heard_at + limits::SILENCE_TIME)
+    }
+
+    /// Whether the replica has been silent for so long that it is taken for gone.
+    pub fn is_silent(&self, now: Duration) -> bool {
+        now >= self.heard_at + limits::SILENCE_TIME
+    }
+
+    /// Whether the replica has answered the revision that it was sent last, or needed none.
+    pub fn is_answered(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.is_current)
+    }
+
+    /// Whether the replica serves a revision that is newer than this one.
+    pub fn is_ahead_of(&self, current: &Published) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.revision > current.revision)
+    }
+}
+
+impl Peer {
+    fn new(hello: &Hello) -> Self {
+        Self {
+            wanted: hello.virtual_servers.clone(),
+            sent: hello.held.iter().cloned().collect(),
+            rejected: VecDeque::new(),
+            is_rejected: BTreeSet::new(),
+            revision: hello.revision,
+            is_current: false,
+            under_way: None,
+        }
+    }
+
+    fn answered(&mut self, ack: &Ack) -> Result<(), Violation> {
+        let is_answer = self
+            .under_way
+            .as_ref()
+            .is_some_and(|sent| sent.is_committed && sent.target.revision == ack.revision);
+        if !is_answer {
+            return Err(Violation::OutOfOrder { said: "Ack" });
+        }
+        self.under_way = None;
+        self.revision = ack.revision;
+        self.is_current = true;
+        for rejected in &ack.rejected {
+            let key = (rejected.name.clone(), rejected.digest);
+            if self.is_rejected.insert(key.clone()) {
+                self.rejected.push_back(key);
+            }
+            // Both ends forget alike, or else the stream ends and the next one begins anew.
+            if self.rejected.len() > limits::REJECTED_PARTS
+                && let Some(oldest) = self.rejected.pop_front()
+            {
+                self.is_rejected.remove(&oldest);
+            }
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, current: &Arc<Published>) -> Option<ToReplica> {
+        if self.under_way.is_none() {
+            self.begin(current);
+        }
+        let under_way = self.under_way.as_mut().filter(|under_way| !under_way.is_committed)?;
+        let target = under_way.target.clone();
+        if !under_way.has_begun {
+            under_way.has_begun = true;
+            return Some(ToReplica::Begin { revision: target.revision, generation: target.generation });
+        }
+        let Some(step) = under_way.steps.pop_front() else {
+            under_way.is_committed = true;
+            return Some(ToReplica::Commit { revision: target.revision, digest: target.digest() });
+        };
+        match step {
+            Step::Remove(name) => {
+                self.sent.remove(&name);
+                Some(ToReplica::Remove { name })
+            }
+            Step::Upsert(name, from) => {
+                let part = target.parts.get(&name)?;
+                let digest = part.digest;
+                self.sent.insert(name.clone(), digest);
+                let is_rejected = self.is_rejected.contains(&(name.clone(), digest));
+                if is_rejected && !is_planted(Fault::SendsRejectedAgain) {
+                    return Some(ToReplica::Repeat { name, digest });
+                }
+                let to = (from + limits::PART_PIECE_BYTES).min(part.bytes.len());
+                let has_more = to < part.bytes.len();
+                if has_more {
+                    under_way.steps.push_front(Step::Upsert(name.clone(), to));
+                }
+                Some(ToReplica::Upsert { name, digest, bytes: part.bytes.slice(from..to), has_more })
+            }
+        }
+    }
+
+    /// Begins what differs between the replica and the newest revision. Nothing, if the replica is at a newer one: it never
+    /// goes back.
+    fn begin(&mut self, current: &Arc<Published>) {
+        let is_known = self.is_current && current.revision == self.revision;
+        let is_older = current.revision < self.revision && !is_planted(Fault::GoesBack);
+        if current.revision == 0 || is_known || is_older {
+            return;
+        }
+        let target =
+            if self.wanted.is_empty() { current.clone() } else { Arc::new(current.narrowed(&self.wanted)) };
+        let gone =
+            self.sent.keys().filter(|name| !target.parts.contains_key(*name)).cloned().map(Step::Remove);
+        let new = target
+            .parts
+            .iter()
+            .filter(|(name, part)| self.sent.get(*name) != Some(&part.digest))
+            .map(|(name, _)| Step::Upsert(name.clone(), 0));
+        let mut steps: VecDeque<Step> = gone.chain(new).collect();
+        if is_planted(Fault::SkipsAChange) && steps.len() > 1 {
+            steps.pop_front();
+        }
+        if steps.is_empty() && current.revision == self.revision {
+            self.is_current = true;
+            return;
+        }
+        self.under_way = Some(UnderWay { target, steps, has_begun: false, is_committed: false });
+    }
+}

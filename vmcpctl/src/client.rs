@@ -1,0 +1,78 @@
+//! Asking a control plane, and showing what it says. One verb a file.
+
+pub(crate) mod apply;
+mod change;
+pub(crate) mod get;
+pub(crate) mod status;
+
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use vmcp_core::limits;
+use vmcp_proto::v1::control_client::ControlClient;
+use vmcp_runtime::plain_peer;
+
+use crate::context;
+use crate::settings::Server;
+
+/// Nobody answers: exit code 3.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "could not reach the control plane at {server}: {why}\n\n  is it running? `vmcpctl context list` says where is asked, `--server URL` asks elsewhere"
+)]
+pub(crate) struct Unreachable {
+    server: String,
+    why: String,
+}
+
+/// A control plane, and where it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    pub(crate) control: ControlClient<Channel>,
+    server: String,
+}
+
+/// The largest answer: a catalog of a hundred thousand items.
+const ANSWER_BYTES: usize = 256 * 1024 * 1024;
+
+impl Client {
+    /// Connects to the control plane that is meant.
+    pub(crate) async fn connect(server: &Server) -> anyhow::Result<Self> {
+        let server = match &server.server {
+            Some(server) => server.clone(),
+            None => context::current()?,
+        };
+        let endpoint =
+            Endpoint::from(plain_peer(&server)?).connect_timeout(limits::CONNECT_TIME).tcp_nodelay(true);
+        let channel = endpoint.connect().await.map_err(|error| Unreachable {
+            server: server.clone(),
+            why: anyhow::Error::from(error).chain().last().map(ToString::to_string).unwrap_or_default(),
+        })?;
+        let control = ControlClient::new(channel)
+            .max_decoding_message_size(ANSWER_BYTES)
+            .max_encoding_message_size(ANSWER_BYTES);
+        Ok(Self { control, server })
+    }
+
+    /// What a refusal means here: the control plane is gone, or the answer is no.
+    pub(crate) fn explain(&self, status: &Status) -> anyhow::Error {
+        let why = status.message().to_owned();
+        match status.code() {
+            Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded => {
+                Unreachable { server: self.server.clone(), why }.into()
+            }
+            Code::Unimplemented => anyhow::anyhow!("{} is not a control plane of vmcp: {why}", self.server),
+            // What the transport says when a connection breaks in the middle.
+            Code::Unknown | Code::Internal
+                if why.contains("h2 protocol error") || why.contains("transport") =>
+            {
+                Unreachable { server: self.server.clone(), why }.into()
+            }
+            _ => anyhow::Error::msg(why),
+        }
+    }
+
+    /// The message of an answer, or why there is none.
+    pub(crate) fn answered<T>(&self, answer: Result<tonic::Response<T>, Status>) -> anyhow::Result<T> {
+        answer.map(tonic::Response::into_inner).map_err(|status| self.explain(&status))
+    }
+}

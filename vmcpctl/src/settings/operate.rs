@@ -1,0 +1,208 @@
+//! What is said to a control plane.
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, Subcommand, ValueEnum};
+use vmcp_core::name::Name;
+
+use super::{Manifests, Output};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Operate {
+    /// Make manifests part of what a control plane serves
+    Apply(Apply),
+    /// Show what applying manifests would change: their lines, and the catalogs
+    Diff(Diff),
+    /// List virtual servers, groups, backends or replicas, or what one virtual server offers
+    Get(Get),
+    /// Show everything about one of them
+    Describe(Describe),
+    /// Take a virtual server or a group out
+    Delete(Delete),
+    /// Show how everything is
+    Status(ShowStatus),
+    /// List what was accepted
+    History(History),
+    /// Make everything what it was at a generation
+    Rollback(Rollback),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Server {
+    /// Control plane to ask [default: that of the context, or http://127.0.0.1:4490]
+    #[arg(long, value_name = "URL", env = "VMCP_SERVER")]
+    pub(crate) server: Option<String>,
+}
+
+/// How a change is made.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ChangeOptions {
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Wait until every replica that follows has answered; the answer is no if one of them rejects something
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Seconds to wait at most
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) timeout: u64,
+    /// Change nothing unless the generation is this one
+    #[arg(long, value_name = "GENERATION")]
+    pub(crate) expect: Option<u64>,
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = Output::Table, env = "VMCP_OUTPUT")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    #[command(flatten)]
+    pub(crate) manifests: Manifests,
+    /// Take out what is not in the manifests
+    #[arg(long)]
+    pub(crate) prune: bool,
+    #[command(flatten)]
+    pub(crate) options: ChangeOptions,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    #[command(flatten)]
+    pub(crate) manifests: Manifests,
+    /// As if what is not in the manifests were taken out
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = Output::Table, env = "VMCP_OUTPUT")]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// What to list
+    #[arg(value_enum)]
+    pub(crate) subject: Subject,
+    /// Only this one; for `catalog`, the virtual server
+    pub(crate) name: Option<String>,
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = Output::Table, env = "VMCP_OUTPUT")]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Subject {
+    #[value(alias = "virtual-server")]
+    VirtualServers,
+    #[value(alias = "group")]
+    Groups,
+    #[value(alias = "backend")]
+    Backends,
+    #[value(alias = "replica")]
+    Replicas,
+    /// What clients of a virtual server see
+    Catalog,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Describe {
+    /// What it is
+    #[arg(value_enum)]
+    pub(crate) thing: Thing,
+    /// Its name; a backend can be named with its group: `everyday/clock`
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// What can be described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Thing {
+    VirtualServer,
+    Group,
+    Backend,
+    Replica,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// What it is
+    #[arg(value_enum)]
+    pub(crate) kind: DocumentKind,
+    /// Its name
+    pub(crate) name: Name,
+    #[command(flatten)]
+    pub(crate) options: ChangeOptions,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// What can be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocumentKind {
+    VirtualServer,
+    Group,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowStatus {
+    /// Show it again whenever something changes
+    #[arg(long, env = "VMCP_WATCH", value_parser = FalseyValueParser::new())]
+    pub(crate) watch: bool,
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = Output::Table, env = "VMCP_OUTPUT")]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// How many at most
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub(crate) limit: u32,
+    /// How to show it
+    #[arg(short, long, value_enum, default_value_t = Output::Table, env = "VMCP_OUTPUT")]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// What `vmcpctl history` calls it
+    pub(crate) generation: u64,
+    #[command(flatten)]
+    pub(crate) options: ChangeOptions,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContextCommand {
+    /// List the contexts; the one in use is marked
+    List,
+    /// Remember a control plane under a name, and use it
+    Set {
+        /// What it is called
+        name: Name,
+        /// Its address
+        #[arg(long, value_name = "URL")]
+        server: String,
+    },
+    /// Use another one
+    Use {
+        /// What it is called
+        name: Name,
+    },
+    /// Forget one
+    Delete {
+        /// What it is called
+        name: Name,
+    },
+}
