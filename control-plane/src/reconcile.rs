@@ -104,8 +104,8 @@ impl Reconciler {
         known: &Observations,
         is_published: bool,
     ) -> Option<Instant> {
-        let backends = Arc::new(backends(workloads, known));
-        self.outputs.backends.send_replace(backends.clone());
+        let backends = backends(workloads, known);
+        self.outputs.backends.send_replace(Arc::new(all_backends(known)));
         let mut compiled = self.catalogs.compile(&accepted.desired, &backends);
         self.unstored.owners.append(&mut compiled.owners);
         let mut outcome = Ok(());
@@ -264,6 +264,15 @@ impl Settling {
         }
         self.deadline
     }
+}
+
+/// What is known of every backend, wanted or not.
+fn all_backends(known: &Observations) -> Backends {
+    let backends = known.iter().filter_map(|(id, known)| {
+        let (url, inventory) = (known.url.clone()?, known.inventory.clone()?);
+        Some((id.clone(), Some(Observed { url, inventory })))
+    });
+    backends.collect()
 }
 
 /// What is known of each backend. One that cannot be called at all is as if it had never answered.

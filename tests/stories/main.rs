@@ -13,6 +13,7 @@ mod schema;
 mod sessions;
 mod settings;
 mod slow;
+mod two_planes;
 
 use std::path::Path;
 

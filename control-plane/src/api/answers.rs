@@ -155,6 +155,7 @@ fn replica(id: &str, known: &Replica, now: Duration) -> v1::ReplicaStatus {
         revision_bytes: known.revision_bytes,
         requests: report.answered + report.forwarded + report.refused + report.failed,
         failed: report.failed,
+        answered_after_ms: known.answered_after.map(milliseconds),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Replica {
     pub spill_error: Option<String>,
     /// Whether it has answered a revision since it connected.
     pub has_answered: bool,
+    /// How long after its publication it has answered the last revision.
+    pub answered_after: Option<Duration>,
     /// Why nothing is published to it, though it is connected.
     pub stuck: Option<String>,
     /// How it fares.

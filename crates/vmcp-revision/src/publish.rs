@@ -20,6 +20,8 @@ use crate::published::Published;
 #[derive(Debug, Clone)]
 pub struct Publisher {
     current: watch::Sender<Arc<Published>>,
+    /// When that was published.
+    since: watch::Sender<(u64, Duration)>,
     observe: watch::Sender<Arc<Observe>>,
     fleet: Fleet,
     streams: Arc<AtomicU64>,
@@ -48,6 +50,7 @@ impl Publisher {
     pub fn new() -> Self {
         Self {
             current: watch::Sender::default(),
+            since: watch::Sender::default(),
             observe: watch::Sender::default(),
             fleet: Fleet::new(),
             streams: Arc::default(),
@@ -57,6 +60,7 @@ impl Publisher {
 
     /// Replaces what is published. Revisions only grow: their numbers come from the store.
     pub fn publish(&self, published: Published) {
+        self.since.send_replace((published.revision, self.now()));
         self.current.send_replace(Arc::new(published));
     }
 
@@ -173,6 +177,9 @@ impl ServedStream<'_> {
         match self.publishing.receive(message, self.publisher.now())? {
             Heard::Hello(hello) => self.joined(hello),
             Heard::Ack(ack) => self.update(|replica| {
+                let (revision, since) = *self.publisher.since.borrow();
+                replica.answered_after =
+                    (revision == ack.revision).then(|| self.publisher.now().saturating_sub(since));
                 replica.revision = ack.revision;
                 replica.rejected = ack.rejected;
                 replica.held_back = ack.held_back;

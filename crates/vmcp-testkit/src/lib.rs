@@ -5,8 +5,12 @@
 
 mod backend;
 mod client;
+mod planes;
+mod process;
 mod served;
 
 pub use backend::{RawBackend, Recorded, Reply, mcp_reply};
 pub use client::{Answer, Client, Events, Headers, LEGACY, modern};
+pub use planes::{ControlPlane, DataPlane, Programs, Said};
+pub use process::Process;
 pub use served::{Served, eventually};

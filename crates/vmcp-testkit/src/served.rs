@@ -1,6 +1,5 @@
 //! `vmcpctl serve` as a process of its own.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::process::gather;
 
 /// A running `vmcpctl serve`, stopped with this value.
 #[derive(Debug)]
@@ -59,16 +59,7 @@ impl Served {
             .stderr(Stdio::piped())
             .spawn()
             .expect("vmcpctl starts");
-        let log = Arc::<Mutex<String>>::default();
-        let stderr = BufReader::new(child.stderr.take().expect("standard error"));
-        let copy = log.clone();
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                let mut log = copy.lock().unwrap_or_else(PoisonError::into_inner);
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
+        let log = gather(&mut child);
         let mut served =
             Self { child, log, url: String::new(), admin: String::new(), started, _folder: folder };
         let is_up = eventually(Duration::from_secs(30), async || {

@@ -956,6 +956,9 @@ pub struct ReplicaStatus {
     /// Of those, the ones that failed behind it.
     #[prost(uint64, tag = "16")]
     pub failed: u64,
+    /// Milliseconds from the publication of the last revision to its answer.
+    #[prost(uint64, optional, tag = "17")]
+    pub answered_after_ms: ::core::option::Option<u64>,
 }
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

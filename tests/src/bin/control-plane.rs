@@ -1,0 +1,5 @@
+//! `vmcp-control-plane`, for the stories.
+
+fn main() -> std::process::ExitCode {
+    vmcp_control_plane::main()
+}
