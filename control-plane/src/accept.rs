@@ -91,7 +91,7 @@ pub struct Outcome {
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// What the documents say is wrong.
-    #[error("the manifests have faults")]
+    #[error("{}", in_lines(.0))]
     Faults(Vec<PlacedFault>),
     /// Somebody has changed something in between.
     #[error("the generation is {current}, not {expected}: something else was applied in between")]
@@ -166,9 +166,10 @@ impl Acceptor {
                 kept.retain(|key, _| {
                     !given.iter().any(|document| (document.kind, &document.name) == (key.0, &key.1))
                 });
-                let desired = read_whole(self.hosting, manifests, &kept).map_err(Refused::Faults)?;
+                read_whole(self.hosting, manifests, &kept).map_err(Refused::Faults)?;
                 kept.extend(by_name(given));
-                (desired, kept)
+                // What the next start will read, not what was sent.
+                (read_whole(self.hosting, &[], &kept).map_err(Refused::Faults)?, kept)
             }
             Change::Delete(kind, name) => {
                 let mut kept = Documents::clone(&current.documents);
@@ -190,11 +191,18 @@ impl Acceptor {
         Ok(Planned { generation: current.generation, changes, desired, documents })
     }
 
-    /// Makes a change. What is as it was gets no new generation.
+    /// Makes a change. What is as it was gets no new generation. Once begun it is carried through, whoever waits for it or not: what is
+    /// stored is in force.
     ///
     /// # Errors
     /// [`Refused`]: nothing has changed.
-    pub async fn accept(&self, change: &Change, expected: Expected) -> Result<Outcome, Refused> {
+    pub async fn accept(&self, change: Change, expected: Expected) -> Result<Outcome, Refused> {
+        let acceptor = self.clone();
+        let carried_through = tokio::spawn(async move { acceptor.carry_through(&change, expected).await });
+        carried_through.await.unwrap_or_else(|error| Err(StoreFault::Transaction(error.to_string()).into()))
+    }
+
+    async fn carry_through(&self, change: &Change, expected: Expected) -> Result<Outcome, Refused> {
         let _turn = self.turn.lock().await;
         let planned = self.plan(change, expected).await?;
         if planned.changes.is_empty() {
@@ -270,6 +278,16 @@ impl DocumentChange {
         };
         format!("{sign} {} {}", self.kind, self.name)
     }
+}
+
+/// The faults, one a line.
+fn in_lines(faults: &[PlacedFault]) -> String {
+    let lines = faults.iter().take(10).map(|PlacedFault { file, fault }| {
+        format!("{file}:{}:{}: {} {}", fault.place.line, fault.place.column, fault.path, fault.message)
+    });
+    let more = faults.len().saturating_sub(10);
+    let more = if more > 0 { format!("\nand {more} more") } else { String::new() };
+    lines.collect::<Vec<_>>().join("\n") + &more
 }
 
 /// What the files and the stored documents want together.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::{Stream, stream};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 use vmcp_core::name::Name;
 use vmcp_manifest::DocumentKind;
@@ -48,13 +48,12 @@ pub(crate) async fn serve(listener: TcpListener, control_plane: ControlPlane, dr
         Ok(reflection) => reflection,
         Err(error) => return tracing::error!(%error, "could not describe the services"),
     };
-    let server = Server::builder()
-        .tcp_nodelay(true)
-        .add_service(health_service)
-        .add_service(reflection)
-        .add_service(service);
+    let server = Server::builder().add_service(health_service).add_service(reflection).add_service(service);
     let stopped = async move { drain.stopped().await };
-    if let Err(error) = server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped).await {
+    if let Err(error) = server
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stopped)
+        .await
+    {
         tracing::error!(%error, "the control service has ended");
     }
 }
@@ -71,8 +70,8 @@ impl Service {
             let planned = acceptor.plan(&change, expected).await;
             planned.map(|planned| {
                 let current = acceptor.desired();
-                let (catalog, not_asked) =
-                    preview(&current, &planned.desired, &self.control_plane.backends.borrow());
+                let known = self.control_plane.backends.borrow().clone();
+                let (catalog, not_asked) = preview(&current, &planned.desired, &known);
                 v1::ChangeResponse {
                     generation: planned.generation,
                     changes: planned.changes.into_iter().map(answers::document_change).collect(),
@@ -82,7 +81,7 @@ impl Service {
                 }
             })
         } else {
-            acceptor.accept(&change, expected).await.map(|outcome| v1::ChangeResponse {
+            acceptor.accept(change, expected).await.map(|outcome| v1::ChangeResponse {
                 generation: outcome.generation,
                 changes: outcome.changes.into_iter().map(answers::document_change).collect(),
                 ..v1::ChangeResponse::default()
@@ -114,6 +113,11 @@ impl Control for Service {
             manifests.into_iter().map(|manifest| Manifest { file: manifest.file, text: manifest.text });
         let change = Change::Apply { manifests: manifests.collect(), prune };
         self.change(change, expected_generation, dry_run).await
+    }
+
+    async fn diff(&self, request: Request<v1::ApplyRequest>) -> Answer<v1::ChangeResponse> {
+        let request = v1::ApplyRequest { dry_run: true, ..request.into_inner() };
+        self.apply(Request::new(request)).await
     }
 
     async fn delete(&self, request: Request<v1::DeleteRequest>) -> Answer<v1::ChangeResponse> {

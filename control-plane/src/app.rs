@@ -39,6 +39,8 @@ pub struct ControlPlane {
     pub publisher: Publisher,
     pub(crate) status: watch::Receiver<Arc<Status>>,
     pub(crate) backends: watch::Receiver<Arc<Backends>>,
+    /// Whether there were revisions before this process.
+    pub(crate) has_resumed: bool,
 }
 
 /// A control plane cannot start.
@@ -62,6 +64,7 @@ impl ControlPlane {
         let stored = store.load()?;
         let acceptor = Acceptor::new(store.clone(), hosting, stored.generation, stored.documents)
             .map_err(StartError::Stored)?;
+        let has_resumed = stored.published_generation > 0;
         let publisher = Publisher::new();
         let (tell, status) = watch::channel(Arc::default());
         let (tell_backends, backends) = watch::channel(Arc::default());
@@ -71,11 +74,11 @@ impl ControlPlane {
             exchange,
             known: stored.observations,
             owners: stored.owners,
-            has_published: stored.has_published,
+            published_generation: stored.published_generation,
         };
         let outputs = Outputs { store, publisher: publisher.clone(), status: tell, backends: tell_backends };
         drain.spawn(reconcile::run(inputs, outputs, drain.clone()));
-        Ok(Self { acceptor, publisher, status, backends })
+        Ok(Self { acceptor, publisher, status, backends, has_resumed })
     }
 
     /// How things are, as they change. Replicas are in the fleet of the publisher.

@@ -8,6 +8,7 @@ mod api;
 mod app;
 mod compile;
 mod introspect;
+mod metrics;
 mod preview;
 mod program;
 mod reconcile;

@@ -7,8 +7,8 @@ use anyhow::Context;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use vmcp_core::limits;
 use vmcp_manifest::Hosting;
 use vmcp_mcp::{Bounds, Exchange};
@@ -23,6 +23,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 
 /// Runs the command line of this process.
+#[expect(clippy::print_stderr, reason = "where no logs are written yet")]
 pub fn main() -> ExitCode {
     let settings = Settings::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -32,6 +33,10 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
+            // Before logs are written there is nobody to hear that.
+            if !tracing::dispatcher::has_been_set() {
+                eprintln!("error: {error:#}");
+            }
             ExitCode::from(1)
         }
     }
@@ -60,11 +65,17 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let settings =
         crate::app::Settings { store, hosting: Hosting::Nowhere, hosted, exchange, drain: drain.clone() };
     let control_plane = ControlPlane::start(settings)?;
+    let metrics = Metrics::new();
+    drain.spawn(crate::metrics::keep(control_plane.clone(), metrics.clone(), drain.clone()));
     let (api_address, publish_address, http_address) =
         (asked.local_addr()?, publish.local_addr()?, http.local_addr()?);
     drain.spawn(api::serve(asked, control_plane.clone(), drain.clone()));
     drain.spawn(serve_publish(publish, control_plane.publisher.clone(), drain.clone()));
-    drain.spawn(listen(http, pages(&control_plane, &drain).router(http_address), drain.clone()));
+    drain.spawn(listen(
+        http,
+        pages(&control_plane, metrics.clone(), &drain).router(http_address),
+        drain.clone(),
+    ));
     tracing::info!(api = %api_address, publish = %publish_address, http = %http_address, "control plane started");
     stop_signal().await;
     tracing::info!("stopping");
@@ -74,23 +85,25 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn pages(control_plane: &ControlPlane, drain: &Drain) -> AdminPages {
+fn pages(control_plane: &ControlPlane, metrics: Metrics, drain: &Drain) -> AdminPages {
     let (told, drain) = (control_plane.clone(), drain.clone());
     AdminPages {
         ready: Box::new(move || if drain.is_stopped() { Err("stopping".to_owned()) } else { Ok(()) }),
         status: Box::new(move || serde_json::to_string(&whole_status(&told)).unwrap_or_default()),
-        metrics: Metrics::new(),
+        metrics,
     }
 }
 
 async fn serve_publish(listener: TcpListener, publisher: Publisher, drain: Drain) {
     let server = Server::builder()
-        .tcp_nodelay(true)
         .http2_keepalive_interval(Some(limits::PING_TIME))
         .http2_keepalive_timeout(Some(limits::PING_TIME))
         .add_service(publish_service(publisher, drain.clone()));
     let stopped = async move { drain.stopped().await };
-    if let Err(error) = server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped).await {
+    if let Err(error) = server
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stopped)
+        .await
+    {
         tracing::error!(%error, "the publish service has ended");
     }
 }

@@ -33,8 +33,8 @@ pub(crate) struct Inputs {
     /// What was known before this process.
     pub(crate) known: Observations,
     pub(crate) owners: BTreeMap<Name, Owners>,
-    /// Whether there was a revision before this process, and so nothing to wait for.
-    pub(crate) has_published: bool,
+    /// The generation of the last revision before this process; 0 if there was none.
+    pub(crate) published_generation: u64,
 }
 
 /// Where it tells.
@@ -70,7 +70,7 @@ pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
         progress: Progress::default(),
         store_error: None,
     };
-    let mut settling = Settling::new(inputs.has_published);
+    let mut settling = Settling::new(inputs.published_generation);
     loop {
         let mut wake_at = None;
         let accepted = inputs.accepted.borrow_and_update().clone();
@@ -107,7 +107,7 @@ impl Reconciler {
         let backends = backends(workloads, known);
         self.outputs.backends.send_replace(Arc::new(all_backends(known)));
         let mut compiled = self.catalogs.compile(&accepted.desired, &backends);
-        self.unstored.owners.append(&mut compiled.owners);
+        self.unstored.owners.extend(compiled.owners.drain(..));
         let mut outcome = Ok(());
         if is_published {
             outcome = self.publish(accepted, known, compiled.parts).await;
@@ -145,9 +145,9 @@ impl Reconciler {
         }
         let (store, changes) = (self.outputs.store.clone(), std::mem::take(&mut self.unstored));
         let changes = Arc::new(changes);
-        let taken = changes.clone();
+        let (taken, generation) = (changes.clone(), accepted.generation);
         let stored = if has_changed {
-            blocking(move || store.commit(&taken).map(Some)).await
+            blocking(move || store.commit(&taken, generation).map(Some)).await
         } else {
             blocking(move || store.remember(&taken).map(|()| None)).await
         };
@@ -215,14 +215,14 @@ impl Reconciler {
             );
         }
         self.store_error = outcome.err();
-        let unavailable =
-            workloads.keys().filter(|id| known.get(*id).is_some_and(|known| known.last_error.is_some()));
-        let replicas =
-            self.outputs.publisher.fleet().replicas().values().filter(|known| known.stream.is_some()).count();
-        let replicas = u32::try_from(replicas).unwrap_or(u32::MAX);
-        self.outputs.publisher.observe(Observe { unavailable: unavailable.cloned().collect(), replicas });
+        let is_down = |id: &&BackendId| known.get(*id).is_some_and(|known| known.last_error.is_some());
+        let unavailable: Vec<&BackendId> = workloads.keys().filter(is_down).collect();
+        let unavailable_count = u32::try_from(unavailable.len()).unwrap_or(u32::MAX);
+        let unavailable = unavailable.into_iter().take(limits::UNAVAILABLE_BACKENDS).cloned().collect();
+        self.outputs.publisher.observe(Observe { unavailable, unavailable_count });
         let revision = self.outputs.publisher.current().revision;
         let mut status = status::describe(accepted, revision, workloads, known, diagnostics);
+        status.count(self.catalogs.shares());
         (status.progress, status.error) = (self.progress, self.store_error.clone());
         self.outputs.status.send_replace(Arc::new(status));
         self.store_error.as_ref().map(|_| Instant::now() + STORE_RETRY_TIME)
@@ -236,19 +236,20 @@ const STORE_RETRY_TIME: Duration = Duration::from_secs(1);
 struct Settling {
     generation: u64,
     deadline: Option<Instant>,
-    has_begun: bool,
+    /// The generation that was published before this process.
+    published: u64,
 }
 
 impl Settling {
-    fn new(has_published: bool) -> Self {
-        Self { generation: 0, deadline: None, has_begun: has_published }
+    fn new(published: u64) -> Self {
+        Self { generation: 0, deadline: None, published }
     }
 
     /// Until when nothing is published; `None` if there is nothing to wait for.
     fn until(&mut self, generation: u64, workloads: &Workloads, known: &Observations) -> Option<Instant> {
         if self.generation != generation {
             // After a restart what was served is served again at once.
-            let is_resumed = self.generation == 0 && self.has_begun;
+            let is_resumed = generation == self.published;
             self.generation = generation;
             self.deadline = (!is_resumed).then(|| Instant::now() + limits::SETTLE_TIME);
         }

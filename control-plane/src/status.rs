@@ -1,10 +1,15 @@
 //! How things are, as an operator reads it.
 
+use std::sync::Arc;
+
 use http::Uri;
 use serde::Serialize;
 use vmcp_core::backend::BackendId;
+use vmcp_core::catalog::Share;
 use vmcp_core::diagnostic::Diagnostic;
 use vmcp_core::inventory::Inventory;
+use vmcp_core::item::Kind;
+use vmcp_core::name::Name;
 
 use crate::accept::Accepted;
 use crate::introspect::{Observation, Observations};
@@ -48,6 +53,8 @@ pub struct VirtualServerStatus {
     pub group: String,
     /// Whether it is served at `/mcp` too.
     pub default: bool,
+    /// What clients see of it.
+    pub counts: Counts,
 }
 
 /// A backend.
@@ -84,7 +91,7 @@ pub enum Health {
 }
 
 /// How many items there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Counts {
     pub tools: usize,
@@ -108,6 +115,24 @@ pub struct DiagnosticStatus {
     pub help: Option<String>,
     /// The line of the manifest that it follows from: `vmcp.yaml:12`.
     pub line: Option<String>,
+}
+
+impl Status {
+    /// Counts what clients see.
+    pub(crate) fn count<'s>(&mut self, shares: impl Iterator<Item = (&'s Name, &'s Arc<Share>)>) {
+        for (server, share) in shares {
+            let known = self.virtual_servers.iter_mut().find(|known| known.name == server.as_str());
+            let Some(VirtualServerStatus { counts, .. }) = known else { continue };
+            for item in share.visible() {
+                match item.kind {
+                    Kind::Tool => counts.tools += 1,
+                    Kind::Resource => counts.resources += 1,
+                    Kind::Template => counts.resource_templates += 1,
+                    Kind::Prompt => counts.prompts += 1,
+                }
+            }
+        }
+    }
 }
 
 impl Counts {
@@ -142,6 +167,7 @@ pub(crate) fn describe(
         name: server.name.to_string(),
         group: server.group.to_string(),
         default: server.is_default,
+        counts: Counts::default(),
     });
     let backends = workloads.iter().map(|(id, located)| {
         describe_backend(id, located.as_ref().map(|located| &located.url), known.get(id))

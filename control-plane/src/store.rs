@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fs_err::os::unix::fs::OpenOptionsExt;
+use fs_err::{File, OpenOptions};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
@@ -42,6 +44,7 @@ pub struct Store {
 struct Inner {
     database: Database,
     sealed: Sealed,
+    _lock: Option<File>,
 }
 
 /// Why the store cannot be used.
@@ -60,6 +63,8 @@ pub enum StoreFault {
     OtherKey(PathBuf),
     #[error("{} is not a key of 32 bytes", .0.display())]
     Key(PathBuf),
+    #[error("{} is gone, and without it nothing of the store can be read: put it back", .0.display())]
+    NoKey(PathBuf),
     #[error("the store is of format {0}, and this version reads {FORMAT}")]
     Format(u64),
     #[error("a record of the store cannot be read: {0}")]
@@ -75,8 +80,8 @@ pub(crate) struct Stored {
     pub(crate) documents: Vec<Written>,
     pub(crate) observations: Observations,
     pub(crate) owners: BTreeMap<Name, Owners>,
-    /// Whether a revision has ever been published.
-    pub(crate) has_published: bool,
+    /// The generation of the last revision; 0 if there has been none.
+    pub(crate) published_generation: u64,
 }
 
 /// What has changed since the last revision.
@@ -85,7 +90,7 @@ pub(crate) struct Changes {
     /// `None`: nothing is remembered of it any more.
     pub(crate) observations: Vec<(BackendId, Option<Observation>)>,
     /// Of the names of one backend in one virtual server. Empty: it has none.
-    pub(crate) owners: Vec<((Name, Name), Owners)>,
+    pub(crate) owners: BTreeMap<(Name, Name), Owners>,
 }
 
 impl Changes {
@@ -104,13 +109,32 @@ impl Store {
     pub fn open(folder: &Path) -> Outcome<Self> {
         fs_err::create_dir_all(folder)?;
         fs_err::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-        let file = folder.join("control-plane.redb");
-        let sealed = Sealed::with_key_of(&folder.join("key"))?;
-        let database = Database::create(&file).map_err(|error| match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => StoreFault::InUse(file.clone()),
-            error => StoreFault::Database(file.clone(), error.to_string()),
-        })?;
-        Self::prepare(database, sealed, &file)
+        // Before anything else: of two that start at once, one makes the key and the file.
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(folder.join("lock"))?;
+        if lock.file().try_lock().is_err() {
+            return Err(StoreFault::InUse(folder.to_path_buf()));
+        }
+        let (file, beside) = (folder.join("control-plane.redb"), folder.join("control-plane.new"));
+        let is_new = !file.exists();
+        let sealed = Sealed::with_key_of(&folder.join("key"), is_new)?;
+        // One that was never finished holds nothing.
+        let path = if is_new { &beside } else { &file };
+        if is_new && beside.exists() {
+            fs_err::remove_file(&beside)?;
+        }
+        let database =
+            Database::create(path).map_err(|error| StoreFault::Database(file.clone(), error.to_string()))?;
+        let store = Self::prepare(database, sealed, &file, Some(lock))?;
+        if is_new {
+            fs_err::rename(&beside, &file)?;
+            fs_err::File::open(folder)?.sync_all()?;
+        }
+        Ok(store)
     }
 
     /// A store that ends with the process.
@@ -123,11 +147,11 @@ impl Store {
         let database = Database::builder()
             .create_with_backend(backend)
             .map_err(|error| StoreFault::Database(file.clone(), error.to_string()))?;
-        Self::prepare(database, Sealed::with_new_key()?, &file)
+        Self::prepare(database, Sealed::with_new_key()?, &file, None)
     }
 
-    fn prepare(database: Database, sealed: Sealed, file: &Path) -> Outcome<Self> {
-        let store = Self { inner: Arc::new(Inner { database, sealed }) };
+    fn prepare(database: Database, sealed: Sealed, file: &Path, lock: Option<File>) -> Outcome<Self> {
+        let store = Self { inner: Arc::new(Inner { database, sealed, _lock: lock }) };
         store.write(|transaction, sealed| {
             let mut meta = transaction.open_table(META).map_err(fault)?;
             for table in [DOCUMENTS, OBSERVATIONS, OWNERS] {
@@ -162,7 +186,8 @@ impl Store {
         let sealed = &self.inner.sealed;
         let mut stored = Stored::default();
         let meta = read.open_table(META).map_err(fault)?;
-        stored.has_published = meta.get("revision").map_err(fault)?.is_some();
+        stored.published_generation =
+            meta.get("published").map_err(fault)?.map_or(0, |value| number(value.value()));
         let last = read
             .open_table(GENERATIONS)
             .map_err(fault)?
@@ -176,7 +201,15 @@ impl Store {
         for entry in read.open_table(OBSERVATIONS).map_err(fault)?.iter().map_err(fault)? {
             let (key, value) = entry.map_err(fault)?;
             let clear = opened(sealed, "observations", key.value(), value.value())?;
-            stored.observations.insert(records::read_id(key.value())?, records::read_observation(&clear)?);
+            match records::read_observation(&clear) {
+                Ok(observation) => {
+                    drop(stored.observations.insert(records::read_id(key.value())?, observation))
+                }
+                // It can be asked again.
+                Err(error) => {
+                    tracing::error!(backend = key.value(), %error, "what was known of a backend is lost")
+                }
+            }
         }
         for entry in read.open_table(OWNERS).map_err(fault)?.iter().map_err(fault)? {
             let (key, value) = entry.map_err(fault)?;
@@ -192,14 +225,17 @@ impl Store {
         self.write(|transaction, sealed| {
             let mut texts = transaction.open_table(DOCUMENTS).map_err(fault)?;
             for document in documents {
-                let hash = records::hash(document);
+                let hash = sealed.fingerprint(document.text.as_bytes());
                 if texts.get(hash.as_str()).map_err(fault)?.is_none() {
                     let text = sealed.seal("documents", &hash, document.text.as_bytes())?;
                     texts.insert(hash.as_str(), text.as_slice()).map_err(fault)?;
                 }
             }
             let mut generations = transaction.open_table(GENERATIONS).map_err(fault)?;
-            let record = records::write_generation(generation, documents)?;
+            if generations.get(generation.number).map_err(fault)?.is_some() {
+                return Err(StoreFault::Record(format!("generation {} is there already", generation.number)));
+            }
+            let record = records::write_generation(generation, documents, sealed)?;
             let record = sealed.seal("generations", &generation.number.to_string(), &record)?;
             generations.insert(generation.number, record.as_slice()).map_err(fault)?;
             let oldest = generation.number.saturating_sub(limits::HISTORY);
@@ -243,12 +279,13 @@ impl Store {
 
     /// Stores what a revision was made from and takes its number, in one step: after a crash, the number is not used again, and what
     /// was known is known.
-    pub(crate) fn commit(&self, changes: &Changes) -> Outcome<u64> {
+    pub(crate) fn commit(&self, changes: &Changes, generation: u64) -> Outcome<u64> {
         self.write(|transaction, sealed| {
             write_changes(transaction, sealed, changes)?;
             let mut meta = transaction.open_table(META).map_err(fault)?;
             let last = meta.get("revision").map_err(fault)?.map_or(0, |value| number(value.value()));
             meta.insert("revision", (last + 1).to_le_bytes().as_slice()).map_err(fault)?;
+            meta.insert("published", generation.to_le_bytes().as_slice()).map_err(fault)?;
             Ok(last + 1)
         })
     }

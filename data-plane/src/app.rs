@@ -1,5 +1,6 @@
 //! Constructs the long-lived parts of a data plane and wires them.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -33,7 +34,7 @@ pub struct Settings {
     /// Where it keeps what it serves.
     pub state: Option<StateDir>,
     /// Seals session ids and cursors, if replicas share it.
-    pub session_key: Option<[u8; KEY_BYTES]>,
+    pub session_key: Option<SessionKey>,
     /// How parts become values.
     pub decode: Decode,
     /// The pool of connections to backends.
@@ -42,6 +43,15 @@ pub struct Settings {
     pub metrics: Metrics,
     /// Tells when to stop following.
     pub drain: Drain,
+}
+
+/// The key that seals session ids and cursors. It cannot be printed.
+pub struct SessionKey(pub [u8; KEY_BYTES]);
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionKey(…)")
+    }
 }
 
 /// A running data plane.
@@ -79,7 +89,7 @@ impl DataPlane {
             changed: watch::Sender::new(0),
             backend_sessions: BackendSessions::new(),
             exchange,
-            sessions: Arc::new(Sessions::new(session_key).map_err(|_| StartError::Keys)?),
+            sessions: Arc::new(Sessions::new(session_key.map(|key| key.0)).map_err(|_| StartError::Keys)?),
             counters: counters.clone(),
             drain: drain.clone(),
             guard: Guard::new(address),
@@ -87,7 +97,8 @@ impl DataPlane {
         let (observe, observed) = watch::channel(Observed::default());
         let state = state.map(Arc::new);
         let (held, serving) = (Held::new(), Serving::default());
-        let mut follow = Follow { plane: plane.clone(), decode, state, observe, held, serving };
+        let wanted = virtual_servers.clone();
+        let mut follow = Follow { plane: plane.clone(), decode, state, observe, held, serving, wanted };
         let heard_ms = follow.resume();
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let held = follow.serving.held.clone();

@@ -2,10 +2,12 @@
 
 mod spill;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use vmcp_core::limits;
+use vmcp_core::name::Name;
 use vmcp_revision::protocol::HeldBack;
 use vmcp_revision::{Follower, PartName, Serving, Verdict};
 use vmcp_runtime::unix_ms;
@@ -23,6 +25,8 @@ pub struct Observed {
     pub revision: u64,
     /// The generation of that revision.
     pub generation: u64,
+    /// Whether clients can be served; not if there are virtual servers and none can be used.
+    pub is_ready: bool,
     /// Whether it comes from disk, and no control plane has been heard yet.
     pub is_from_disk: bool,
     /// Parts that it could not use, and why.
@@ -43,13 +47,15 @@ pub(crate) struct Follow {
     pub(crate) observe: watch::Sender<Observed>,
     pub(crate) held: Held,
     pub(crate) serving: Serving,
+    /// The virtual servers that it is to serve; all if there is none.
+    pub(crate) wanted: Vec<Name>,
 }
 
 impl Follow {
     /// Serves what was kept on disk, if anything that this version can use was. Returns when that was last known to be new, in
     /// milliseconds since 1970.
     pub(crate) fn resume(&mut self) -> u64 {
-        let kept = match self.state.as_ref().map(|state| state.load()) {
+        let Kept { mut serving, heard_ms } = match self.state.as_ref().map(|state| state.load()) {
             Some(Ok(Some(kept))) => kept,
             None | Some(Ok(None)) => return 0,
             Some(Err(fault)) => {
@@ -59,22 +65,30 @@ impl Follow {
                 return 0;
             }
         };
-        let Kept { serving, heard_ms } = kept;
+        if !self.wanted.is_empty() {
+            serving.servers.retain(|name, _| self.wanted.contains(name));
+            serving.names.retain(|name| self.wanted.contains(name));
+        }
+        let mut rejected = BTreeMap::new();
         let parts = serving.servers.values().flat_map(|server| server.parts.values());
-        let parts = parts.chain(serving.held.parts.values());
-        let held = &mut self.held;
-        let rejected: HashSet<_> = parts
-            .filter(|part| !take(held, [*part], self.decode).is_empty())
-            .map(|part| (part.name.clone(), part.digest))
-            .collect();
-        self.serving = serving.resumed(|part| !rejected.contains(&(part.name.clone(), part.digest)));
+        for part in parts.chain(serving.held.parts.values()) {
+            let why = take(&mut self.held, [part], self.decode).remove(&part.name);
+            rejected.extend(why.map(|why| ((part.name.clone(), part.digest), why)));
+        }
+        self.serving = serving.resumed(|part| !rejected.contains_key(&(part.name.clone(), part.digest)));
         self.swap();
         let (revision, generation) = (self.serving.held.revision, self.serving.held.generation);
-        tracing::info!(revision, "serving what was kept on disk");
+        tracing::info!(revision, rejected = rejected.len(), "serving what was kept on disk");
+        let unserved = self.serving.names.iter().filter(|name| !self.serving.servers.contains_key(*name));
+        let held_back =
+            unserved.map(|name| HeldBack { virtual_server: name.clone(), revision: 0, parts: Vec::new() });
         self.observe.send_replace(Observed {
             revision,
             generation,
+            is_ready: self.serving.is_ready(),
             is_from_disk: true,
+            rejected: rejected.into_iter().map(|((name, _), why)| (name, why)).collect(),
+            held_back: held_back.collect(),
             ..Observed::default()
         });
         heard_ms
@@ -82,7 +96,21 @@ impl Follow {
 
     /// Follows until the process stops.
     pub(crate) async fn run(mut self, mut follower: Follower) {
-        while let Some(published) = follower.next().await {
+        let connection = follower.connection();
+        let mut minutes = tokio::time::interval(limits::HEARD_TIME);
+        loop {
+            let published = tokio::select! {
+                published = follower.next() => published,
+                _ = minutes.tick() => {
+                    let heard_ms = connection.borrow().heard_ms;
+                    self.touch(heard_ms).await;
+                    continue;
+                }
+            };
+            let Some(published) = published else {
+                let heard_ms = connection.borrow().heard_ms;
+                return self.touch(heard_ms).await;
+            };
             let rejected = take(&mut self.held, published.parts.values(), self.decode);
             let (serving, held_back) = self.serving.advance(&published, &rejected.keys().cloned().collect());
             self.serving = serving;
@@ -100,6 +128,7 @@ impl Follow {
                 *observed = Observed {
                     revision: published.revision,
                     generation: published.generation,
+                    is_ready: self.serving.is_ready(),
                     is_from_disk: false,
                     rejected: rejected.clone(),
                     held_back: held_back.clone(),
@@ -117,6 +146,14 @@ impl Follow {
         self.plane.snapshot.store(Arc::new(Snapshot::build(&previous, &self.serving, &self.held)));
         self.plane.changed.send_replace(self.serving.held.revision);
         forget(&mut self.held, &self.serving);
+    }
+
+    /// Keeps when a control plane was last heard, so that it is known after a restart how stale this is.
+    async fn touch(&self, heard_ms: u64) {
+        let Some(state) = self.state.clone().filter(|_| heard_ms > 0) else { return };
+        let revision = self.serving.held.revision;
+        // It is written again before long, and says no more than how old something is.
+        let _ = tokio::task::spawn_blocking(move || state.touch(revision, heard_ms)).await;
     }
 
     /// A disk that is full, or gone, leaves serving as it is.

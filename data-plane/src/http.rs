@@ -12,7 +12,7 @@ use vmcp_runtime::Foreign;
 use crate::plane::Plane;
 use crate::refusal::Refusal;
 use crate::request;
-use crate::snapshot::Server;
+use crate::snapshot::{Server, Snapshot};
 
 /// MCP at `/<virtual server>/mcp`, and at `/mcp` for the default one.
 pub(crate) fn router(plane: Arc<Plane>) -> Router {
@@ -24,8 +24,10 @@ pub(crate) fn router(plane: Arc<Plane>) -> Router {
 }
 
 async fn default_server(State(plane): State<Arc<Plane>>, request: Request) -> Response {
-    let server = plane.snapshot.load().default_server().cloned();
-    serve(&plane, server, request).await
+    let snapshot = plane.snapshot.load();
+    let found = snapshot.default_server().cloned().ok_or_else(|| missing(&snapshot, None));
+    drop(snapshot);
+    serve(&plane, found, request).await
 }
 
 async fn named_server(
@@ -33,19 +35,26 @@ async fn named_server(
     Path(name): Path<String>,
     request: Request,
 ) -> Response {
-    let server = plane.snapshot.load().server(&name).cloned();
-    serve(&plane, server, request).await
+    let snapshot = plane.snapshot.load();
+    let found = snapshot.server(&name).cloned().ok_or_else(|| missing(&snapshot, Some(&name)));
+    drop(snapshot);
+    serve(&plane, found, request).await
 }
 
-async fn serve(plane: &Arc<Plane>, server: Option<Arc<Server>>, request: Request) -> Response {
+/// What is not here may be there at another replica, or later.
+fn missing(snapshot: &Snapshot, name: Option<&str>) -> Refusal {
+    if snapshot.lacks(name) { Refusal::not_ready() } else { Refusal::no_such_address() }
+}
+
+async fn serve(plane: &Arc<Plane>, server: Result<Arc<Server>, Refusal>, request: Request) -> Response {
     match plane.guard.check(request.uri(), request.headers()) {
         Ok(()) => {}
         Err(Foreign::Host) => return Refusal::foreign_host().into_response(),
         Err(Foreign::Origin) => return Refusal::foreign_origin().into_response(),
     }
-    let Some(server) = server else {
-        let is_ready = plane.snapshot.load().revision > 0;
-        return if is_ready { Refusal::no_such_address() } else { Refusal::not_ready() }.into_response();
+    let server = match server {
+        Ok(server) => server,
+        Err(refusal) => return refusal.into_response(),
     };
     match *request.method() {
         Method::POST => request::post(plane, &server, request).await,

@@ -20,7 +20,7 @@ mod settings;
 mod snapshot;
 mod status;
 
-pub use app::{DataPlane, Settings, StartError};
+pub use app::{DataPlane, SessionKey, Settings, StartError};
 pub use follow::{Observed, StateDir, StateFault};
 pub use program::main;
 pub use snapshot::Decode;

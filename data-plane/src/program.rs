@@ -17,13 +17,14 @@ use vmcp_revision::remote;
 use vmcp_runtime::{AdminPages, Drain, LogFormat, Metrics, listen, plain_peer, start_telemetry, stop_signal};
 use vmcp_seal::KEY_BYTES;
 
-use crate::app::{self, DataPlane};
+use crate::app::{self, DataPlane, SessionKey};
 use crate::follow::{StateDir, new_id};
 use crate::settings::Settings;
 use crate::snapshot::Decode;
 use crate::status::describe;
 
 /// Runs the command line of this process. `decode` makes values of parts: `codec::decode`.
+#[expect(clippy::print_stderr, reason = "where no logs are written yet")]
 pub fn main(decode: Decode) -> ExitCode {
     let settings = Settings::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -34,6 +35,10 @@ pub fn main(decode: Decode) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
+            // Before logs are written there is nobody to hear that.
+            if !tracing::dispatcher::has_been_set() {
+                eprintln!("error: {error:#}");
+            }
             ExitCode::from(1)
         }
     }
@@ -104,10 +109,11 @@ async fn run(settings: Settings, decode: Decode) -> anyhow::Result<()> {
 fn pages(data_plane: DataPlane, metrics: Metrics, is_stopping: Arc<AtomicBool>) -> AdminPages {
     let observed = data_plane.observed();
     AdminPages {
-        ready: Box::new(move || match (is_stopping.load(Ordering::Relaxed), observed.borrow().revision) {
+        ready: Box::new(move || match (is_stopping.load(Ordering::Relaxed), &*observed.borrow()) {
             (true, _) => Err("stopping".to_owned()),
-            (false, 0) => Err("waiting for the first revision".to_owned()),
-            (false, _) => Ok(()),
+            (false, observed) if observed.is_ready => Ok(()),
+            (false, observed) if observed.revision == 0 => Err("waiting for the first revision".to_owned()),
+            (false, _) => Err("this version can use none of the virtual servers".to_owned()),
         }),
         status: Box::new(move || serde_json::to_string(&describe(&data_plane)).unwrap_or_default()),
         metrics,
@@ -115,7 +121,7 @@ fn pages(data_plane: DataPlane, metrics: Metrics, is_stopping: Arc<AtomicBool>) 
 }
 
 /// The hash of what stands in the file.
-fn session_key(file: &Path) -> anyhow::Result<[u8; KEY_BYTES]> {
+fn session_key(file: &Path) -> anyhow::Result<SessionKey> {
     let secret = fs_err::read(file).context("could not read the session key")?;
     if secret.trim_ascii().len() < KEY_BYTES {
         bail!("{} has fewer than {KEY_BYTES} bytes: make it with `openssl rand -base64 48`", file.display());
@@ -123,7 +129,7 @@ fn session_key(file: &Path) -> anyhow::Result<[u8; KEY_BYTES]> {
     let hash = digest::digest(&digest::SHA256, secret.trim_ascii());
     let mut key = [0; KEY_BYTES];
     key.copy_from_slice(hash.as_ref());
-    Ok(key)
+    Ok(SessionKey(key))
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {

@@ -4,7 +4,7 @@ mod held;
 mod index;
 mod lists;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use vmcp_core::backend::BackendId;
@@ -24,9 +24,12 @@ type Parts = Arc<BTreeMap<PartName, Part>>;
 /// What is served, whole.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
-    pub(crate) revision: u64,
     servers: HashMap<Name, Arc<Server>>,
     default: Option<Arc<Server>>,
+    /// Published, and never good here.
+    unserved: HashSet<Name>,
+    is_default_unserved: bool,
+    is_ready: bool,
 }
 
 /// One virtual server, whole.
@@ -77,9 +80,19 @@ impl Snapshot {
             };
             servers.extend(server.map(|server| (name.clone(), server)));
         }
-        let chosen = servers.values().filter(|server| server.is_default).min_by_key(|server| &server.name);
-        let only = if servers.len() == 1 { servers.values().next() } else { None };
-        Self { revision: serving.held.revision, default: chosen.or(only).cloned(), servers }
+        let chosen = chosen(serving, held, &servers);
+        let default = chosen.as_ref().and_then(|name| servers.get(name)).cloned();
+        let unserved: HashSet<Name> =
+            serving.names.iter().filter(|name| !servers.contains_key(*name)).cloned().collect();
+        let is_default_unserved = chosen.is_some_and(|name| !servers.contains_key(&name));
+        let is_ready = serving.is_ready();
+        Self { default, servers, unserved, is_default_unserved, is_ready }
+    }
+
+    /// Whether a virtual server that was published cannot be used here, so that another replica is to be asked.
+    pub(crate) fn lacks(&self, name: Option<&str>) -> bool {
+        let is_unserved = |name: &str| name.parse::<Name>().is_ok_and(|name| self.unserved.contains(&name));
+        !self.is_ready || name.map_or(self.is_default_unserved, is_unserved)
     }
 
     /// The virtual server at `/<name>/mcp`.
@@ -126,6 +139,23 @@ impl Backend {
         let (url, modern) = (backend.url.clone(), backend.eras.modern);
         Self { id: backend.id.clone(), url, modern, legacy, completes }
     }
+}
+
+/// The virtual server that is served at `/mcp` too: the one that says so in the newest revision, or the only one of it. What this
+/// replica cannot use changes nothing of that.
+fn chosen(serving: &Serving, held: &Held, servers: &HashMap<Name, Arc<Server>>) -> Option<Name> {
+    let newest = &serving.held.parts;
+    let says_so = |name: &&Name| {
+        let part = newest.get(&PartName::VirtualServer((*name).clone()));
+        let decoded = part.and_then(|part| held.get(&(part.name.clone(), part.digest)));
+        match decoded.map(Arc::as_ref) {
+            Some(Decoded::VirtualServer(served)) => served.is_default,
+            // What it says now nobody here can read; what it said when it was last good stays.
+            _ => servers.get(*name).is_some_and(|server| server.is_default),
+        }
+    };
+    let only = || serving.names.first().filter(|_| serving.names.len() == 1);
+    serving.names.iter().find(says_so).or_else(only).cloned()
 }
 
 /// The value of a part of a virtual server.

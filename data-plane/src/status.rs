@@ -32,8 +32,10 @@ pub struct Status {
     pub kept_fault: Option<String>,
     /// Why what is served could not be kept on disk.
     pub spill_error: Option<String>,
-    /// Backends that did not answer the control plane when it last asked.
+    /// Backends that did not answer the control plane when it last asked, up to a bound.
     pub unavailable: Vec<String>,
+    /// How many there are in all.
+    pub unavailable_count: u32,
 }
 
 /// A part that could not be used.
@@ -58,6 +60,7 @@ pub struct HeldBack {
 pub fn describe(data_plane: &DataPlane) -> Status {
     let observed = data_plane.observed().borrow().clone();
     let connection = data_plane.connection().borrow().clone();
+    let told = data_plane.told().borrow().clone();
     let stale_since_ms = (connection.to.is_none() && connection.heard_ms > 0).then_some(connection.heard_ms);
     let rejected =
         observed.rejected.into_iter().map(|(name, reason)| Rejected { part: name.to_string(), reason });
@@ -78,6 +81,7 @@ pub fn describe(data_plane: &DataPlane) -> Status {
         held_back: held_back.collect(),
         kept_fault: observed.kept_fault,
         spill_error: observed.spill_error,
-        unavailable: data_plane.told().borrow().unavailable.iter().map(ToString::to_string).collect(),
+        unavailable: told.unavailable.iter().map(ToString::to_string).collect(),
+        unavailable_count: told.unavailable_count,
     }
 }

@@ -3,8 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use vmcp_testkit::Served;
+use vmcp_testkit::{ControlPlane, Served};
 
+use crate::two_planes::PROGRAMS;
 use crate::{program, root};
 
 #[tokio::test]
@@ -50,7 +51,7 @@ async fn every_example_is_valid() {
 }
 
 /// Blocks of a Markdown file that are marked as a language.
-fn blocks(file: &str, language: &str) -> Vec<String> {
+pub(crate) fn blocks(file: &str, language: &str) -> Vec<String> {
     let text = fs_err::read_to_string(root().join(file)).unwrap();
     let opening = format!("```{language}\n");
     let blocks = text.split(opening.as_str()).skip(1);
@@ -99,11 +100,13 @@ fn what_the_guide_to_manifests_shows_is_true() {
     }
 }
 
-#[test]
-fn commands_that_are_shown_work() {
+#[tokio::test]
+async fn commands_that_are_shown_work() {
+    let control_plane = ControlPlane::start(PROGRAMS).await;
     for document in ["README.md", "docs/manifests.md"] {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(program(), folder.path().join("vmcpctl")).unwrap();
+        std::os::unix::fs::symlink(root().join("examples"), folder.path().join("examples")).unwrap();
         if document != "README.md" {
             fs_err::copy(root().join("examples/prefix/vmcp.yaml"), folder.path().join("vmcp.yaml")).unwrap();
         }
@@ -116,7 +119,12 @@ fn commands_that_are_shown_work() {
             let client = root().join("examples/from-client/mcp.json");
             let command = command.replace("~/.cursor/mcp.json", client.to_str().unwrap());
             let mut shell = Command::new("sh");
-            shell.current_dir(&folder).env("PATH", &path).env("CLOCK_API_KEY", "any").args(["-c", &command]);
+            shell
+                .current_dir(&folder)
+                .env("PATH", &path)
+                .env("CLOCK_API_KEY", "any")
+                .env("VMCP_SERVER", control_plane.api_url())
+                .args(["-c", &command]);
             let output = shell.output().unwrap();
             assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
             run += 1;

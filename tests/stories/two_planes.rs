@@ -3,6 +3,7 @@
 mod changes;
 mod disks;
 mod flips;
+mod guide;
 mod herd;
 mod operator;
 mod outages;
@@ -17,7 +18,7 @@ use vmcp_testkit::{
     Answer, Client, ControlPlane, DataPlane, LEGACY, Programs, RawBackend, Recorded, mcp_reply,
 };
 
-const PROGRAMS: Programs = Programs {
+pub(crate) const PROGRAMS: Programs = Programs {
     control_plane: env!("CARGO_BIN_EXE_vmcp-control-plane-story"),
     data_plane: env!("CARGO_BIN_EXE_vmcp-data-plane-story"),
     vmcpctl: env!("CARGO_BIN_EXE_vmcpctl-story"),

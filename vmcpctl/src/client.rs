@@ -24,6 +24,11 @@ pub(crate) struct Unreachable {
     why: String,
 }
 
+/// What was asked for cannot be asked: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct WrongUsage(pub(crate) String);
+
 /// A control plane, and where it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
@@ -41,8 +46,8 @@ impl Client {
             Some(server) => server.clone(),
             None => context::current()?,
         };
-        let endpoint =
-            Endpoint::from(plain_peer(&server)?).connect_timeout(limits::CONNECT_TIME).tcp_nodelay(true);
+        let address = plain_peer(&server).map_err(|error| WrongUsage(error.to_string()))?;
+        let endpoint = Endpoint::from(address).connect_timeout(limits::CONNECT_TIME).tcp_nodelay(true);
         let channel = endpoint.connect().await.map_err(|error| Unreachable {
             server: server.clone(),
             why: anyhow::Error::from(error).chain().last().map(ToString::to_string).unwrap_or_default(),
@@ -51,6 +56,11 @@ impl Client {
             .max_decoding_message_size(ANSWER_BYTES)
             .max_encoding_message_size(ANSWER_BYTES);
         Ok(Self { control, server })
+    }
+
+    /// The control plane has stopped while it was listened to.
+    pub(crate) fn stopped(&self) -> anyhow::Error {
+        Unreachable { server: self.server.clone(), why: "it has stopped".to_owned() }.into()
     }
 
     /// What a refusal means here: the control plane is gone, or the answer is no.

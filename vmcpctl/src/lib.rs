@@ -36,6 +36,10 @@ pub fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         anstream::eprintln!("{}error{}: {error:#}", settings::RED.render(), settings::RED.render_reset());
-        ExitCode::from(if error.is::<client::Unreachable>() { 3 } else { 1 })
+        ExitCode::from(match () {
+            () if error.is::<client::Unreachable>() => 3,
+            () if error.is::<client::WrongUsage>() => 2,
+            () => 1,
+        })
     })
 }

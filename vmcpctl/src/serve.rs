@@ -67,7 +67,7 @@ pub(crate) async fn run(serve: Serve, loaded: Loaded) -> anyhow::Result<()> {
     let pages = admin::pages(&control_plane, &data_plane, &hosting, metrics);
     drain.spawn(listen(admin_listener, pages.router(admin_address), drain.clone()));
     let summary = Summary::new(&desired, address, admin_address, is_terminal);
-    control_plane.acceptor.accept(&Change::Apply { manifests, prune: true }, None).await?;
+    control_plane.acceptor.accept(Change::Apply { manifests, prune: true }, None).await?;
     drain.spawn(summary.run(
         control_plane.status(),
         data_plane.observed(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use vmcp_core::item::Kind;
+use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_manifest::Written;
 use vmcp_proto::v1;
@@ -25,15 +26,15 @@ pub fn whole_status(control_plane: &ControlPlane) -> WholeStatus {
     let published = publisher.current();
     let replicas = publisher.fleet().replicas();
     let virtual_servers = status.virtual_servers.iter().map(|server| {
-        let counts = server.name.parse().map(|name| count(&name, &published)).unwrap_or_default();
+        let counts = counts(server.counts);
         v1::VirtualServerStatus {
             name: server.name.clone(),
             group: server.group.clone(),
             default: server.default,
-            tools: counts[0],
-            resources: counts[1],
-            resource_templates: counts[2],
-            prompts: counts[3],
+            tools: counts.tools,
+            resources: counts.resources,
+            resource_templates: counts.resource_templates,
+            prompts: counts.prompts,
         }
     });
     v1::Status {
@@ -47,7 +48,18 @@ pub fn whole_status(control_plane: &ControlPlane) -> WholeStatus {
         settled_revision: status.progress.settled_revision,
         error: status.error.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        returning_ms: returning(control_plane),
     }
+}
+
+/// How long it may take until everybody is back who followed before.
+fn returning(control_plane: &ControlPlane) -> u64 {
+    if !control_plane.has_resumed {
+        return 0;
+    }
+    // A pause, and a little for what comes behind it.
+    let time = limits::RECONNECT_LONGEST + Duration::from_secs(2);
+    u64::try_from(time.saturating_sub(control_plane.publisher.now()).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a virtual server offers; `None` if it is not published.
@@ -85,17 +97,6 @@ fn shares<'p>(
         Ok(Decoded::Share(share)) => Some(share),
         _ => None,
     })
-}
-
-fn count(server: &Name, published: &Published) -> [u32; 4] {
-    let mut counts = [0; 4];
-    for share in shares(server, published) {
-        for item in share.visible() {
-            let place = Kind::ALL.iter().position(|kind| *kind == item.kind).unwrap_or_default();
-            counts[place] += 1;
-        }
-    }
-    counts
 }
 
 fn backend(backend: &BackendStatus) -> v1::BackendStatus {

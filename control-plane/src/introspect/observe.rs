@@ -1,6 +1,6 @@
 //! One task per backend that asks it, soon again until it has answered, then now and then. What was last observed stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,12 +52,13 @@ pub(crate) struct Observers {
     exchange: Exchange,
     observations: watch::Sender<Observations>,
     running: BTreeMap<BackendId, (Located, AbortHandle)>,
+    has_begun: bool,
 }
 
 impl Observers {
     /// Begins with what was known before.
     pub(crate) fn new(exchange: Exchange, known: Observations) -> Self {
-        Self { exchange, observations: watch::Sender::new(known), running: BTreeMap::new() }
+        Self { exchange, observations: watch::Sender::new(known), running: BTreeMap::new(), has_begun: false }
     }
 
     /// What is known, as it changes.
@@ -68,6 +69,9 @@ impl Observers {
     /// Makes the tasks those of `wanted`: starts what is new or has moved, ends what is gone. What was known of it stays, within
     /// a bound, in case somebody wants it again.
     pub(crate) fn follow(&mut self, wanted: &BTreeMap<BackendId, Located>) {
+        // What was known when the process began is of those that were wanted then.
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        let before: BTreeSet<BackendId> = self.running.keys().cloned().collect();
         let mut gone = Vec::new();
         self.running.retain(|id, (located, task)| {
             let stays = wanted.get(id) == Some(located);
@@ -82,12 +86,23 @@ impl Observers {
         }
         for (id, located) in wanted {
             if !self.running.contains_key(id) {
+                let is_back = !is_first && !before.contains(id);
+                self.observations.send_if_modified(|all| is_back && forget_elsewhere(all, id, located));
                 let task =
                     observe(self.exchange.clone(), id.clone(), located.clone(), self.observations.clone());
                 self.running.insert(id.clone(), (located.clone(), tokio::spawn(task).abort_handle()));
             }
         }
     }
+}
+
+/// A backend that somebody wants again, and at another address, may be another server.
+fn forget_elsewhere(all: &mut Observations, id: &BackendId, located: &Located) -> bool {
+    let is_elsewhere = all.get(id).is_some_and(|known| known.url.as_ref() != Some(&located.url));
+    if is_elsewhere {
+        all.remove(id);
+    }
+    is_elsewhere
 }
 
 /// What nobody wants any more is no longer confirmed; beyond the bound it is not known at all.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use vmcp_core::backend::BackendId;
@@ -13,6 +12,7 @@ use vmcp_core::owners::{Owner, Owners};
 use vmcp_manifest::Written;
 
 use super::StoreFault;
+use super::sealed::Sealed;
 use crate::introspect::Observation;
 
 /// An accepted desired state, without its documents.
@@ -58,22 +58,17 @@ struct ObservationRecord {
     items: Vec<(String, String)>,
 }
 
-/// By what a document's text is found.
-pub(super) fn hash(document: &Written) -> String {
-    let hash = digest::digest(&digest::SHA256, document.text.as_bytes());
-    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 pub(super) fn write_generation(
     generation: &Generation,
     documents: &[Written],
+    sealed: &Sealed,
 ) -> Result<Vec<u8>, StoreFault> {
     let documents = documents.iter().map(|document| DocumentRecord {
         kind: document.kind.key().to_owned(),
         name: document.name.to_string(),
         file: document.file.clone(),
         line: document.line,
-        hash: hash(document),
+        hash: sealed.fingerprint(document.text.as_bytes()),
     });
     write(&GenerationRecord {
         accepted_ms: generation.accepted_ms,

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use aws_lc_rs::rand;
+use aws_lc_rs::{hmac, rand};
 use fs_err::OpenOptions;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use vmcp_seal::{KEY_BYTES, KeyRing, NONCE_BYTES};
@@ -14,13 +14,17 @@ use super::StoreFault;
 #[derive(Debug)]
 pub(super) struct Sealed {
     ring: KeyRing,
+    fingerprints: hmac::Key,
 }
 
 impl Sealed {
-    /// With the key in a file, which is made if it is not there.
-    pub(super) fn with_key_of(file: &Path) -> Result<Self, StoreFault> {
+    /// With the key in a file, which is made if the store is new.
+    pub(super) fn with_key_of(file: &Path, is_new: bool) -> Result<Self, StoreFault> {
         let key = match fs_err::read(file) {
             Ok(key) => key,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_new => {
+                return Err(StoreFault::NoKey(file.to_path_buf()));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let key: [u8; KEY_BYTES] = random()?;
                 let beside = file.with_extension("new");
@@ -44,7 +48,15 @@ impl Sealed {
 
     fn with(key: [u8; KEY_BYTES]) -> Result<Self, StoreFault> {
         let ring = KeyRing::new(&[(1, key)]).map_err(|_| StoreFault::NoRandomness)?;
-        Ok(Self { ring })
+        Ok(Self {
+            ring,
+            fingerprints: hmac::Key::new(hmac::HMAC_SHA256, &[b"fingerprint".as_slice(), &key].concat()),
+        })
+    }
+
+    /// By what a text is found again; says nothing about it to those who do not have the key.
+    pub(super) fn fingerprint(&self, text: &[u8]) -> String {
+        hmac::sign(&self.fingerprints, text).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// A record for one place.

@@ -190,8 +190,25 @@ pub const PUBLISH_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 /// What comes anew in one revision: a thousand backends with a hundred tools each take about a fifth of it.
 pub const REVISION_BYTES: usize = 512 * 1024 * 1024;
 
-/// Rejected parts that a control plane remembers of a stream.
+/// Rejected parts that both ends remember of a stream, so that their bytes are not sent again.
 pub const REJECTED_PARTS: usize = 4_096;
+/// See [`REJECTED_PARTS`]; one part is remembered whatever its size.
+pub const REJECTED_BYTES: usize = PART_BYTES;
+
+/// A replica's reason for a rejection, as far as it is kept.
+pub const REASON_BYTES: usize = 1_024;
+
+/// What is observed beside revisions is told at most so often.
+pub const OBSERVE_TIME: Duration = Duration::from_secs(5);
+
+/// Backends that are named when they are unavailable; of the others it is said how many they are.
+pub const UNAVAILABLE_BACKENDS: usize = 20;
+
+/// How often a replica keeps on disk that it has heard a control plane.
+pub const HEARD_TIME: Duration = Duration::from_secs(60);
+
+/// A replica that has been away for so long is forgotten.
+pub const AWAY_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often either end of a publish stream hears from the other, even if there is nothing new.
 pub const PING_TIME: Duration = Duration::from_secs(8);

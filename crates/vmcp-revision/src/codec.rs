@@ -51,6 +51,9 @@ pub enum Rejection {
     /// A later version publishes such parts.
     #[error("this version knows no such kind of part")]
     UnknownKind,
+    /// A later version says more, and what it says may restrict.
+    #[error("it says something that this version does not know")]
+    UnknownFields,
     /// Its bytes are about something else than its name.
     #[error("its bytes are about `{0}`")]
     Misnamed(PartName),
@@ -112,14 +115,14 @@ pub fn decode(part: &Part) -> Result<Decoded, Rejection> {
 }
 
 fn decode_virtual_server(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
-    let message = v1::VirtualServer::decode(bytes)?;
+    let message: v1::VirtualServer = read(bytes)?;
     let name = parse_name("name", &message.name)?;
     let server = ServedServer { name: name.clone(), is_default: message.is_default };
     Ok((PartName::VirtualServer(name), Decoded::VirtualServer(server)))
 }
 
 fn decode_backend(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
-    let message = v1::Backend::decode(bytes)?;
+    let message: v1::Backend = read(bytes)?;
     let id =
         BackendId { group: parse_name("group", &message.group)?, name: parse_name("name", &message.name)? };
     let url = message.url.parse().map_err(|error| field("url", &error))?;
@@ -129,7 +132,7 @@ fn decode_backend(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
 }
 
 fn decode_share(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
-    let message = v1::Share::decode(bytes)?;
+    let message: v1::Share = read(bytes)?;
     let virtual_server = parse_name("virtual_server", &message.virtual_server)?;
     let group = parse_name("group", &message.group)?;
     let backend = parse_name("backend", &message.backend)?;
@@ -150,6 +153,12 @@ fn decode_share(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
     };
     let name = PartName::Catalog { virtual_server, backend: BackendId { group, name: backend } };
     Ok((name, Decoded::Share(share)))
+}
+
+/// A message of which everything is understood: fields that a version does not know are lost without a word.
+fn read<M: Message + Default>(bytes: Bytes) -> Result<M, Rejection> {
+    let message = M::decode(bytes.clone())?;
+    if message.encoded_len() == bytes.len() { Ok(message) } else { Err(Rejection::UnknownFields) }
 }
 
 fn part(name: PartName, message: &impl Message) -> Part {
@@ -218,6 +227,9 @@ mod tests {
         let good = encode_virtual_server(&ServedServer { name: name("all"), is_default: false });
         let check = |name: PartName, bytes: &[u8]| decode(&Part::new(name, Bytes::copy_from_slice(bytes)));
         assert!(matches!(check(good.name.clone(), b"\xff"), Err(Rejection::Bytes(_))));
+        let mut later = good.bytes.to_vec();
+        later.extend_from_slice(b"\x7a\x01x");
+        assert_eq!(check(good.name.clone(), &later), Err(Rejection::UnknownFields));
         assert!(matches!(check(good.name.clone(), b""), Err(Rejection::Field { field: "name", .. })));
         let other = PartName::VirtualServer(name("other"));
         assert_eq!(check(other, &good.bytes), Err(Rejection::Misnamed(good.name)));

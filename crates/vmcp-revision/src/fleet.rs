@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use vmcp_core::limits;
 
 use crate::protocol::{HeldBack, RejectedPart, Report};
@@ -13,6 +13,8 @@ use crate::protocol::{HeldBack, RejectedPart, Report};
 #[derive(Debug, Clone)]
 pub struct Fleet {
     replicas: Arc<Mutex<BTreeMap<String, Replica>>>,
+    /// Wakes the stream of each when another one takes its place.
+    replaced: Arc<Mutex<BTreeMap<String, Arc<Notify>>>>,
     changes: watch::Sender<u64>,
 }
 
@@ -53,7 +55,7 @@ pub struct Replica {
 
 impl Fleet {
     pub(crate) fn new() -> Self {
-        Self { replicas: Arc::default(), changes: watch::Sender::new(0) }
+        Self { replicas: Arc::default(), replaced: Arc::default(), changes: watch::Sender::new(0) }
     }
 
     /// Every replica, as it is now.
@@ -66,9 +68,18 @@ impl Fleet {
         self.changes.subscribe()
     }
 
-    /// A replica follows on a stream of this number. An older stream of the same id is forgotten.
-    pub(crate) fn joined(&self, id: &str, replica: Replica) {
+    /// A replica follows on a stream of this number. What is returned wakes when another stream takes its place.
+    pub(crate) fn joined(&self, id: &str, replica: Replica) -> Arc<Notify> {
+        let wake = Arc::new(Notify::new());
+        let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = replaced.insert(id.to_owned(), wake.clone()) {
+            before.notify_one();
+        }
+        drop(replaced);
         let mut replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = replica.since;
+        replicas
+            .retain(|_, known| known.stream.is_some() || now.saturating_sub(known.since) < limits::AWAY_TIME);
         if replicas.len() >= limits::REPLICAS && !replicas.contains_key(id) {
             let longest_gone = replicas
                 .iter()
@@ -81,6 +92,19 @@ impl Fleet {
         replicas.insert(id.to_owned(), replica);
         drop(replicas);
         self.tell();
+        wake
+    }
+
+    /// A replica no longer follows on that stream.
+    pub(crate) fn left(&self, id: &str, stream: u64, now: Duration) {
+        let mut is_its = false;
+        self.update(id, stream, |replica| {
+            (replica.stream, replica.since) = (None, now);
+            is_its = true;
+        });
+        if is_its {
+            self.replaced.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        }
     }
 
     /// Changes what is known of a replica, if it still follows on that stream.

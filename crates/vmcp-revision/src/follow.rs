@@ -176,14 +176,18 @@ impl Run {
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reported = Report::default();
         let drain = self.drain.clone();
+        let mut heard_at = Instant::now();
         let end = loop {
-            let silent_at = Instant::now() + limits::SILENCE_TIME;
+            let silent_at = heard_at + limits::SILENCE_TIME;
             let answer = tokio::select! {
                 () = drain.stopped() => break End::Stopped,
-                message = inbound.next() => match self.take(message, source).await {
-                    Ok(answer) => answer,
-                    Err(end) => break end,
-                },
+                message = inbound.next() => {
+                    heard_at = Instant::now();
+                    match self.take(message, source).await {
+                        Ok(answer) => answer,
+                        Err(end) => break end,
+                    }
+                }
                 Some(ack) = self.take_verdict(), if self.is_pending => Some(ack),
                 _ = reports.tick() => {
                     let report = (self.reports)();

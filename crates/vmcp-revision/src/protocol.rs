@@ -12,6 +12,7 @@
 mod following;
 mod planted;
 mod publishing;
+mod rejections;
 
 use bytes::Bytes;
 use vmcp_core::backend::BackendId;
@@ -61,7 +62,7 @@ pub enum ToReplica {
 /// Who a replica is, and what it has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Hello {
-    /// Its id.
+    /// Its id, in the form of a name.
     pub replica: String,
     /// Its version.
     pub software_version: String,
@@ -127,10 +128,10 @@ pub struct Report {
 /// What is not part of any revision; the last one counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observe {
-    /// Backends that did not answer the control plane when it last asked.
+    /// Backends that did not answer the control plane when it last asked, up to a bound.
     pub unavailable: Vec<BackendId>,
-    /// Replicas that follow.
-    pub replicas: u32,
+    /// How many there are in all.
+    pub unavailable_count: u32,
 }
 
 /// The other end does what the protocol does not allow; the stream ends.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use vmcp_runtime::Drain;
 
@@ -43,6 +43,9 @@ pub enum StreamEnd {
     /// The process stops.
     #[error("the control plane stops")]
     Stopped,
+    /// Another stream has begun under the same id: the replica has come back, or there are two of that name.
+    #[error("another stream has begun under the same id")]
+    Replaced,
 }
 
 impl Publisher {
@@ -101,15 +104,13 @@ impl Publisher {
             publisher: self,
             number: self.streams.fetch_add(1, Ordering::Relaxed) + 1,
             replica: None,
+            replaced: Arc::default(),
             publishing: Publishing::new(self.now()),
         };
         let end = stream.run(inbound, outbound, drain).await;
         if let Some(replica) = &stream.replica {
             tracing::info!(%replica, %end, "replica no longer follows");
-            self.fleet.update(replica, stream.number, |known| {
-                known.stream = None;
-                known.since = self.now();
-            });
+            self.fleet.left(replica, stream.number, self.now());
         }
         end
     }
@@ -125,6 +126,7 @@ struct ServedStream<'a> {
     publisher: &'a Publisher,
     number: u64,
     replica: Option<String>,
+    replaced: Arc<Notify>,
     publishing: Publishing,
 }
 
@@ -146,7 +148,8 @@ impl ServedStream<'_> {
                 pending = self.publishing.next(&newest, &observed, self.publisher.now());
                 self.note_standing(&newest);
             }
-            let due_at = self.publisher.started + self.publishing.due_at();
+            let replaced = self.replaced.clone();
+            let due_at = self.publisher.started + self.publishing.due_at(pending.is_none());
             tokio::select! {
                 () = drain.stopped() => {
                     // Nobody waits for a replica that does not read.
@@ -166,6 +169,7 @@ impl ServedStream<'_> {
                 },
                 Ok(()) = current.changed(), if pending.is_none() => {}
                 Ok(()) = observe.changed(), if pending.is_none() => {}
+                () = replaced.notified() => return StreamEnd::Replaced,
                 () = tokio::time::sleep_until(due_at) => if self.publishing.is_silent(self.publisher.now()) {
                     return StreamEnd::Silent;
                 },
@@ -176,11 +180,11 @@ impl ServedStream<'_> {
     fn receive(&mut self, message: FromReplica) -> Result<(), Violation> {
         match self.publishing.receive(message, self.publisher.now())? {
             Heard::Hello(hello) => self.joined(hello),
-            Heard::Ack(ack) => self.update(|replica| {
+            Heard::Ack { ack, generation } => self.update(|replica| {
                 let (revision, since) = *self.publisher.since.borrow();
                 replica.answered_after =
                     (revision == ack.revision).then(|| self.publisher.now().saturating_sub(since));
-                replica.revision = ack.revision;
+                (replica.revision, replica.generation) = (ack.revision, generation);
                 replica.rejected = ack.rejected;
                 replica.held_back = ack.held_back;
                 replica.spill_error = ack.spill_error;
@@ -202,7 +206,7 @@ impl ServedStream<'_> {
             since: self.publisher.now(),
             ..Replica::default()
         };
-        self.publisher.fleet.joined(&hello.replica, replica);
+        self.replaced = self.publisher.fleet.joined(&hello.replica, replica);
         self.replica = Some(hello.replica);
     }
 
@@ -221,17 +225,13 @@ impl ServedStream<'_> {
     }
 
     fn count(&self, message: ToReplica) -> ToReplica {
-        let generation = match &message {
-            ToReplica::Begin { generation, .. } => Some(*generation),
-            _ => None,
-        };
+        let begins = matches!(message, ToReplica::Begin { .. });
         let is_of_revision = !matches!(message, ToReplica::Ping | ToReplica::Observe(_) | ToReplica::Drain);
         let bytes = wire::length(&message);
         self.update(|replica| {
             replica.bytes += bytes;
-            if let Some(generation) = generation {
+            if begins {
                 replica.revision_bytes = 0;
-                replica.generation = generation;
             }
             replica.revision_bytes += if is_of_revision { bytes } else { 0 };
         });

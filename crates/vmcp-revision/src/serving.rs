@@ -16,6 +16,8 @@ pub struct Serving {
     pub held: Arc<Published>,
     /// By name.
     pub servers: BTreeMap<Name, ServedWhole>,
+    /// Those of the newest revision, whether they are served or not.
+    pub names: BTreeSet<Name>,
 }
 
 /// A virtual server, whole.
@@ -37,7 +39,9 @@ impl Serving {
     ) -> (Self, Vec<HeldBack>) {
         let mut servers = BTreeMap::new();
         let mut held_back = Vec::new();
+        let mut names = BTreeSet::new();
         for (name, parts) in by_server(published) {
+            names.insert(name.clone());
             let before = self.servers.get(&name);
             let bad: Vec<PartName> = parts.iter().filter(|part| rejected.contains(*part)).cloned().collect();
             if bad.is_empty() {
@@ -56,7 +60,12 @@ impl Serving {
         }
         let held =
             if rejected.is_empty() { published.clone() } else { Arc::new(without(published, rejected)) };
-        (Self { held, servers }, held_back)
+        (Self { held, servers, names }, held_back)
+    }
+
+    /// Whether there is anything to serve, or nothing to be served: if not, it is not ready.
+    pub fn is_ready(&self) -> bool {
+        self.held.revision > 0 && (!self.servers.is_empty() || self.names.is_empty())
     }
 
     /// What is served of what was kept on disk, where only some parts can be used. A virtual server is served as it was kept, or
@@ -68,7 +77,7 @@ impl Serving {
         let held = if unusable.is_empty() { self.held } else { Arc::new(without(&self.held, &unusable)) };
         let is_whole = |server: &ServedWhole| server.parts.values().all(&is_usable);
         let servers = self.servers.into_iter().filter(|(_, server)| is_whole(server)).collect();
-        Self { held, servers }
+        Self { held, servers, names: self.names }
     }
 }
 

@@ -147,6 +147,20 @@ impl ControlPlane {
         self.ctl(&["status", "-o", "json"]).await.json()
     }
 
+    /// Waits until a replica follows and has all that there is.
+    ///
+    /// # Panics
+    /// It has not after `patience`.
+    pub async fn until_current(&self, id: &str, patience: Duration) {
+        let is_current = eventually(patience, async || {
+            let status = self.status().await;
+            let replicas = status["replicas"].as_array().cloned().unwrap_or_default();
+            let known = replicas.iter().find(|replica| replica["id"] == id).cloned().unwrap_or_default();
+            known["connected"] == true && known["answered"] == true && known["revision"] == status["revision"]
+        });
+        assert!(is_current.await, "`{id}` is not current after {patience:?}: {}", self.replica(id).await);
+    }
+
     /// A replica as the status shows it; null if it does not.
     pub async fn replica(&self, id: &str) -> Value {
         let status = self.status().await;

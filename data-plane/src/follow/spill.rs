@@ -9,7 +9,7 @@ use fs_err::{File, OpenOptions};
 use vmcp_core::limits;
 use vmcp_revision::Serving;
 use vmcp_revision::codec::{decode_spill, encode_spill};
-use vmcp_seal::{KEY_BYTES, KeyRing, NONCE_BYTES, OVERHEAD_BYTES};
+use vmcp_seal::{KEY_BYTES, KeyRing, OVERHEAD_BYTES};
 
 /// A folder of one replica. Held by one process at a time.
 #[derive(Debug)]
@@ -136,11 +136,11 @@ impl StateDir {
             self.ring.open(&self.purpose("spill", header), sealed).map_err(|_| StateFault::Damaged)?;
         let serving =
             decode_spill(clear).map_err(|violation| StateFault::Unreadable(violation.to_string()))?;
-        let served = self.mark();
+        let (served, touched_ms) = self.mark();
         if revision < served {
             return Err(StateFault::Older { found: revision, served });
         }
-        Ok(Some(Kept { serving, heard_ms }))
+        Ok(Some(Kept { serving, heard_ms: heard_ms.max(touched_ms) }))
     }
 
     /// Keeps it in place of what was kept, whole or not at all.
@@ -161,16 +161,24 @@ impl StateDir {
         bytes.extend_from_slice(&sealed);
         self.replace("spill", &bytes)?;
         // Only then: a mark that is ahead of what is kept would make that worthless.
-        self.replace(
-            "mark",
-            &self.ring.seal(&self.purpose("mark", b""), random::<NONCE_BYTES>()?, &revision.to_le_bytes()),
-        )
+        self.touch(revision, kept.heard_ms)
     }
 
-    /// The newest revision that was kept; 0 if that cannot be known.
-    fn mark(&self) -> u64 {
+    /// Keeps that this revision is what is kept, and when it was last known to be new.
+    ///
+    /// # Errors
+    /// [`StateFault`].
+    pub fn touch(&self, revision: u64, heard_ms: u64) -> Result<(), StateFault> {
+        let numbers = [revision.to_le_bytes(), heard_ms.to_le_bytes()].concat();
+        self.replace("mark", &self.ring.seal(&self.purpose("mark", b""), random()?, &numbers))
+    }
+
+    /// The newest revision that was kept, and when it was last known to be new; 0 if that cannot be known.
+    fn mark(&self) -> (u64, u64) {
         let sealed = fs_err::read(self.folder.join("mark")).unwrap_or_default();
-        self.ring.open(&self.purpose("mark", b""), &sealed).map_or(0, |bytes| number(&bytes))
+        self.ring
+            .open(&self.purpose("mark", b""), &sealed)
+            .map_or((0, 0), |bytes| (number(&bytes), bytes.get(8..).map_or(0, number)))
     }
 
     fn purpose(&self, what: &str, header: &[u8]) -> Vec<u8> {
@@ -181,7 +189,6 @@ impl StateDir {
         let (file, beside) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
         let written = (|| {
             let mut new = private(&beside)?;
-            new.set_len(0)?;
             new.write_all(bytes)?;
             new.sync_all()?;
             fs_err::rename(&beside, &file)?;
@@ -224,7 +231,7 @@ fn stored(file: &Path, make: impl FnOnce() -> Result<Vec<u8>, StateFault>) -> Re
 
 /// A file that only its owner can read.
 fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).mode(0o600).open(path)
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// Tells replicas apart.

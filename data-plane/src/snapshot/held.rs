@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use vmcp_mcp::ProtocolVersion;
 use vmcp_revision::codec::{Decoded, Rejection};
 use vmcp_revision::{Digest, Part, PartName, Serving};
 
@@ -24,12 +25,25 @@ pub(crate) fn take<'p>(
         if held.contains_key(&key) {
             continue;
         }
-        match decode(part) {
+        match decode(part).map_err(|rejection| rejection.to_string()).and_then(usable) {
             Ok(decoded) => drop(held.insert(key, Arc::new(decoded))),
-            Err(rejection) => drop(rejected.insert(part.name.clone(), rejection.to_string())),
+            Err(why) => drop(rejected.insert(part.name.clone(), why)),
         }
     }
     rejected
+}
+
+/// A backend that is spoken to in a protocol version that this one does not speak cannot be called.
+fn usable(decoded: Decoded) -> Result<Decoded, String> {
+    match &decoded {
+        Decoded::Backend(backend) => match &backend.eras.legacy {
+            Some(legacy) if ProtocolVersion::parse(&legacy.version).is_none() => {
+                Err(format!("this version does not speak protocol version `{}`", legacy.version))
+            }
+            _ => Ok(decoded),
+        },
+        _ => Ok(decoded),
+    }
 }
 
 /// Forgets what is neither served nor part of the newest revision.

@@ -272,12 +272,12 @@ pub struct Commit {
 /// What is not part of any revision; the last one counts.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Observe {
-    /// Those that did not answer the control plane when it last asked.
+    /// Those that did not answer the control plane when it last asked, up to a bound.
     #[prost(message, repeated, tag = "1")]
     pub unavailable: ::prost::alloc::vec::Vec<BackendId>,
-    /// Replicas that follow.
+    /// How many there are in all.
     #[prost(uint32, tag = "2")]
-    pub replicas: u32,
+    pub unavailable_count: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BackendId {
@@ -306,6 +306,9 @@ pub struct Spill {
     pub held: ::prost::alloc::vec::Vec<u32>,
     #[prost(message, repeated, tag = "5")]
     pub servers: ::prost::alloc::vec::Vec<SpilledServer>,
+    /// The virtual servers of the revision, whether they are served or not.
+    #[prost(string, repeated, tag = "6")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SpilledPart {
@@ -858,6 +861,9 @@ pub struct Status {
     pub error: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, tag = "10")]
     pub version: ::prost::alloc::string::String,
+    /// Milliseconds for which replicas that followed before the control plane was started again may still be coming back.
+    #[prost(uint64, tag = "11")]
+    pub returning_ms: u64,
 }
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1078,6 +1084,25 @@ pub mod control_client {
             req.extensions_mut().insert(GrpcMethod::new("vmcp.v1.Control", "Apply"));
             self.inner.unary(req, path, codec).await
         }
+        /// What making them part of it would come to.
+        pub async fn diff(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApplyRequest>,
+        ) -> std::result::Result<tonic::Response<super::ChangeResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/vmcp.v1.Control/Diff");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("vmcp.v1.Control", "Diff"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Takes a document out.
         pub async fn delete(
             &mut self,
@@ -1242,6 +1267,11 @@ pub mod control_server {
             &self,
             request: tonic::Request<super::ApplyRequest>,
         ) -> std::result::Result<tonic::Response<super::ChangeResponse>, tonic::Status>;
+        /// What making them part of it would come to.
+        async fn diff(
+            &self,
+            request: tonic::Request<super::ApplyRequest>,
+        ) -> std::result::Result<tonic::Response<super::ChangeResponse>, tonic::Status>;
         /// Takes a document out.
         async fn delete(
             &self,
@@ -1388,6 +1418,49 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ApplySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/vmcp.v1.Control/Diff" => {
+                    #[allow(non_camel_case_types)]
+                    struct DiffSvc<T: Control>(pub Arc<T>);
+                    impl<T: Control> tonic::server::UnaryService<super::ApplyRequest>
+                    for DiffSvc<T> {
+                        type Response = super::ChangeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ApplyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::diff(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DiffSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

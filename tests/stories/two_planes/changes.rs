@@ -38,8 +38,20 @@ async fn two_planes_02_a_change_of_one_backend_is_soon_everywhere_and_small() {
             slowest = slowest.max(after);
             assert!(after <= 500, "generation {generation} was answered after {after} ms");
             assert!(bytes <= 32 * 1024, "generation {generation} cost {bytes} bytes");
-            let list = replica.client().modern("tools/list", "").await.text();
-            assert!(list.contains(&format!("changed {round}")) || round > 0 || !list.is_empty());
+            let is_listed = eventually(Duration::from_millis(10), async || {
+                let mut list = replica.client().modern("tools/list", "").await.json();
+                let mut text = list.to_string();
+                while let Some(cursor) = list["result"]["nextCursor"].as_str() {
+                    list = replica
+                        .client()
+                        .modern("tools/list", &format!(r#""cursor":"{cursor}""#))
+                        .await
+                        .json();
+                    text += &list.to_string();
+                }
+                text.contains(&format!("changed {round}"))
+            });
+            assert!(is_listed.await, "what is acknowledged is served");
         }
     }
     println!("slowest answer after {slowest} ms");

@@ -44,7 +44,7 @@ async fn two_planes_06_what_a_replica_rejects_holds_one_virtual_server_whole_and
         assert!(said.err.contains(part), "lacks `{part}`: {}", said.err);
     }
     let known = control_plane.replica(&skewed.replica).await;
-    assert!(applied.elapsed() < Duration::from_secs(4), "the status shows it soon: {:?}", applied.elapsed());
+    assert!(applied.elapsed() < Duration::from_secs(2), "the status shows it soon: {:?}", applied.elapsed());
     assert_eq!(known["rejected"][0]["part"], "catalog/first/of-first/one", "{known}");
     assert_eq!(known["held_back"][0]["virtual_server"], "first", "{known}");
 

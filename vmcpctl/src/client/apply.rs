@@ -26,7 +26,7 @@ pub(crate) async fn diff(diff: Diff) -> anyhow::Result<ExitCode> {
     let Diff { manifests, prune, output, server } = diff;
     let manifests = manifests::read(&manifests.config)?;
     let mut client = Client::connect(&server).await?;
-    let answer = client.control.apply(request(&manifests, prune, true, None)).await;
+    let answer = client.control.diff(request(&manifests, prune, true, None)).await;
     let response = client.answered(answer)?;
     if let Some(code) = faults(&response, &manifests, output)? {
         return Ok(code);

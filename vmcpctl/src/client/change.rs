@@ -143,9 +143,18 @@ pub(crate) async fn wait(mut client: Client, wait: Wait, output: Output) -> anyh
     let mut told = String::new();
     let mut last = String::from("nothing has been heard");
     loop {
-        let state = match tokio::time::timeout_at(deadline, states.message()).await {
+        let until = deadline.min(Instant::now() + LOOK_AGAIN);
+        let message = match tokio::time::timeout_at(until, states.message()).await {
+            // Time alone changes who is still expected.
+            Err(_) if Instant::now() < deadline => {
+                let answer = client.control.get_status(v1::GetStatusRequest {}).await;
+                Ok(Ok(Some(client.answered(answer)?)))
+            }
+            message => message,
+        };
+        let state = match message {
             Ok(Ok(Some(state))) => state,
-            Ok(Ok(None)) => anyhow::bail!("the control plane has stopped while it was waited for"),
+            Ok(Ok(None)) => return Err(client.stopped()),
             Ok(Err(status)) => return Err(client.explain(&status)),
             Err(_) => {
                 clear(&told);
@@ -165,6 +174,9 @@ pub(crate) async fn wait(mut client: Client, wait: Wait, output: Output) -> anyh
         }
     }
 }
+
+/// How often it is looked whether anything is still expected.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 enum Progress {
     Waiting(String),
@@ -188,23 +200,31 @@ fn progress(state: &v1::Status, generation: u64) -> Progress {
             more => format!("asking {more} backends"),
         });
     }
-    let following: Vec<_> =
-        state.replicas.iter().filter(|replica| replica.connected && replica.stuck.is_none()).collect();
-    let behind: Vec<&str> = following
-        .iter()
-        .filter(|replica| !replica.answered || replica.revision < state.settled_revision)
-        .map(|replica| replica.id.as_str())
-        .collect();
+    // Those that were lost a moment ago come back, and may have gone because of this very revision.
+    let is_expected = |replica: &&v1::ReplicaStatus| {
+        replica.stuck.is_none() && (replica.connected || replica.since_ms < COMING_BACK_MS)
+    };
+    let expected: Vec<_> = state.replicas.iter().filter(is_expected).collect();
+    let is_behind = |replica: &&&v1::ReplicaStatus| {
+        !replica.connected || !replica.answered || replica.revision < state.settled_revision
+    };
+    let behind: Vec<&str> = expected.iter().filter(is_behind).map(|replica| replica.id.as_str()).collect();
     match behind.len() {
+        0 if state.returning_ms > 0 => {
+            Progress::Waiting("the control plane has just started; replicas are coming back".to_owned())
+        }
         0 => Progress::Done,
         count => Progress::Waiting(format!(
             "{} of {} replicas have answered; waiting for {}",
-            following.len() - count,
-            following.len(),
+            expected.len() - count,
+            expected.len(),
             behind.join(", ")
         )),
     }
 }
+
+/// By then every replica is back that has lost its control plane, or another one.
+const COMING_BACK_MS: u64 = 10_000;
 
 fn finish(state: &v1::Status, output: Output) -> anyhow::Result<ExitCode> {
     let mut is_good = true;

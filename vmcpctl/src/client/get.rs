@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use vmcp_proto::v1;
 
-use crate::client::{Client, status};
+use crate::client::{Client, WrongUsage, status};
 use crate::settings::{DIM, Describe, Get, History, Output, Subject, Thing};
 use crate::table::Table;
 use crate::terminal::{legible, print_line, terminal_width};
@@ -18,7 +18,9 @@ pub(crate) async fn get(get: Get) -> anyhow::Result<ExitCode> {
     let Get { subject, name, output, server } = get;
     let mut client = Client::connect(&server).await?;
     if subject == Subject::Catalog {
-        let Some(name) = name else { bail!("name the virtual server: `vmcpctl get catalog NAME`") };
+        let Some(name) = name else {
+            return Err(WrongUsage("name the virtual server: `vmcpctl get catalog NAME`".to_owned()).into());
+        };
         return catalog(&mut client, name, output).await;
     }
     if subject == Subject::Groups {

@@ -38,7 +38,7 @@ pub(crate) async fn show(show: ShowStatus) -> anyhow::Result<ExitCode> {
                 }
                 print(&state, output)?;
             }
-            Ok(None) => anyhow::bail!("the control plane has stopped"),
+            Ok(None) => return Err(client.stopped()),
             Err(status) => return Err(client.explain(&status)),
         }
     }

@@ -33,9 +33,9 @@ pub(super) fn pages(
     let (control_plane, observed, children) =
         (control_plane.clone(), data_plane.observed(), hosting.children());
     AdminPages {
-        ready: Box::new(move || match observed.borrow().revision {
-            0 => Err("waiting for the first revision".to_owned()),
-            _ => Ok(()),
+        ready: Box::new(move || match observed.borrow().is_ready {
+            true => Ok(()),
+            false => Err("waiting for the first revision".to_owned()),
         }),
         status: Box::new(move || {
             serde_json::to_string(&whole(whole_status(&control_plane), &children)).unwrap_or_default()

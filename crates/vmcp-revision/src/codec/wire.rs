@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 use vmcp_core::backend::BackendId;
+use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_proto::v1::{self, from_replica, to_replica};
 
@@ -59,8 +60,14 @@ impl TryFrom<v1::FromReplica> for FromReplica {
                     .map(|text| name(text))
                     .collect::<Result<_, _>>()?,
                 held: hello.held.into_iter().map(read_part_id).collect::<Result<_, _>>()?,
-                replica: hello.replica,
-                software_version: hello.software_version,
+                // Whatever it is called, it is shown to people.
+                replica: name(&hello.replica)?.to_string(),
+                software_version: hello
+                    .software_version
+                    .chars()
+                    .filter(char::is_ascii_graphic)
+                    .take(64)
+                    .collect(),
                 features: hello.features,
                 revision: hello.revision,
                 generation: hello.generation,
@@ -70,7 +77,7 @@ impl TryFrom<v1::FromReplica> for FromReplica {
                 revision: ack.revision,
                 rejected: ack.rejected.into_iter().map(read_rejected).collect::<Result<_, _>>()?,
                 held_back: ack.held_back.into_iter().map(read_held_back).collect::<Result<_, _>>()?,
-                spill_error: Some(ack.spill_error).filter(|error| !error.is_empty()),
+                spill_error: Some(cut(ack.spill_error)).filter(|error| !error.is_empty()),
             }),
             Some(from_replica::Message::Report(report)) => Self::Report(Report {
                 answered: report.answered,
@@ -101,7 +108,7 @@ impl From<ToReplica> for v1::ToReplica {
             }
             ToReplica::Observe(observe) => Wire::Observe(v1::Observe {
                 unavailable: observe.unavailable.iter().map(backend).collect(),
-                replicas: observe.replicas,
+                unavailable_count: observe.unavailable_count,
             }),
             ToReplica::Drain => Wire::Drain(v1::Drain {}),
             ToReplica::Ping => Wire::Ping(v1::Ping {}),
@@ -132,7 +139,7 @@ impl TryFrom<v1::ToReplica> for ToReplica {
             }
             Wire::Observe(observe) => Self::Observe(Observe {
                 unavailable: observe.unavailable.iter().map(read_backend).collect::<Result<_, _>>()?,
-                replicas: observe.replicas,
+                unavailable_count: observe.unavailable_count,
             }),
             Wire::Drain(v1::Drain {}) => Self::Drain,
             Wire::Ping(v1::Ping {}) => Self::Ping,
@@ -158,7 +165,8 @@ pub fn encode_spill(serving: &Serving) -> Vec<u8> {
     });
     let servers = servers.collect();
     let (revision, generation) = (serving.held.revision, serving.held.generation);
-    v1::Spill { revision, generation, parts, held, servers }.encode_to_vec()
+    let names = serving.names.iter().map(ToString::to_string).collect();
+    v1::Spill { revision, generation, parts, held, servers, names }.encode_to_vec()
 }
 
 /// What was kept.
@@ -184,7 +192,8 @@ pub fn decode_spill(bytes: Vec<u8>) -> Result<Serving, Violation> {
         let whole = ServedWhole { revision: server.revision, parts: Arc::new(at(&server.parts)?) };
         Ok((name(&server.name)?, whole))
     });
-    Ok(Serving { held, servers: servers.collect::<Result<_, Violation>>()? })
+    let names = spill.names.iter().map(|text| name(text)).collect::<Result<_, _>>()?;
+    Ok(Serving { held, servers: servers.collect::<Result<_, Violation>>()?, names })
 }
 
 fn part_id(name: &PartName, digest: &Digest) -> v1::PartId {
@@ -213,7 +222,7 @@ fn rejected_to_wire(rejected: RejectedPart) -> v1::RejectedPart {
 
 fn read_rejected(rejected: v1::RejectedPart) -> Result<RejectedPart, Violation> {
     let (name, digest) = read_part_id(rejected.part.unwrap_or_default())?;
-    Ok(RejectedPart { name, digest, reason: rejected.reason })
+    Ok(RejectedPart { name, digest, reason: cut(rejected.reason) })
 }
 
 fn held_back_to_wire(held_back: HeldBack) -> v1::HeldBack {
@@ -238,6 +247,12 @@ fn backend(id: &BackendId) -> v1::BackendId {
 
 fn read_backend(id: &v1::BackendId) -> Result<BackendId, Violation> {
     Ok(BackendId { group: name(&id.group)?, name: name(&id.name)? })
+}
+
+/// As much as is kept of what a replica says.
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(limits::REASON_BYTES));
+    text
 }
 
 fn unreadable(what: &str) -> Violation {

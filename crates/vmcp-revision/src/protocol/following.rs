@@ -9,6 +9,7 @@ use vmcp_core::limits;
 use vmcp_core::name::Name;
 
 use super::planted::{Fault, is_planted};
+use super::rejections::Rejections;
 use super::{Ack, FromReplica, HeldBack, Hello, Observe, RejectedPart, ToReplica, Violation};
 use crate::part::{Digest, Part, PartName};
 use crate::published::{Published, digest_of};
@@ -34,7 +35,7 @@ struct Stream {
     /// Waits to be served and answered.
     handed_over: Option<Arc<Published>>,
     /// What was rejected on this stream, for when it is part of a revision again.
-    rejected: BTreeMap<(PartName, Digest), Bytes>,
+    rejected: Rejections,
 }
 
 #[derive(Debug)]
@@ -129,7 +130,7 @@ impl Following {
                 }
             }
             ToReplica::Repeat { name, digest } => {
-                let bytes = stream.rejected.get(&(name.clone(), digest)).cloned();
+                let bytes = stream.rejected.find(&name, digest).cloned();
                 let bytes = bytes.ok_or_else(|| Violation::NotRejected(name.clone()))?;
                 stream.staged("Repeat")?.parts.insert(name.clone(), Part { name, digest, bytes });
             }
@@ -207,7 +208,7 @@ impl Stream {
         self.handed_over = None;
         self.baseline.clone_from(&served.parts);
         for part in rejected.iter().filter_map(|rejected| served.parts.get(&rejected.name)) {
-            self.rejected.insert((part.name.clone(), part.digest), part.bytes.clone());
+            self.rejected.remember(part);
         }
     }
 }

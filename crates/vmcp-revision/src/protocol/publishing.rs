@@ -1,6 +1,6 @@
 //! The end of a stream that publishes: what its replica holds, what was sent, what comes next.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +8,20 @@ use vmcp_core::limits;
 use vmcp_core::name::Name;
 
 use super::planted::{Fault, is_planted};
+use super::rejections::Rejections;
 use super::{Ack, FromReplica, Hello, Observe, Report, ToReplica, Violation};
 use crate::part::{Digest, PartName};
 use crate::published::Published;
 
 /// One stream, seen from the control plane. Costs memory in proportion to the set of parts, never to the history.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Publishing {
     peer: Option<Peer>,
     observed: Option<Arc<Observe>>,
+    observed_at: Duration,
     heard_at: Duration,
     pinged_at: Duration,
+    piece_bytes: usize,
 }
 
 /// What is known of the replica.
@@ -27,9 +30,8 @@ struct Peer {
     wanted: Vec<Name>,
     /// The set that it is at, or will be at when what is under way has arrived.
     sent: BTreeMap<PartName, Digest>,
-    /// What it has rejected on this stream, the oldest first.
-    rejected: VecDeque<(PartName, Digest)>,
-    is_rejected: BTreeSet<(PartName, Digest)>,
+    /// What it has rejected on this stream.
+    rejected: Rejections,
     /// The revision that it is at.
     revision: u64,
     /// Whether it has answered a revision of this stream, or needs none.
@@ -59,7 +61,12 @@ pub enum Heard {
     /// It follows from now on.
     Hello(Hello),
     /// It has answered a revision.
-    Ack(Ack),
+    Ack {
+        /// How.
+        ack: Ack,
+        /// The generation of that revision.
+        generation: u64,
+    },
     /// How it fares.
     Report(Report),
     /// It is there.
@@ -69,7 +76,21 @@ pub enum Heard {
 impl Publishing {
     /// A stream that has just been opened, at a time on any clock that only goes forward.
     pub fn new(now: Duration) -> Self {
-        Self { heard_at: now, pinged_at: now, ..Self::default() }
+        Self {
+            peer: None,
+            observed: None,
+            observed_at: now,
+            heard_at: now,
+            pinged_at: now,
+            piece_bytes: limits::PART_PIECE_BYTES,
+        }
+    }
+
+    /// The same with smaller pieces, so that few bytes are several.
+    #[cfg(test)]
+    pub(super) fn with_pieces_of(mut self, bytes: usize) -> Self {
+        self.piece_bytes = bytes;
+        self
     }
 
     /// Takes a message.
@@ -84,8 +105,8 @@ impl Publishing {
                 Ok(Heard::Hello(hello))
             }
             (FromReplica::Ack(ack), Some(peer)) => {
-                peer.answered(&ack)?;
-                Ok(Heard::Ack(ack))
+                let generation = peer.answered(&ack)?;
+                Ok(Heard::Ack { ack, generation })
             }
             (FromReplica::Report(report), Some(_)) => Ok(Heard::Report(report)),
             (FromReplica::Pong, Some(_)) => Ok(Heard::Pong),
@@ -103,23 +124,31 @@ impl Publishing {
         now: Duration,
     ) -> Option<ToReplica> {
         let peer = self.peer.as_mut()?;
-        if let Some(message) = peer.next(current) {
-            return Some(message);
-        }
-        if !self.observed.as_ref().is_some_and(|said| Arc::ptr_eq(said, observe) || said == observe) {
-            self.observed = Some(observe.clone());
-            return Some(ToReplica::Observe(Observe::clone(observe)));
-        }
+        // A large revision takes its time, and a replica that hears nothing but that is to say that it is there.
         if now >= self.pinged_at + limits::PING_TIME {
             self.pinged_at = now;
             return Some(ToReplica::Ping);
         }
+        if let Some(message) = peer.next(current, self.piece_bytes) {
+            return Some(message);
+        }
+        let is_new = !self.observed.as_ref().is_some_and(|said| said == observe);
+        if is_new && (self.observed.is_none() || now >= self.observed_at + limits::OBSERVE_TIME) {
+            self.observed = Some(observe.clone());
+            self.observed_at = now;
+            return Some(ToReplica::Observe(Observe::clone(observe)));
+        }
         None
     }
 
-    /// When something is due even if nobody says anything.
-    pub fn due_at(&self) -> Duration {
-        (self.pinged_at + limits::PING_TIME).min(self.heard_at + limits::SILENCE_TIME)
+    /// When something is due even if nobody says anything; only the end of patience, while nothing can be said.
+    pub fn due_at(&self, can_speak: bool) -> Duration {
+        let silent_at = self.heard_at + limits::SILENCE_TIME;
+        if can_speak && self.peer.is_some() {
+            silent_at.min(self.pinged_at + limits::PING_TIME)
+        } else {
+            silent_at
+        }
     }
 
     /// Whether the replica has been silent for so long that it is taken for gone.
@@ -143,41 +172,30 @@ impl Peer {
         Self {
             wanted: hello.virtual_servers.clone(),
             sent: hello.held.iter().cloned().collect(),
-            rejected: VecDeque::new(),
-            is_rejected: BTreeSet::new(),
+            rejected: Rejections::default(),
             revision: hello.revision,
             is_current: false,
             under_way: None,
         }
     }
 
-    fn answered(&mut self, ack: &Ack) -> Result<(), Violation> {
-        let is_answer = self
+    fn answered(&mut self, ack: &Ack) -> Result<u64, Violation> {
+        let answered = self
             .under_way
-            .as_ref()
-            .is_some_and(|sent| sent.is_committed && sent.target.revision == ack.revision);
-        if !is_answer {
-            return Err(Violation::OutOfOrder { said: "Ack" });
-        }
-        self.under_way = None;
+            .take_if(|sent| sent.is_committed && sent.target.revision == ack.revision)
+            .ok_or(Violation::OutOfOrder { said: "Ack" })?;
         self.revision = ack.revision;
         self.is_current = true;
         for rejected in &ack.rejected {
-            let key = (rejected.name.clone(), rejected.digest);
-            if self.is_rejected.insert(key.clone()) {
-                self.rejected.push_back(key);
-            }
-            // Both ends forget alike, or else the stream ends and the next one begins anew.
-            if self.rejected.len() > limits::REJECTED_PARTS
-                && let Some(oldest) = self.rejected.pop_front()
-            {
-                self.is_rejected.remove(&oldest);
+            let part = answered.target.parts.get(&rejected.name);
+            if let Some(part) = part.filter(|part| part.digest == rejected.digest) {
+                self.rejected.remember(part);
             }
         }
-        Ok(())
+        Ok(answered.target.generation)
     }
 
-    fn next(&mut self, current: &Arc<Published>) -> Option<ToReplica> {
+    fn next(&mut self, current: &Arc<Published>, piece_bytes: usize) -> Option<ToReplica> {
         if self.under_way.is_none() {
             self.begin(current);
         }
@@ -200,11 +218,11 @@ impl Peer {
                 let part = target.parts.get(&name)?;
                 let digest = part.digest;
                 self.sent.insert(name.clone(), digest);
-                let is_rejected = self.is_rejected.contains(&(name.clone(), digest));
+                let is_rejected = self.rejected.find(&name, digest).is_some();
                 if is_rejected && !is_planted(Fault::SendsRejectedAgain) {
                     return Some(ToReplica::Repeat { name, digest });
                 }
-                let to = (from + limits::PART_PIECE_BYTES).min(part.bytes.len());
+                let to = (from + piece_bytes).min(part.bytes.len());
                 let has_more = to < part.bytes.len();
                 if has_more {
                     under_way.steps.push_front(Step::Upsert(name.clone(), to));

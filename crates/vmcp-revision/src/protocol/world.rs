@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use vmcp_core::name::Name;
+
 use super::planted::{Fault, plant};
 use super::{FromReplica, ToReplica};
 use crate::published::Published;
@@ -57,7 +59,7 @@ impl World {
             now: Duration::ZERO,
             store,
             members: (0..MEMBERS).map(|_| Member::default()).collect(),
-            replicas: (0..REPLICAS).map(|_| Replica::new()).collect(),
+            replicas: vec![Replica::new(Vec::new()), Replica::new(Vec::new()), Replica::new(only_one())],
             streams: BTreeMap::new(),
             next_stream: 0,
             log: Log::default(),
@@ -76,6 +78,7 @@ impl World {
         };
         match what {
             0..7 => self.change(),
+            7 if self.rng.bool() => self.observe(),
             7 => self.sync(),
             8..10 => self.crash_or_start_member(),
             10 => self.crash_replica(),
@@ -175,9 +178,15 @@ impl World {
     fn pass_time(&mut self) {
         self.now += Duration::from_secs(self.rng.u64(1..30));
         for number in self.streams.keys().copied().collect::<Vec<_>>() {
-            let stream = &self.streams[&number];
+            // Whoever is there is asked, and answers.
+            self.pump(number);
+            for _ in 0..6 {
+                self.deliver_down(number);
+                self.deliver_up(number);
+            }
+            let Some(stream) = self.streams.get(&number) else { continue };
             let is_silent = self.members[stream.member].is_silent(number, self.now);
-            if stream.is_lost && is_silent {
+            if is_silent {
                 self.cut(number);
             }
         }
@@ -383,6 +392,11 @@ fn two_planes_01_planted_faults_are_found() {
         let first = why.lines().next().unwrap_or_default();
         assert!(first.contains(words), "{fault:?} at seed {seed}: {first}");
     }
+}
+
+/// What one of the replicas serves.
+fn only_one() -> Vec<Name> {
+    vec!["a".parse().expect("a name")]
 }
 
 type Whole = Arc<Published>;

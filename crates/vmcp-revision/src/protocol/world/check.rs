@@ -84,7 +84,7 @@ impl World {
     /// Each virtual server is whole, of one revision that was published; nothing goes back.
     pub(super) fn check_replica(&mut self, number: usize) {
         let replica = &mut self.replicas[number];
-        let Serving { held, servers } = &replica.serving;
+        let Serving { held, servers, .. } = &replica.serving;
         let complain = |what: String| panic!("{}", self.log.tell(&format!("replica {number}: {what}")));
         for (name, served) in servers {
             let Some(whole) = self.log.published.get(&served.revision) else {
@@ -97,7 +97,7 @@ impl World {
         }
         // What its version can use of the revision that it is at, it serves.
         let newest = self.log.published.get(&held.revision).filter(|_| held.revision > replica.resumed);
-        for (name, wanted) in newest.map(|whole| every_server(whole)).unwrap_or_default() {
+        for (name, wanted) in newest.map(|whole| every_server(&replica.wants(whole))).unwrap_or_default() {
             let is_usable = wanted.values().all(|part| replica.understands(part));
             if is_usable && servers.get(&name).is_none_or(|served| *served.parts != wanted) {
                 complain(format!("`{name}` is not what was published as revision {}", held.revision));
@@ -124,6 +124,7 @@ impl World {
                     replica.serving.held.revision, newest.revision
                 ));
             }
+            let newest = replica.wants(&newest);
             let rejects: BTreeSet<(PartName, Digest)> = newest
                 .parts
                 .values()

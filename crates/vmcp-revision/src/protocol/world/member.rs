@@ -81,7 +81,6 @@ impl Store {
 
     fn parts(&self) -> BTreeMap<PartName, Part> {
         let parts = self.content.iter().map(|(name, (words, version))| {
-            // Longer than a piece, now and then.
             let bytes = format!("{version} {words} {name}");
             (name.clone(), Part::new(name.clone(), Bytes::from(bytes)))
         });
@@ -109,7 +108,8 @@ impl Member {
 
     pub(super) fn open(&mut self, stream: u64, now: Duration) {
         if let Some(up) = &mut self.up {
-            up.streams.insert(stream, Publishing::new(now));
+            // Small pieces, so that parts are several.
+            up.streams.insert(stream, Publishing::new(now).with_pieces_of(7));
         }
     }
 
@@ -200,6 +200,15 @@ impl World {
             self.crash_member(member);
         } else {
             self.start_member(member);
+        }
+    }
+
+    /// Something is observed that is part of no revision.
+    pub(super) fn observe(&mut self) {
+        let member = self.rng.usize(0..MEMBERS);
+        let unavailable_count = self.rng.u32(0..3);
+        if let Some(up) = &mut self.members[member].up {
+            up.observe = Arc::new(Observe { unavailable_count, ..Observe::default() });
         }
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use vmcp_core::name::Name;
+
 use super::super::{Arrived, Following, FromReplica, HeldBack, Hello, ToReplica, Violation};
 use super::Whole;
 use crate::codec::{decode_spill, encode_spill};
@@ -16,6 +18,8 @@ pub(super) struct Replica {
     pub(super) stream: Option<u64>,
     pub(super) serving: Serving,
     following: Following,
+    /// The virtual servers that it serves; all if there is none.
+    pub(super) wanted: Vec<Name>,
     /// Has arrived whole, and waits to be served.
     arrived: Option<Whole>,
     served: Option<Applied>,
@@ -35,12 +39,13 @@ struct Applied {
 }
 
 impl Replica {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(wanted: Vec<Name>) -> Self {
         Self {
             version: 0,
             stream: None,
             serving: Serving::default(),
-            following: follow(Arc::default()),
+            following: follow(Arc::default(), wanted.clone()),
+            wanted,
             arrived: None,
             served: None,
             disk: None,
@@ -94,6 +99,11 @@ impl Replica {
         self.served.as_ref().is_some_and(|applied| !applied.rejected.is_empty())
     }
 
+    /// What it is to serve of a revision.
+    pub(super) fn wants(&self, whole: &Published) -> Published {
+        if self.wanted.is_empty() { whole.clone() } else { whole.narrowed(&self.wanted) }
+    }
+
     /// Whether its version can use a part: the first byte says which can.
     pub(super) fn understands(&self, part: &Part) -> bool {
         part.bytes.first().is_some_and(|digit| digit - b'0' <= self.version)
@@ -115,10 +125,10 @@ impl Replica {
         let kept =
             self.disk.clone().map(|bytes| decode_spill(bytes).expect("it can be read")).unwrap_or_default();
         let serving = kept.resumed(|part| self.understands(part));
-        let following = follow(serving.held.clone());
+        let following = follow(serving.held.clone(), self.wanted.clone());
         let (version, disk, kept) = (self.version, self.disk.take(), self.kept);
         let resumed = serving.held.revision;
-        *self = Self { version, serving, following, disk, kept, resumed, ..Self::new() };
+        *self = Self { version, serving, following, disk, kept, resumed, ..Self::new(self.wanted.clone()) };
     }
 
     /// What it serves, in short.
@@ -135,6 +145,6 @@ impl Replica {
     }
 }
 
-fn follow(held: Arc<Published>) -> Following {
-    Following::new("r".into(), "0".into(), Vec::new(), held)
+fn follow(held: Arc<Published>, wanted: Vec<Name>) -> Following {
+    Following::new("r".into(), "0".into(), wanted, held)
 }
