@@ -10,8 +10,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use vmcp_core::name::Name;
-
 use super::planted::{Fault, plant};
 use super::{FromReplica, ToReplica};
 use crate::published::Published;
@@ -59,7 +57,11 @@ impl World {
             now: Duration::ZERO,
             store,
             members: (0..MEMBERS).map(|_| Member::default()).collect(),
-            replicas: vec![Replica::new(Vec::new()), Replica::new(Vec::new()), Replica::new(only_one())],
+            replicas: vec![
+                Replica::new(Vec::new()),
+                Replica::new(Vec::new()),
+                Replica::new(vec!["a".parse().expect("a name")]),
+            ],
             streams: BTreeMap::new(),
             next_stream: 0,
             log: Log::default(),
@@ -392,11 +394,6 @@ fn two_planes_01_planted_faults_are_found() {
         let first = why.lines().next().unwrap_or_default();
         assert!(first.contains(words), "{fault:?} at seed {seed}: {first}");
     }
-}
-
-/// What one of the replicas serves.
-fn only_one() -> Vec<Name> {
-    vec!["a".parse().expect("a name")]
 }
 
 type Whole = Arc<Published>;
