@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, watch};
-use vmcp_core::desired::Desired;
+use vmcp_core::desired::{Desired, VirtualServer};
 use vmcp_core::name::Name;
 use vmcp_manifest::{DocumentKind, Fault, Hosting, Source, Written, documents, read_for};
 use vmcp_runtime::unix_ms;
@@ -104,6 +104,19 @@ pub enum Refused {
     /// There is no such document, or generation.
     #[error("{0}")]
     NotFound(String),
+    /// A group that is to go is presented.
+    #[error(
+        "group `{group}` is presented by virtual server `{by}`: delete that first, or point it elsewhere"
+    )]
+    InUse {
+        /// Which.
+        group: Name,
+        /// By whom.
+        by: Name,
+    },
+    /// Nothing is to be applied.
+    #[error("the manifests hold no document, so there is nothing to apply")]
+    Empty,
     /// It could not be stored.
     #[error(transparent)]
     Store(#[from] StoreFault),
@@ -114,6 +127,8 @@ pub enum Refused {
 pub struct PlacedFault {
     /// The file.
     pub file: String,
+    /// It is in a document that was applied before.
+    pub is_stored: bool,
     /// Where and what.
     pub fault: Fault,
 }
@@ -162,6 +177,10 @@ impl Acceptor {
             Change::Apply { manifests, prune } => {
                 let given: Vec<Written> =
                     manifests.iter().flat_map(|manifest| documents(manifest.source())).collect();
+                if given.is_empty() && manifests.iter().all(Manifest::is_blank) {
+                    // With `--prune` it would take everything out.
+                    return Err(Refused::Empty);
+                }
                 let mut kept = if *prune { Documents::new() } else { Documents::clone(&current.documents) };
                 kept.retain(|key, _| {
                     !given.iter().any(|document| (document.kind, &document.name) == (key.0, &key.1))
@@ -175,6 +194,10 @@ impl Acceptor {
                 let mut kept = Documents::clone(&current.documents);
                 if kept.remove(&(*kind, name.clone())).is_none() {
                     return Err(Refused::NotFound(format!("there is no {kind} `{name}`")));
+                }
+                let uses = |server: &&VirtualServer| *kind == DocumentKind::Group && server.group == *name;
+                if let Some(user) = current.desired.virtual_servers.values().find(uses) {
+                    return Err(Refused::InUse { group: name.clone(), by: user.name.clone() });
                 }
                 (read_whole(self.hosting, &[], &kept).map_err(Refused::Faults)?, kept)
             }
@@ -253,6 +276,13 @@ impl fmt::Debug for Manifest {
 }
 
 impl Manifest {
+    /// Nothing but comments and separators.
+    fn is_blank(&self) -> bool {
+        let is_empty =
+            |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---";
+        self.text.lines().all(is_empty)
+    }
+
     fn source(&self) -> Source<'_> {
         Source { name: &self.file, text: &self.text }
     }
@@ -282,7 +312,7 @@ impl DocumentChange {
 
 /// The faults, one a line.
 fn in_lines(faults: &[PlacedFault]) -> String {
-    let lines = faults.iter().take(10).map(|PlacedFault { file, fault }| {
+    let lines = faults.iter().take(10).map(|PlacedFault { file, fault, .. }| {
         format!("{file}:{}:{}: {} {}", fault.place.line, fault.place.column, fault.path, fault.message)
     });
     let more = faults.len().saturating_sub(10);
@@ -302,7 +332,8 @@ fn read_whole(
     read_for(hosting, &sources).map_err(|faults| {
         let placed = faults.into_iter().map(|fault| {
             let file = sources.get(fault.place.source as usize).map(|source| source.name.to_owned());
-            PlacedFault { file: file.unwrap_or_default(), fault }
+            let is_stored = fault.place.source as usize >= manifests.len();
+            PlacedFault { file: file.unwrap_or_default(), is_stored, fault }
         });
         placed.collect()
     })

@@ -18,7 +18,7 @@ use vmcp_runtime::Drain;
 
 use crate::accept::{Change, Manifest, Refused};
 use crate::app::ControlPlane;
-use crate::preview::preview;
+use crate::preview::{Preview, preview};
 pub use answers::{WholeStatus, whole_status};
 
 /// The largest request: every manifest of a large installation at once.
@@ -71,11 +71,12 @@ impl Service {
             planned.map(|planned| {
                 let current = acceptor.desired();
                 let known = self.control_plane.backends.borrow().clone();
-                let (catalog, not_asked) = preview(&current, &planned.desired, &known);
+                let Preview { changes, not_asked, diagnostics } = preview(&current, &planned.desired, &known);
                 v1::ChangeResponse {
                     generation: planned.generation,
                     changes: planned.changes.into_iter().map(answers::document_change).collect(),
-                    catalog: catalog.into_iter().map(answers::catalog_change).collect(),
+                    catalog: changes.into_iter().map(answers::catalog_change).collect(),
+                    diagnostics: diagnostics.iter().map(|told| answers::diagnostic(&told.into())).collect(),
                     not_asked: not_asked.iter().map(ToString::to_string).collect(),
                     faults: Vec::new(),
                 }
@@ -96,6 +97,9 @@ impl Service {
             })),
             Err(refused @ Refused::Conflict { .. }) => Err(Status::aborted(refused.to_string())),
             Err(refused @ Refused::NotFound(_)) => Err(Status::not_found(refused.to_string())),
+            Err(refused @ (Refused::InUse { .. } | Refused::Empty)) => {
+                Err(Status::failed_precondition(refused.to_string()))
+            }
             Err(refused @ Refused::Store(_)) => Err(Status::internal(refused.to_string())),
         }
     }

@@ -11,9 +11,9 @@ use vmcp_runtime::Drain;
 use crate::accept::{Acceptor, Refused};
 use crate::compile::Backends;
 use crate::reconcile::{self, Inputs, Outputs};
-use crate::status::Status;
+use crate::status::{Status, describe};
 use crate::store::{Store, StoreFault};
-use crate::workloads::Hosted;
+use crate::workloads::{Hosted, workloads};
 
 /// What a control plane is told at start.
 #[derive(Debug)]
@@ -66,7 +66,11 @@ impl ControlPlane {
             .map_err(StartError::Stored)?;
         let has_resumed = stored.published_generation > 0;
         let publisher = Publisher::new();
-        let (tell, status) = watch::channel(Arc::default());
+        // Unknown is not empty: what is stored is known before anything is compiled.
+        let accepted = acceptor.subscribe().borrow().clone();
+        let wanted = workloads(&accepted.desired, &hosted.borrow());
+        let first = describe(&accepted, 0, &wanted, &stored.observations, &[]);
+        let (tell, status) = watch::channel(Arc::new(first));
         let (tell_backends, backends) = watch::channel(Arc::default());
         let inputs = Inputs {
             accepted: acceptor.subscribe(),

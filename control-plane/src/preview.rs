@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use vmcp_core::backend::BackendId;
 use vmcp_core::catalog::Exposed;
 use vmcp_core::desired::{Address, Desired};
+use vmcp_core::diagnostic::Diagnostic;
 use vmcp_core::item::Kind;
 use vmcp_core::name::Name;
 
@@ -28,19 +29,25 @@ pub(crate) enum ItemChange {
     Redescribed,
 }
 
+/// What a change would come to.
+#[derive(Debug)]
+pub(crate) struct Preview {
+    pub(crate) changes: Vec<CatalogChange>,
+    /// Backends that have not been asked, or not at their new address.
+    pub(crate) not_asked: Vec<BackendId>,
+    /// What there would be to say.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
 /// An item, whatever it is called.
 type Key = (Name, Kind, Name, String);
 
 /// What is different between two desired states, with what is known of backends now; and the backends of the second that have
 /// not been asked.
-pub(crate) fn preview(
-    before: &Desired,
-    after: &Desired,
-    known: &Backends,
-) -> (Vec<CatalogChange>, Vec<BackendId>) {
+pub(crate) fn preview(before: &Desired, after: &Desired, known: &Backends) -> Preview {
     let wanted = backends_of(before);
-    let (before, _) = items(before, known, &wanted);
-    let (after, not_asked) = items(after, known, &wanted);
+    let Whole { items: before, .. } = items(before, known, &wanted);
+    let Whole { items: after, not_asked, diagnostics } = items(after, known, &wanted);
     let mut changes = Vec::new();
     let mut change = |key: &Key, exposed_name: &str, change| {
         let (virtual_server, kind, backend, _) = key.clone();
@@ -70,15 +77,17 @@ pub(crate) fn preview(
         }
     }
     changes.sort();
-    (changes, not_asked)
+    Preview { changes, not_asked, diagnostics }
 }
 
-/// What clients would see.
-fn items(
-    desired: &Desired,
-    known: &Backends,
-    wanted: &BTreeSet<BackendId>,
-) -> (BTreeMap<Key, Exposed>, Vec<BackendId>) {
+/// What clients would see, and what there is to say about that.
+struct Whole {
+    items: BTreeMap<Key, Exposed>,
+    not_asked: Vec<BackendId>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+fn items(desired: &Desired, known: &Backends, wanted: &BTreeSet<BackendId>) -> Whole {
     let mut backends = Backends::new();
     let mut not_asked = Vec::new();
     let groups = desired.virtual_servers.values().filter_map(|server| desired.groups.get(&server.group));
@@ -96,14 +105,14 @@ fn items(
         }
     }
     let mut catalogs = Catalogs::default();
-    catalogs.compile(desired, &backends);
+    let diagnostics = catalogs.compile(desired, &backends).diagnostics;
     let items = catalogs.shares().flat_map(|(server, share)| {
         share.visible().map(move |item| {
             let key = (server.clone(), item.kind, share.backend.clone(), item.original_name.clone());
             (key, item.clone())
         })
     });
-    (items.collect(), not_asked)
+    Whole { items: items.collect(), not_asked, diagnostics }
 }
 
 fn backends_of(desired: &Desired) -> BTreeSet<BackendId> {
@@ -148,7 +157,7 @@ mod tests {
         let id = |name: &str| BackendId { group: "g".parse().unwrap(), name: name.parse().unwrap() };
         let known = Backends::from([(id("a"), Some(Observed { url, inventory })), (id("b"), None)]);
         let told = |after: &Desired| {
-            let (changes, not_asked) = preview(&before, after, &known);
+            let Preview { changes, not_asked, .. } = preview(&before, after, &known);
             let changes = changes.iter().map(|change| format!("{:?} {}", change.change, change.exposed_name));
             (changes.collect::<Vec<_>>(), not_asked.iter().map(ToString::to_string).collect::<Vec<_>>())
         };

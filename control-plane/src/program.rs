@@ -86,9 +86,16 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
 }
 
 fn pages(control_plane: &ControlPlane, metrics: Metrics, drain: &Drain) -> AdminPages {
-    let (told, drain) = (control_plane.clone(), drain.clone());
+    let (asked, told, drain) = (control_plane.clone(), control_plane.clone(), drain.clone());
     AdminPages {
-        ready: Box::new(move || if drain.is_stopped() { Err("stopping".to_owned()) } else { Ok(()) }),
+        ready: Box::new(move || {
+            let has_begun = asked.status.borrow().generation == 0 || asked.publisher.current().revision > 0;
+            match (drain.is_stopped(), has_begun) {
+                (true, _) => Err("stopping".to_owned()),
+                (false, false) => Err("compiling what is stored".to_owned()),
+                (false, true) => Ok(()),
+            }
+        }),
         status: Box::new(move || serde_json::to_string(&whole_status(&told)).unwrap_or_default()),
         metrics,
     }

@@ -107,8 +107,11 @@ impl Store {
     /// # Errors
     /// [`StoreFault`].
     pub fn open(folder: &Path) -> Outcome<Self> {
-        fs_err::create_dir_all(folder)?;
-        fs_err::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        // A folder that is somebody else's keeps its mode.
+        if !folder.exists() {
+            fs_err::create_dir_all(folder)?;
+            fs_err::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        }
         // Before anything else: of two that start at once, one makes the key and the file.
         let lock = OpenOptions::new()
             .write(true)
@@ -129,6 +132,7 @@ impl Store {
         }
         let database =
             Database::create(path).map_err(|error| StoreFault::Database(file.clone(), error.to_string()))?;
+        fs_err::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
         let store = Self::prepare(database, sealed, &file, Some(lock))?;
         if is_new {
             fs_err::rename(&beside, &file)?;

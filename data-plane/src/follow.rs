@@ -85,7 +85,7 @@ impl Follow {
         self.observe.send_replace(Observed {
             revision,
             generation,
-            is_ready: self.serving.is_ready(),
+            is_ready: self.is_ready(),
             is_from_disk: true,
             rejected: rejected.into_iter().map(|((name, _), why)| (name, why)).collect(),
             held_back: held_back.collect(),
@@ -128,7 +128,7 @@ impl Follow {
                 *observed = Observed {
                     revision: published.revision,
                     generation: published.generation,
-                    is_ready: self.serving.is_ready(),
+                    is_ready: self.is_ready(),
                     is_from_disk: false,
                     rejected: rejected.clone(),
                     held_back: held_back.clone(),
@@ -139,6 +139,11 @@ impl Follow {
             let rejected = rejected.into_iter().collect();
             follower.answer(Verdict { published, rejected, held_back, spill_error }).await;
         }
+    }
+
+    /// Whether clients can be served. One that is to serve what nobody has published is not.
+    fn is_ready(&self) -> bool {
+        self.serving.is_ready() && (self.wanted.is_empty() || !self.serving.servers.is_empty())
     }
 
     fn swap(&mut self) {

@@ -85,6 +85,9 @@ async fn run(settings: Settings, decode: Decode) -> anyhow::Result<()> {
         metrics: metrics.clone(),
         drain: drain.clone(),
     })?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(listen = %address, "everybody who reaches this address may call every tool: `incoming_auth` is anonymous");
+    }
     tracing::info!(replica = data_plane.replica(), listen = %address, admin = %admin_address, "data plane started");
     let is_stopping = Arc::new(AtomicBool::new(false));
     let pages = pages(data_plane, metrics, is_stopping.clone());
@@ -113,7 +116,7 @@ fn pages(data_plane: DataPlane, metrics: Metrics, is_stopping: Arc<AtomicBool>) 
             (true, _) => Err("stopping".to_owned()),
             (false, observed) if observed.is_ready => Ok(()),
             (false, observed) if observed.revision == 0 => Err("waiting for the first revision".to_owned()),
-            (false, _) => Err("this version can use none of the virtual servers".to_owned()),
+            (false, _) => Err("none of the virtual servers that it is to serve can be served".to_owned()),
         }),
         status: Box::new(move || serde_json::to_string(&describe(&data_plane)).unwrap_or_default()),
         metrics,

@@ -7,7 +7,9 @@ mod guide;
 mod herd;
 mod operator;
 mod outages;
+mod planes;
 mod rejections;
+mod verbs;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -4,6 +4,9 @@ pub(crate) mod apply;
 mod change;
 pub(crate) mod get;
 pub(crate) mod status;
+mod wait;
+
+use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -36,6 +39,11 @@ pub(crate) struct Client {
     server: String,
 }
 
+/// Until an answer begins: an apply waits for the disk.
+const ANSWER_TIME: Duration = Duration::from_secs(20);
+/// A control plane that is silent for so long, and again for so long when it is asked, is taken for gone.
+const ALIVE_TIME: Duration = Duration::from_secs(3);
+
 /// The largest answer: a catalog of a hundred thousand items.
 const ANSWER_BYTES: usize = 256 * 1024 * 1024;
 
@@ -47,7 +55,13 @@ impl Client {
             None => context::current()?,
         };
         let address = plain_peer(&server).map_err(|error| WrongUsage(error.to_string()))?;
-        let endpoint = Endpoint::from(address).connect_timeout(limits::CONNECT_TIME).tcp_nodelay(true);
+        let endpoint = Endpoint::from(address)
+            .connect_timeout(limits::CONNECT_TIME)
+            .timeout(ANSWER_TIME)
+            .http2_keep_alive_interval(ALIVE_TIME)
+            .keep_alive_timeout(ALIVE_TIME)
+            .keep_alive_while_idle(true)
+            .tcp_nodelay(true);
         let channel = endpoint.connect().await.map_err(|error| Unreachable {
             server: server.clone(),
             why: anyhow::Error::from(error).chain().last().map(ToString::to_string).unwrap_or_default(),
@@ -70,7 +84,10 @@ impl Client {
             Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded => {
                 Unreachable { server: self.server.clone(), why }.into()
             }
-            Code::Unimplemented => anyhow::anyhow!("{} is not a control plane of vmcp: {why}", self.server),
+            Code::Unimplemented => anyhow::anyhow!(
+                "{} does not answer operators: is it where data planes follow? By default operators ask at port 4490",
+                self.server
+            ),
             // What the transport says when a connection breaks in the middle.
             Code::Unknown | Code::Internal
                 if why.contains("h2 protocol error") || why.contains("transport") =>

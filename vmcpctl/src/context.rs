@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use vmcp_runtime::plain_peer;
 
+use crate::client::WrongUsage;
 use crate::settings::{self, ContextCommand};
 use crate::table::Table;
 use crate::terminal::{print_line, terminal_width};
@@ -44,7 +45,7 @@ pub(crate) fn run(command: ContextCommand) -> anyhow::Result<ExitCode> {
     match command {
         ContextCommand::List => return list(&contexts),
         ContextCommand::Set { name, server } => {
-            plain_peer(&server)?;
+            plain_peer(&server).map_err(|error| WrongUsage(error.to_string()))?;
             contexts.contexts.insert(name.to_string(), Server { server });
             contexts.current = Some(name.to_string());
         }

@@ -70,13 +70,20 @@ pub(crate) struct FaultData {
     pub(crate) path: String,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
+    /// Of what is pointed at, in bytes.
+    #[serde(skip)]
+    pub(crate) length: u32,
+    /// In a document that was applied before, and not in a file that is here.
+    #[serde(skip)]
+    pub(crate) is_stored: bool,
 }
 
 impl FaultData {
     fn of(fault: &Fault, sources: &[Source<'_>]) -> Self {
         let Fault { place, path, message, help } = fault.clone();
         let file = sources[place.source as usize].name.to_owned();
-        Self { file, line: place.line, column: place.column, path, message, help }
+        let length = place.end.saturating_sub(place.start);
+        Self { file, line: place.line, column: place.column, path, message, help, length, is_stored: false }
     }
 }
 
@@ -100,11 +107,13 @@ impl Faults {
 /// What a control plane says is wrong, with the lines of the files that are here.
 pub(crate) fn placed(faults: Vec<FaultData>, manifests: &[Manifest]) -> Faults {
     let render = |fault: &FaultData| {
-        let here = manifests.iter().find(|manifest| manifest.file == fault.file);
+        let is_its = |manifest: &&Manifest| !fault.is_stored && manifest.file == fault.file;
+        let here = manifests.iter().find(is_its);
         let shown = here.and_then(|manifest| {
             let start = offset(&manifest.text, fault.line, fault.column)?;
-            let length = manifest.text[start..].lines().next().map_or(0, |line| line.trim_end().len());
-            Some(Shown { name: &manifest.file, text: &manifest.text, range: start..start + length })
+            let end = (start + fault.length as usize).min(manifest.text.len());
+            let end = manifest.text.floor_char_boundary(end);
+            Some(Shown { name: &manifest.file, text: &manifest.text, range: start..end })
         });
         match shown {
             Some(shown) => snippet(&fault.path, &fault.message, fault.help.as_deref(), shown),

@@ -9,10 +9,31 @@ pub(crate) const WIDEST: usize = 120;
 
 /// Data on standard output. Whoever has stopped reading needs no more, and no error.
 pub(crate) fn print_line(text: &str) -> std::io::Result<()> {
-    let mut out = anstream::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome,
+    Lines::default().line(text)
+}
+
+/// Lines on standard output for as long as somebody reads them.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    is_closed: bool,
+}
+
+impl Lines {
+    /// One more.
+    pub(crate) fn line(&mut self, text: &str) -> std::io::Result<()> {
+        let mut out = anstream::stdout().lock();
+        match writeln!(out, "{text}").and_then(|()| out.flush()) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                self.is_closed = true;
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Whether nobody reads any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
     }
 }
 

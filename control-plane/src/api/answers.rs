@@ -160,7 +160,7 @@ fn replica(id: &str, known: &Replica, now: Duration) -> v1::ReplicaStatus {
     }
 }
 
-fn diagnostic(diagnostic: &DiagnosticStatus) -> v1::Diagnostic {
+pub(super) fn diagnostic(diagnostic: &DiagnosticStatus) -> v1::Diagnostic {
     v1::Diagnostic {
         severity: diagnostic.severity.to_owned(),
         virtual_server: diagnostic.virtual_server.clone(),
@@ -198,13 +198,15 @@ pub(super) fn catalog_change(change: CatalogChange) -> v1::CatalogChange {
 }
 
 pub(super) fn fault(placed: PlacedFault) -> v1::Fault {
-    let PlacedFault { file, fault } = placed;
+    let PlacedFault { file, is_stored, fault } = placed;
     v1::Fault {
         file,
         line: fault.place.line,
         column: fault.place.column,
         path: fault.path,
         message: fault.message,
+        length: fault.place.end.saturating_sub(fault.place.start),
+        stored: is_stored,
         help: fault.help,
     }
 }

@@ -142,7 +142,10 @@ impl Run {
                 End::Stopped => return,
                 End::Drained => tracing::info!(%source, "the control plane stops; looking for another"),
                 End::Broken(why) => {
-                    tracing::warn!(why, "no control plane; what was last published is served on");
+                    match self.following.revision() {
+                        0 => tracing::warn!(why, "no control plane, and nothing to serve yet"),
+                        _ => tracing::warn!(why, "no control plane; what was last published is served on"),
+                    }
                     self.tell.send_modify(|connection| connection.last_error = Some(why));
                 }
             }

@@ -109,7 +109,12 @@ impl Publisher {
         };
         let end = stream.run(inbound, outbound, drain).await;
         if let Some(replica) = &stream.replica {
-            tracing::info!(%replica, %end, "replica no longer follows");
+            match &end {
+                StreamEnd::Closed(_) | StreamEnd::Stopped => {
+                    tracing::info!(%replica, %end, "replica no longer follows")
+                }
+                _ => tracing::warn!(%replica, %end, "replica no longer follows"),
+            }
             self.fleet.left(replica, stream.number, self.now());
         }
         end

@@ -32,6 +32,13 @@ pub fn plain_peer(url: &str) -> Result<Uri, NotPlain> {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_loopback =
         host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        // It is not shown again.
+        return Err(NotPlain("an address of a control plane must not carry a password".to_owned()));
+    }
+    if !uri.path().trim_matches('/').is_empty() || uri.query().is_some() {
+        return Err(NotPlain(format!("`{url}` has a path: write `http://127.0.0.1:4490`")));
+    }
     match (uri.scheme_str(), is_loopback) {
         (Some("http"), true) if uri.port_u16().is_some() => Ok(uri),
         (Some("http"), true) => Err(NotPlain(format!("`{url}` has no port: write `http://127.0.0.1:4490`"))),
@@ -62,11 +69,14 @@ mod tests {
             ("http://127.0.0.1.evil.example:4490", "tunnel"),
             ("https://127.0.0.1:4490", "not built yet"),
             ("http://localhost", "no port"),
+            ("http://bob:secret@127.0.0.1:4490", "must not carry a password"),
+            ("http://127.0.0.1:4490/x", "has a path"),
+            ("http://127.0.0.1:4490/?x=1", "has a path"),
             ("127.0.0.1:4490", "no address"),
             ("", "no address"),
         ] {
             let error = plain_peer(bad).unwrap_err().to_string();
-            assert!(error.contains(why), "{bad}: {error}");
+            assert!(error.contains(why) && !error.contains("secret"), "{bad}: {error}");
         }
         assert!(plain_listener("0.0.0.0:4490".parse().unwrap()).is_err());
         assert!(plain_listener("[::1]:0".parse().unwrap()).is_ok());

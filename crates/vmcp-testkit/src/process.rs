@@ -35,8 +35,17 @@ impl Process {
     /// # Panics
     /// It cannot be started.
     pub fn spawn(program: &Path, arguments: &[String]) -> Self {
-        let mut child = Command::new(program)
-            .args(arguments)
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Self::of(command)
+    }
+
+    /// Runs a command.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -69,8 +69,11 @@ impl StateDir {
     /// # Errors
     /// [`StateFault`].
     pub fn open(folder: &Path, replica: Option<&str>) -> Result<Self, StateFault> {
-        fs_err::create_dir_all(folder)?;
-        fs_err::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        // A folder that is somebody else's keeps its mode.
+        if !folder.exists() {
+            fs_err::create_dir_all(folder)?;
+            fs_err::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        }
         let lock = private(&folder.join("lock"))?;
         if lock.file().try_lock().is_err() {
             return Err(StateFault::InUse(folder.to_path_buf()));

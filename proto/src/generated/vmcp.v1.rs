@@ -678,6 +678,9 @@ pub struct ChangeResponse {
     /// What is wrong with the manifests. If there is anything, nothing has changed.
     #[prost(message, repeated, tag = "5")]
     pub faults: ::prost::alloc::vec::Vec<Fault>,
+    /// What there would be to say about catalogs; in the answer to a dry run.
+    #[prost(message, repeated, tag = "6")]
+    pub diagnostics: ::prost::alloc::vec::Vec<Diagnostic>,
 }
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -727,6 +730,12 @@ pub struct Fault {
     pub message: ::prost::alloc::string::String,
     #[prost(string, optional, tag = "6")]
     pub help: ::core::option::Option<::prost::alloc::string::String>,
+    /// Of what is wrong, in bytes.
+    #[prost(uint32, tag = "7")]
+    pub length: u32,
+    /// It is in a document that was applied before.
+    #[prost(bool, tag = "8")]
+    pub stored: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetRequest {

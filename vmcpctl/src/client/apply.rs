@@ -6,7 +6,9 @@ use vmcp_control_plane::Manifest;
 use vmcp_proto::v1;
 
 use crate::client::Client;
-use crate::client::change::{self, Wait};
+use crate::client::change;
+use crate::client::status::tell_diagnostics;
+use crate::client::wait::{Wait, wait};
 use crate::manifests::{self, FaultData};
 use crate::settings::{Apply, ChangeOptions, Delete, Diff, DocumentKind, Output, Rollback};
 use crate::terminal::print_line;
@@ -85,8 +87,8 @@ async fn finish(
     if options.dry_run || !options.wait {
         return Ok(ExitCode::SUCCESS);
     }
-    let wait = Wait { generation: response.generation, seconds: options.timeout };
-    change::wait(client, wait, options.output).await
+    let until = Wait { generation: response.generation, seconds: options.timeout };
+    wait(client, until, options.output).await
 }
 
 /// Exit code 1 if there is something wrong with the manifests.
@@ -105,6 +107,8 @@ fn faults(
         path: fault.path.clone(),
         message: fault.message.clone(),
         help: fault.help.clone(),
+        length: fault.length,
+        is_stored: fault.stored,
     });
     manifests::placed(faults.collect(), manifests).report(output)?;
     Ok(Some(ExitCode::from(1)))
@@ -117,5 +121,8 @@ fn show(response: &v1::ChangeResponse, output: Output, is_plan: bool) -> anyhow:
         Output::Table => change::summary(response),
     };
     print_line(text.trim_end())?;
+    if output == Output::Table {
+        tell_diagnostics(&response.diagnostics);
+    }
     Ok(())
 }

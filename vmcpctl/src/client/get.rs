@@ -159,7 +159,10 @@ pub(crate) async fn describe(describe: Describe) -> anyhow::Result<ExitCode> {
     print_line(text.trim_end())?;
     let about = status.diagnostics.iter().filter(|diagnostic| match thing {
         Thing::VirtualServer => diagnostic.virtual_server == name,
-        Thing::Backend => diagnostic.backends.contains(&name),
+        Thing::Backend => {
+            let own = name.rsplit('/').next().unwrap_or_default();
+            diagnostic.backends.iter().any(|backend| backend == own)
+        }
         Thing::Group | Thing::Replica => false,
     });
     status::tell_diagnostics(&about.cloned().collect::<Vec<_>>());

@@ -12,7 +12,7 @@ use vmcp_proto::v1;
 use crate::client::Client;
 use crate::settings::{DIM, Output, RED, ShowStatus, YELLOW};
 use crate::table::Table;
-use crate::terminal::{legible, print_line, terminal_width};
+use crate::terminal::{Lines, legible, print_line, terminal_width};
 
 const PLAIN: Style = Style::new();
 const BOLD: Style = Style::new().bold();
@@ -29,6 +29,7 @@ pub(crate) async fn show(show: ShowStatus) -> anyhow::Result<ExitCode> {
     let watched = client.control.watch(v1::WatchRequest {}).await;
     let mut states = client.answered(watched)?;
     let is_terminal = std::io::stdout().is_terminal();
+    let mut out = Lines::default();
     loop {
         match states.message().await {
             Ok(Some(state)) => {
@@ -36,7 +37,18 @@ pub(crate) async fn show(show: ShowStatus) -> anyhow::Result<ExitCode> {
                     // The page from its beginning.
                     anstream::print!("\x1b[H\x1b[2J");
                 }
-                print(&state, output)?;
+                match output {
+                    // One a line, for whoever reads them as they come.
+                    Output::Json => out.line(&serde_json::to_string(&state)?)?,
+                    Output::Table => {
+                        out.line(page(&state).trim_end())?;
+                        tell_diagnostics(&state.diagnostics);
+                        out.line("")?;
+                    }
+                }
+                if out.is_closed() {
+                    return Ok(ExitCode::SUCCESS);
+                }
             }
             Ok(None) => return Err(client.stopped()),
             Err(status) => return Err(client.explain(&status)),
@@ -79,7 +91,7 @@ fn page(status: &v1::Status) -> String {
             false => text += &table.render(width),
         }
     }
-    for replica in &status.replicas {
+    for replica in status.replicas.iter().filter(|replica| replica.connected) {
         for rejected in &replica.rejected {
             let (part, reason) = (legible(&rejected.part), legible(&rejected.reason));
             line(&mut text, &format!("{RED}{} rejects {part}{RED:#}: {reason}", replica.id));
@@ -138,7 +150,9 @@ pub(crate) fn replicas(replicas: &[&v1::ReplicaStatus], status: &v1::Status) -> 
         let is_troubled = !replica.rejected.is_empty() || replica.stuck.is_some();
         let (style, state) = match (replica.connected, is_troubled) {
             (false, _) => (YELLOW, "away"),
+            (true, true) if replica.stuck.is_some() => (RED, "stuck"),
             (true, true) => (RED, "rejects"),
+            (true, false) if replica.revision > status.revision => (YELLOW, "ahead"),
             (true, false) if replica.revision < status.revision => (YELLOW, "behind"),
             (true, false) => (PLAIN, "current"),
         };
@@ -163,7 +177,12 @@ pub(crate) fn replicas(replicas: &[&v1::ReplicaStatus], status: &v1::Status) -> 
 pub(crate) fn tell_diagnostics(diagnostics: &[v1::Diagnostic]) {
     for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity != "note") {
         let style = if diagnostic.severity == "error" { RED } else { YELLOW };
-        anstream::eprintln!("{style}{}{style:#}: {}", diagnostic.severity, legible(&diagnostic.message));
+        let (server, message) = (legible(&diagnostic.virtual_server), legible(&diagnostic.message));
+        let line = diagnostic.line.as_ref().map(|line| format!(" ({})", legible(line))).unwrap_or_default();
+        anstream::eprintln!(
+            "{style}{}{style:#}: virtual server `{server}`: {message}{line}",
+            diagnostic.severity
+        );
         if let Some(help) = &diagnostic.help {
             anstream::eprintln!("  help: {}", legible(help));
         }

@@ -1,6 +1,5 @@
 //! What is said to a control plane.
 
-use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use vmcp_core::name::Name;
 
@@ -37,13 +36,13 @@ pub(crate) struct Server {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ChangeOptions {
     /// Show what would change, and change nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "wait")]
     pub(crate) dry_run: bool,
     /// Wait until every replica that follows has answered; the answer is no if one of them rejects something
     #[arg(long)]
     pub(crate) wait: bool,
     /// Seconds to wait at most
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "wait", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: u64,
     /// Change nothing unless the generation is this one
     #[arg(long, value_name = "GENERATION")]
@@ -152,7 +151,7 @@ pub(crate) enum DocumentKind {
 #[derive(Debug, Args)]
 pub(crate) struct ShowStatus {
     /// Show it again whenever something changes
-    #[arg(long, env = "VMCP_WATCH", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     pub(crate) watch: bool,
     /// How to show it
     #[arg(short, long, value_enum, default_value_t = Output::Table, env = "VMCP_OUTPUT")]
@@ -164,7 +163,7 @@ pub(crate) struct ShowStatus {
 #[derive(Debug, Args)]
 pub(crate) struct History {
     /// How many at most
-    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: u32,
     /// How to show it
     #[arg(short, long, value_enum, default_value_t = Output::Table, env = "VMCP_OUTPUT")]
