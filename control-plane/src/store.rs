@@ -1,5 +1,5 @@
 //! What outlives the process, in one file: desired state with its history, what was last observed of backends, who owns names,
-//! and the number of the last revision. All of it is sealed; every change is one transaction, on disk when it returns.
+//! and the number of the last revision. Every record is sealed; every change is one transaction, on disk when it returns.
 
 mod records;
 mod sealed;

@@ -78,6 +78,7 @@ impl Follow {
         self.serving = serving.resumed(|part| !rejected.contains_key(&(part.name.clone(), part.digest)));
         self.swap();
         let (revision, generation) = (self.serving.held.revision, self.serving.held.generation);
+        self.plane.counters.serves(revision, rejected.len());
         tracing::info!(revision, rejected = rejected.len(), "serving what was kept on disk");
         let unserved = self.serving.names.iter().filter(|name| !self.serving.servers.contains_key(*name));
         let held_back =
@@ -96,11 +97,15 @@ impl Follow {
 
     /// Follows until the process stops.
     pub(crate) async fn run(mut self, mut follower: Follower) {
-        let connection = follower.connection();
+        let mut connection = follower.connection();
         let mut minutes = tokio::time::interval(limits::HEARD_TIME);
         loop {
             let published = tokio::select! {
                 published = follower.next() => published,
+                Ok(()) = connection.changed() => {
+                    self.plane.counters.follows(connection.borrow_and_update().to.is_some());
+                    continue;
+                }
                 _ = minutes.tick() => {
                     let heard_ms = connection.borrow().heard_ms;
                     self.touch(heard_ms).await;
@@ -115,6 +120,7 @@ impl Follow {
             let (serving, held_back) = self.serving.advance(&published, &rejected.keys().cloned().collect());
             self.serving = serving;
             self.swap();
+            self.plane.counters.serves(published.revision, rejected.len());
             tracing::info!(
                 revision = published.revision,
                 generation = published.generation,

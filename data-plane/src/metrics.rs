@@ -1,6 +1,7 @@
 //! What is counted per request: one atomic addition.
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use vmcp_revision::protocol::Report;
 use vmcp_runtime::Metrics;
 
@@ -22,6 +23,9 @@ pub(crate) enum Outcome {
 pub(crate) struct Counters {
     outcomes: Vec<Counter>,
     dropped: Counter,
+    revision: Gauge,
+    connected: Gauge,
+    rejected: Gauge,
 }
 
 impl Counters {
@@ -30,13 +34,30 @@ impl Counters {
         let outcomes = metrics.counters("requests", "Requests of MCP clients by outcome", "outcome", &values);
         let help = "Messages of backends that belong to no request";
         let dropped = metrics.counters("backend_messages_dropped", help, "reason", &["unasked"]);
-        Self { outcomes, dropped: dropped.into_iter().next().unwrap_or_default() }
+        Self {
+            outcomes,
+            dropped: dropped.into_iter().next().unwrap_or_default(),
+            revision: metrics.gauge("revision", "Number of the revision that is served"),
+            connected: metrics.gauge("connected", "Whether a control plane is followed"),
+            rejected: metrics.gauge("parts_rejected", "Parts of the revision that could not be used"),
+        }
     }
 
     pub(crate) fn count(&self, outcome: Outcome) {
         if let Some(counter) = self.outcomes.get(outcome as usize) {
             counter.inc();
         }
+    }
+
+    /// Notes what is served.
+    pub(crate) fn serves(&self, revision: u64, rejected: usize) {
+        self.revision.set(i64::try_from(revision).unwrap_or(i64::MAX));
+        self.rejected.set(i64::try_from(rejected).unwrap_or(i64::MAX));
+    }
+
+    /// Notes whether a control plane is followed.
+    pub(crate) fn follows(&self, is_connected: bool) {
+        self.connected.set(i64::from(is_connected));
     }
 
     /// What the control plane is told now and then.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use vmcp_testkit::{ControlPlane, LEGACY};
 
-use super::{PROGRAMS, backend, data_plane, manifest};
+use super::{PROGRAMS, backend, data_plane, manifest, number};
 use crate::quickstart::blocks;
 use crate::root;
 
@@ -28,8 +28,10 @@ fn two_planes_10_the_first_time_path_works_word_for_word() {
     let shown = blocks("docs/operating/two-planes.md", "sh");
     assert!(shown.len() >= 12, "{} blocks", shown.len());
     // Whatever happens, nothing of it stays.
-    let script =
-        format!("set -euo pipefail\ntrap 'kill $(jobs -p) || true; wait' EXIT\n{}", shown.join("\n"));
+    let script = format!(
+        "set -euo pipefail\ntrap 'kill $(jobs -p) 2> /dev/null || true; wait' EXIT\n{}",
+        shown.join("\n")
+    );
     let output = Command::new("bash")
         .args(["-c", &script])
         .current_dir(here.path())
@@ -44,6 +46,17 @@ fn two_planes_10_the_first_time_path_works_word_for_word() {
         .map(|name| fs_err::read_to_string(here.path().join(format!("state/{name}.log"))).unwrap_or_default())
         .collect();
     assert!(output.status.success(), "{out}\n{err}\n{}", logs.join("\n"));
+    let (_, listed) = out.rsplit_once("[\n  {\n    \"id\"").expect("the replicas as JSON");
+    let (listed, _) = listed.split_once("\n]").expect("their end");
+    let replicas: serde_json::Value = serde_json::from_str(&format!("[{{\"id\"{listed}]")).unwrap();
+    let replicas = replicas.as_array().unwrap();
+    assert_eq!(replicas.len(), 3);
+    for replica in replicas {
+        assert!(
+            replica["connected"] == true && number(&replica["bytes"]) < 4_096,
+            "back, and sent nothing: {replica}"
+        );
+    }
     let said = format!("{out}{err}");
     for text in blocks("docs/operating/two-planes.md", "text") {
         for line in text.lines() {

@@ -57,6 +57,11 @@ async fn two_planes_06_what_a_replica_rejects_holds_one_virtual_server_whole_and
     let whole = vmcp_testkit::Client::new(good.url.replace("/mcp", "/first/mcp"));
     assert!(whole.modern("tools/list", "").await.text().contains("one_from-the-future"));
 
+    let metrics = skewed.page("/metrics").request(reqwest::Method::GET, &[]).await.text();
+    for line in ["vmcp_revision 2", "vmcp_connected 1", "vmcp_parts_rejected 1"] {
+        assert!(metrics.contains(line), "lacks `{line}`: {metrics}");
+    }
+
     // It is held after a restart, too, and let go when it can be used.
     let listen = skewed.listen();
     assert_eq!(skewed.process.stop().await, Some(0));
