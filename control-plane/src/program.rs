@@ -1,6 +1,5 @@
 //! The control plane as a program of its own.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -14,7 +13,8 @@ use vmcp_manifest::Hosting;
 use vmcp_mcp::{Bounds, Exchange};
 use vmcp_revision::{Publisher, publish_service};
 use vmcp_runtime::{
-    AdminPages, Drain, LogFormat, Metrics, listen, plain_listener, start_telemetry, stop_signal,
+    AdminPages, Drain, LogFormat, Metrics, bind, listen, plain_listener, run_program, start_telemetry,
+    stop_signal,
 };
 
 use crate::api::{self, whole_status};
@@ -23,23 +23,8 @@ use crate::settings::Settings;
 use crate::store::Store;
 
 /// Runs the command line of this process.
-#[expect(clippy::print_stderr, reason = "where no logs are written yet")]
 pub fn main() -> ExitCode {
-    let settings = Settings::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let outcome =
-        runtime.context("could not start the runtime").and_then(|runtime| runtime.block_on(run(settings)));
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            // Before logs are written there is nobody to hear that.
-            if !tracing::dispatcher::has_been_set() {
-                eprintln!("error: {error:#}");
-            }
-            ExitCode::from(1)
-        }
-    }
+    run_program(run(Settings::parse()))
 }
 
 async fn run(settings: Settings) -> anyhow::Result<()> {
@@ -113,9 +98,4 @@ async fn serve_publish(listener: TcpListener, publisher: Publisher, drain: Drain
     {
         tracing::error!(%error, "the publish service has ended");
     }
-}
-
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("could not listen on {address}; choose another with {flag}"))
 }

@@ -1,6 +1,5 @@
 //! The data plane as a program of its own.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,11 +9,13 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use aws_lc_rs::digest;
 use clap::Parser;
-use tokio::net::TcpListener;
 use vmcp_core::limits;
 use vmcp_mcp::{Bounds, Exchange};
 use vmcp_revision::remote;
-use vmcp_runtime::{AdminPages, Drain, LogFormat, Metrics, listen, plain_peer, start_telemetry, stop_signal};
+use vmcp_runtime::{
+    AdminPages, Drain, LogFormat, Metrics, bind, listen, plain_peer, run_program, start_telemetry,
+    stop_signal,
+};
 use vmcp_seal::KEY_BYTES;
 
 use crate::app::{self, DataPlane, SessionKey};
@@ -24,24 +25,8 @@ use crate::snapshot::Decode;
 use crate::status::describe;
 
 /// Runs the command line of this process. `decode` makes values of parts: `codec::decode`.
-#[expect(clippy::print_stderr, reason = "where no logs are written yet")]
 pub fn main(decode: Decode) -> ExitCode {
-    let settings = Settings::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let outcome = runtime
-        .context("could not start the runtime")
-        .and_then(|runtime| runtime.block_on(run(settings, decode)));
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            // Before logs are written there is nobody to hear that.
-            if !tracing::dispatcher::has_been_set() {
-                eprintln!("error: {error:#}");
-            }
-            ExitCode::from(1)
-        }
-    }
+    run_program(run(Settings::parse(), decode))
 }
 
 async fn run(settings: Settings, decode: Decode) -> anyhow::Result<()> {
@@ -133,9 +118,4 @@ fn session_key(file: &Path) -> anyhow::Result<SessionKey> {
     let mut key = [0; KEY_BYTES];
     key.copy_from_slice(hash.as_ref());
     Ok(SessionKey(key))
-}
-
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("could not listen on {address}; choose another with {flag}"))
 }

@@ -15,22 +15,8 @@ use vmcp_proto::v1::control_client::ControlClient;
 use vmcp_runtime::plain_peer;
 
 use crate::context;
+use crate::failure::{Unreachable, WrongUsage};
 use crate::settings::Server;
-
-/// Nobody answers: exit code 3.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "could not reach the control plane at {server}: {why}\n\n  is it running? `vmcpctl context list` says where is asked, `--server URL` asks elsewhere"
-)]
-pub(crate) struct Unreachable {
-    server: String,
-    why: String,
-}
-
-/// What was asked for cannot be asked: exit code 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct WrongUsage(pub(crate) String);
 
 /// A control plane, and where it is.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use vmcp_runtime::plain_peer;
 
-use crate::client::WrongUsage;
+use crate::failure::WrongUsage;
 use crate::settings::{self, ContextCommand};
 use crate::table::Table;
 use crate::terminal::{print_line, terminal_width};

@@ -6,6 +6,7 @@ mod commands;
 mod connections;
 mod context;
 mod demo;
+mod failure;
 mod init;
 mod manifests;
 mod serve;
@@ -36,10 +37,6 @@ pub fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         anstream::eprintln!("{}error{}: {error:#}", settings::RED.render(), settings::RED.render_reset());
-        ExitCode::from(match () {
-            () if error.is::<client::Unreachable>() => 3,
-            () if error.is::<client::WrongUsage>() => 2,
-            () => 1,
-        })
+        failure::exit_code(&error)
     })
 }

@@ -7,14 +7,12 @@ mod workloads;
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use anyhow::Context;
-use tokio::net::TcpListener;
 use vmcp_control_plane::{Change, ControlPlane, Store};
 use vmcp_core::limits;
 use vmcp_data_plane::DataPlane;
 use vmcp_manifest::Hosting as Programs;
 use vmcp_revision::{Source, codec};
-use vmcp_runtime::{Drain, LogFormat, Metrics, listen, start_telemetry, stop_signal};
+use vmcp_runtime::{Drain, LogFormat, Metrics, bind, listen, start_telemetry, stop_signal};
 use vmcp_stdio::StdioHost;
 
 use crate::connections;
@@ -82,9 +80,4 @@ pub(crate) async fn run(serve: Serve, loaded: Loaded) -> anyhow::Result<()> {
         tracing::warn!("stopped before everything had ended");
     }
     Ok(())
-}
-
-async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("could not listen on {address}; choose another with {flag}"))
 }

@@ -9,7 +9,6 @@ use vmcp_core::limits;
 use vmcp_core::sentence::{nearest, shown};
 use vmcp_core::written::Line;
 
-use crate::desired::Hosting;
 use crate::fault::{Fault, Place};
 use crate::tree::{Node, Value};
 
@@ -30,6 +29,16 @@ pub(crate) struct Table {
     #[cfg_attr(not(test), expect(dead_code, reason = "a test holds the schema to it"))]
     pub(crate) name: &'static str,
     pub(crate) keys: &'static [Key],
+}
+
+/// Whether programs that manifests describe are started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hosting {
+    /// By whoever reads them.
+    #[default]
+    Here,
+    /// By nobody.
+    Nowhere,
 }
 
 /// Gathers what is wrong.

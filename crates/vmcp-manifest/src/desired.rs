@@ -5,7 +5,7 @@ use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_core::sentence::shown;
 
-use crate::decode::{Decoder, did_you_mean};
+use crate::decode::{Decoder, Hosting, did_you_mean};
 use crate::document::{Document, Places, document};
 use crate::fault::{Fault, Place};
 use crate::tree;
@@ -17,16 +17,6 @@ pub struct Source<'a> {
     pub name: &'a str,
     /// What stands in it.
     pub text: &'a str,
-}
-
-/// Whether programs that manifests describe are started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Hosting {
-    /// By whoever reads them.
-    #[default]
-    Here,
-    /// By nobody.
-    Nowhere,
 }
 
 /// What all sources together want, where programs are started.

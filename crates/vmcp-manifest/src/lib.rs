@@ -12,7 +12,8 @@ mod schema;
 mod tree;
 mod written;
 
-pub use desired::{Hosting, Source, read, read_for};
+pub use decode::Hosting;
+pub use desired::{Source, read, read_for};
 pub use fault::{Fault, Place};
 pub use import::{CannotImport, Imported, import};
 pub use schema::{Row, Section, reference, schema};

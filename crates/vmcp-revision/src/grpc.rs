@@ -11,7 +11,6 @@ use vmcp_core::limits;
 use vmcp_proto::v1;
 use vmcp_proto::v1::publish_client::PublishClient;
 
-use crate::link::Source;
 use crate::protocol::{FromReplica, ToReplica};
 
 pub use service::publish_service;
@@ -22,15 +21,17 @@ pub struct Remote {
     endpoint: Endpoint,
 }
 
-/// A control plane at an address. The connection is kept alive, so that a peer that is gone is noticed.
-pub fn remote(address: Uri) -> Source {
-    let endpoint = Endpoint::from(address)
-        .connect_timeout(limits::CONNECT_TIME)
-        .http2_keep_alive_interval(limits::PING_TIME)
-        .keep_alive_timeout(limits::PING_TIME)
-        .keep_alive_while_idle(true)
-        .tcp_nodelay(true);
-    Source::Remote(Box::new(Remote { endpoint }))
+impl Remote {
+    /// The connection is kept alive, so that a peer that is gone is noticed.
+    pub(crate) fn new(address: Uri) -> Self {
+        let endpoint = Endpoint::from(address)
+            .connect_timeout(limits::CONNECT_TIME)
+            .http2_keep_alive_interval(limits::PING_TIME)
+            .keep_alive_timeout(limits::PING_TIME)
+            .keep_alive_while_idle(true)
+            .tcp_nodelay(true);
+        Self { endpoint }
+    }
 }
 
 type Inbound = Pin<Box<dyn Stream<Item = Result<ToReplica, String>> + Send>>;

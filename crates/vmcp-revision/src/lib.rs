@@ -14,8 +14,8 @@ mod serving;
 
 pub use fleet::{Fleet, Replica};
 pub use follow::{Connection, Follower, Verdict};
-pub use grpc::{publish_service, remote};
-pub use link::Source;
+pub use grpc::publish_service;
+pub use link::{Source, remote};
 pub use part::{Digest, InvalidPartName, Part, PartName};
 pub use publish::{Publisher, StreamEnd};
 pub use published::Published;

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Uri;
 use vmcp_core::limits;
 use vmcp_runtime::Drain;
 
@@ -20,6 +21,11 @@ pub enum Source {
     Remote(Box<Remote>),
     /// In this process.
     Here(Publisher),
+}
+
+/// A control plane at an address.
+pub fn remote(address: Uri) -> Source {
+    Source::Remote(Box::new(Remote::new(address)))
 }
 
 /// An open stream.

@@ -9,6 +9,7 @@ mod lanes;
 mod listen;
 mod metrics;
 mod plaintext;
+mod program;
 mod telemetry;
 
 pub use admin::AdminPages;
@@ -20,4 +21,5 @@ pub use lanes::serve_on_lanes;
 pub use listen::listen;
 pub use metrics::Metrics;
 pub use plaintext::{NotPlain, plain_listener, plain_peer};
+pub use program::{bind, run_program};
 pub use telemetry::{LogFormat, start_telemetry};

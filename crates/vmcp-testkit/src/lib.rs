@@ -5,12 +5,14 @@
 
 mod backend;
 mod client;
+mod eventually;
 mod planes;
 mod process;
 mod served;
 
 pub use backend::{RawBackend, Recorded, Reply, mcp_reply};
 pub use client::{Answer, Client, Events, Headers, LEGACY, modern};
+pub use eventually::eventually;
 pub use planes::{ControlPlane, DataPlane, Programs, Said};
 pub use process::Process;
-pub use served::{Served, eventually};
+pub use served::Served;

@@ -8,8 +8,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::eventually::eventually;
 use crate::process::Process;
-use crate::served::eventually;
 
 /// Where the programs are.
 #[derive(Debug, Clone, Copy)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::served::eventually;
+use crate::eventually::eventually;
 
 /// A running program, stopped with this value.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::eventually::eventually;
 use crate::process::gather;
 
 /// A running `vmcpctl serve`, stopped with this value.
@@ -160,20 +161,6 @@ impl Drop for Served {
         // Children of its own end with it; this is for when it hangs.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Whether a condition comes true within `patience`.
-pub async fn eventually(patience: Duration, mut condition: impl AsyncFnMut() -> bool) -> bool {
-    let deadline = Instant::now() + patience;
-    loop {
-        if condition().await {
-            return true;
-        }
-        if Instant::now() > deadline {
-            return false;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

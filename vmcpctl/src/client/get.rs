@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde_json::json;
 use vmcp_proto::v1;
 
-use crate::client::{Client, WrongUsage, status};
+use crate::client::{Client, status};
+use crate::failure::WrongUsage;
 use crate::settings::{DIM, Describe, Get, History, Output, Subject, Thing};
 use crate::table::Table;
 use crate::terminal::{legible, print_line, terminal_width};

@@ -6,8 +6,7 @@ use vmcp_core::name::Name;
 use vmcp_core::sentence::shown;
 
 use crate::decode::Key::{Built, Later, Synonym};
-use crate::decode::{Decoder, Fields, Table, join};
-use crate::desired::Hosting;
+use crate::decode::{Decoder, Fields, Hosting, Table, join};
 use crate::document::secret;
 use crate::tree::Node;
 
