@@ -3,6 +3,7 @@
 mod changes;
 mod disks;
 mod flips;
+mod grpc;
 mod guide;
 mod herd;
 mod operator;
