@@ -38,7 +38,8 @@ pub fn whole_status(control_plane: &ControlPlane) -> WholeStatus {
         }
     });
     v1::Status {
-        generation: status.generation,
+        // What is accepted is accepted, though nothing has been compiled yet.
+        generation: control_plane.acceptor.documents().0,
         revision: published.revision,
         virtual_servers: virtual_servers.collect(),
         backends: status.backends.iter().map(backend).collect(),
