@@ -1,4 +1,4 @@
-//! What is counted per request: one atomic addition.
+//! What is counted per request, by one atomic addition, and what there is to say of what is served.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;

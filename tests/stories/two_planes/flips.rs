@@ -45,6 +45,11 @@ async fn two_planes_05_no_answer_mixes_two_of_a_thousand_revisions() {
         assert_eq!(wrong, Vec::<String>::new());
         made += count;
     }
+    // Each was served, not only published: revisions that come too fast would be one.
+    for replica in &replicas {
+        let served = replica.process.log().matches("revision applied").count();
+        assert!(served as u64 >= FLIPS, "only {served} revisions were served");
+    }
     assert!(made > 5_000, "only {made} requests");
     println!("{made} requests while {FLIPS} revisions went by");
 }
