@@ -13,7 +13,7 @@ use crate::compile::Backends;
 use crate::reconcile::{self, Inputs, Outputs};
 use crate::status::{Status, describe};
 use crate::store::{Store, StoreFault};
-use crate::workloads::{Hosted, workloads};
+use crate::workloads::{Found, Hosted, ToolHiveFolders, workloads};
 
 /// What a control plane is told at start.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Settings {
     pub hosting: Hosting,
     /// Where stdio workloads are hosted; it changes as they come up.
     pub hosted: watch::Receiver<Hosted>,
+    /// Where ToolHive keeps its files, for groups that do not say.
+    pub toolhive: ToolHiveFolders,
     /// The pool of connections to backends.
     pub exchange: Exchange,
     /// Tells when to stop.
@@ -60,7 +62,7 @@ impl ControlPlane {
     /// # Errors
     /// [`StartError`].
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let Settings { store, hosting, hosted, exchange, drain } = settings;
+        let Settings { store, hosting, hosted, toolhive, exchange, drain } = settings;
         let stored = store.load()?;
         let acceptor = Acceptor::new(store.clone(), hosting, stored.generation, stored.documents)
             .map_err(StartError::Stored)?;
@@ -68,15 +70,19 @@ impl ControlPlane {
         let publisher = Publisher::new();
         // Unknown is not empty: what is stored is known before anything is compiled.
         let accepted = acceptor.subscribe().borrow().clone();
-        let wanted = workloads(&accepted.desired, &hosted.borrow());
+        let found =
+            stored.members.iter().map(|(group, members)| (group.clone(), Found::stored(members.clone())));
+        let wanted = workloads(&accepted.desired, &hosted.borrow(), &found.collect());
         let first = describe(&accepted, 0, &wanted, &stored.observations, &[]);
         let (tell, status) = watch::channel(Arc::new(first));
         let (tell_backends, backends) = watch::channel(Arc::default());
         let inputs = Inputs {
             accepted: acceptor.subscribe(),
             hosted,
+            folders: toolhive,
             exchange,
             known: stored.observations,
+            members: stored.members,
             owners: stored.owners,
             published_generation: stored.published_generation,
         };

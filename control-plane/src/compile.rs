@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use http::Uri;
 use vmcp_core::backend::{Backend, BackendId};
 use vmcp_core::catalog::Share;
-use vmcp_core::desired::{Desired, VirtualServer};
+use vmcp_core::desired::{Desired, Endpoints, VirtualServer};
 use vmcp_core::diagnostic::Diagnostic;
 use vmcp_core::inventory::Inventory;
 use vmcp_core::name::Name;
@@ -19,7 +18,7 @@ use vmcp_revision::codec::{ServedServer, encode_backend, encode_share, encode_vi
 /// A backend that has been observed.
 #[derive(Debug, Clone)]
 pub(crate) struct Observed {
-    pub(crate) url: Uri,
+    pub(crate) endpoints: Endpoints,
     pub(crate) inventory: Arc<Inventory>,
 }
 
@@ -79,7 +78,7 @@ impl Catalogs {
         });
         let mut presented = BTreeMap::new();
         for server in desired.virtual_servers.values() {
-            let served = ServedServer { name: server.name.clone(), is_default: server.is_default };
+            let served = ServedServer::of(server);
             compiled.parts.push(encode_virtual_server(&served));
             let catalog = self.catalog(server);
             let group = backends.iter().filter(|(id, _)| id.group == server.group);
@@ -105,9 +104,9 @@ impl Catalogs {
                 .extend(backends.into_iter().map(|backend| ((server.clone(), backend), Owners::new())));
         }
         for (id, seen) in presented {
-            let Some(Observed { url, inventory }) = seen else { continue };
-            let (url, eras) = (url.clone(), inventory.eras.clone());
-            compiled.parts.push(encode_backend(&Backend { id: id.clone(), url, eras }));
+            let Some(Observed { endpoints, inventory }) = seen else { continue };
+            let (endpoints, eras) = (endpoints.clone(), inventory.eras.clone());
+            compiled.parts.push(encode_backend(&Backend { id: id.clone(), endpoints, eras }));
         }
         compiled
     }
@@ -185,13 +184,11 @@ mod tests {
 
     fn desired(servers: &[(&str, &str)], conflict_resolution: &ConflictResolution) -> Desired {
         let servers = servers.iter().map(|(server, group)| VirtualServer {
-            name: name(server),
-            group: name(group),
-            is_default: false,
             aggregation: Aggregation {
                 conflict_resolution: conflict_resolution.clone(),
                 ..Aggregation::default()
             },
+            ..VirtualServer::new(name(server), name(group))
         });
         let virtual_servers = servers.map(|server| (server.name.clone(), server)).collect();
         Desired { virtual_servers, ..Desired::default() }
@@ -200,7 +197,7 @@ mod tests {
     fn observed(tool: &str) -> Option<Observed> {
         let items = vec![Item::read(Kind::Tool, &format!(r#"{{"name":"{tool}"}}"#)).unwrap()];
         let inventory = Arc::new(Inventory { items, ..Inventory::default() });
-        Some(Observed { url: Uri::from_static("http://127.0.0.1:1/mcp"), inventory })
+        Some(Observed { endpoints: Endpoints::at("http://127.0.0.1:1/mcp".parse().unwrap()), inventory })
     }
 
     fn id(group: &str, backend: &str) -> BackendId {

@@ -5,7 +5,7 @@ mod observe;
 
 use std::time::Duration;
 
-use http::Uri;
+use vmcp_core::desired::Endpoints;
 use vmcp_core::inventory::{Eras, Inventory, Legacy};
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
@@ -19,7 +19,10 @@ pub(crate) use observe::{Observation, Observations, Observers};
 ///
 /// # Errors
 /// The backend cannot be reached, or speaks no version that we do.
-pub async fn inventory(exchange: &Exchange, url: &Uri) -> Result<Inventory, Failure> {
+pub async fn inventory(exchange: &Exchange, endpoints: &Endpoints) -> Result<Inventory, Failure> {
+    let [url, ..] = endpoints.urls.as_slice() else {
+        return Err(Failure::Protocol("has no address".to_owned()));
+    };
     let modern = match within(limits::PROBE_TIME, discover(exchange, url, &OURSELVES)).await {
         Ok(modern) => modern,
         // Silence is how some legacy servers treat methods that they do not know.
@@ -48,12 +51,12 @@ pub async fn inventory(exchange: &Exchange, url: &Uri) -> Result<Inventory, Fail
     Ok(Inventory { eras: Eras { modern: modern.is_some(), legacy }, ..asked })
 }
 
-async fn ask_modern(exchange: &Exchange, url: &Uri, discovered: &Discovered) -> Inventory {
+async fn ask_modern(exchange: &Exchange, url: &http::Uri, discovered: &Discovered) -> Inventory {
     let asking = Asking { exchange, url, session: None };
     ask(&asking, &discovered.capabilities, discovered.instructions.clone()).await
 }
 
-async fn ask_legacy(exchange: &Exchange, url: &Uri, initialized: &Initialized) -> Inventory {
+async fn ask_legacy(exchange: &Exchange, url: &http::Uri, initialized: &Initialized) -> Inventory {
     let asking = Asking { exchange, url, session: Some(&initialized.session) };
     ask(&asking, &initialized.capabilities, initialized.instructions.clone()).await
 }

@@ -24,6 +24,7 @@ pub use api::{WholeStatus, whole_status};
 pub use app::{ControlPlane, Settings, StartError};
 pub use introspect::inventory;
 pub use program::main;
+pub use settings::toolhive_folders;
 pub use status::{BackendStatus, Counts, DiagnosticStatus, Health, Progress, Status, VirtualServerStatus};
 pub use store::{Generation, Store, StoreFault};
-pub use workloads::{Hosted, Located};
+pub use workloads::{Hosted, Located, ToolHiveFolders, look_for_toolhive_group};

@@ -92,6 +92,9 @@ fn items(desired: &Desired, known: &Backends, wanted: &BTreeSet<BackendId>) -> W
     let mut not_asked = Vec::new();
     let groups = desired.virtual_servers.values().filter_map(|server| desired.groups.get(&server.group));
     for group in groups {
+        let found = known.keys().filter(|id| group.toolhive.is_some() && id.group == group.name);
+        // What a provider has found is where it was found.
+        backends.extend(found.map(|id| (id.clone(), known.get(id).cloned().flatten())));
         for (name, address) in &group.workloads {
             let id = BackendId { group: group.name.clone(), name: name.clone() };
             let seen = known.get(&id).cloned().flatten();
@@ -126,7 +129,7 @@ fn backends_of(desired: &Desired) -> BTreeSet<BackendId> {
 /// Another address may be another server.
 fn is_at(seen: &Observed, address: &Address) -> bool {
     match address {
-        Address::Url(url) => seen.url == *url,
+        Address::Remote(endpoints) => seen.endpoints.urls.first() == endpoints.urls.first(),
         Address::Command(_) => true,
     }
 }
@@ -135,6 +138,7 @@ fn is_at(seen: &Observed, address: &Address) -> bool {
 mod tests {
     use std::sync::Arc;
 
+    use vmcp_core::desired::Endpoints;
     use vmcp_core::inventory::Inventory;
     use vmcp_core::item::Item;
     use vmcp_manifest::{Source, read};
@@ -155,7 +159,10 @@ mod tests {
         let inventory = Arc::new(Inventory { items: items.into(), ..Inventory::default() });
         let url = "http://a/".parse().unwrap();
         let id = |name: &str| BackendId { group: "g".parse().unwrap(), name: name.parse().unwrap() };
-        let known = Backends::from([(id("a"), Some(Observed { url, inventory })), (id("b"), None)]);
+        let known = Backends::from([
+            (id("a"), Some(Observed { endpoints: Endpoints::at(url), inventory })),
+            (id("b"), None),
+        ]);
         let told = |after: &Desired| {
             let Preview { changes, not_asked, .. } = preview(&before, after, &known);
             let changes = changes.iter().map(|change| format!("{:?} {}", change.change, change.exposed_name));

@@ -19,7 +19,7 @@ use vmcp_runtime::{
 
 use crate::api::{self, whole_status};
 use crate::app::ControlPlane;
-use crate::settings::Settings;
+use crate::settings::{Settings, toolhive_folders};
 use crate::store::Store;
 
 /// Runs the command line of this process.
@@ -40,15 +40,14 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let drain = Drain::new();
     // Nothing is hosted here.
     let (_hosted, hosted) = watch::channel(crate::Hosted::new());
-    let exchange = Exchange::new(Bounds {
-        connect: limits::CONNECT_TIME,
-        idle: limits::IDLE_CONNECTION_TIME,
-        answer_bytes: limits::ANSWER_BYTES,
-        event_bytes: limits::EVENT_BYTES,
-        depth: limits::DEPTH,
-    });
-    let settings =
-        crate::app::Settings { store, hosting: Hosting::Nowhere, hosted, exchange, drain: drain.clone() };
+    let settings = crate::app::Settings {
+        store,
+        hosting: Hosting::Nowhere,
+        hosted,
+        toolhive: toolhive_folders(),
+        exchange: Exchange::new(Bounds::default()),
+        drain: drain.clone(),
+    };
     let control_plane = ControlPlane::start(settings)?;
     let metrics = Metrics::new();
     drain.spawn(crate::metrics::keep(control_plane.clone(), metrics.clone(), drain.clone()));

@@ -1,13 +1,14 @@
 //! The only reader of everything that changes: compares whole states, compiles, stores, publishes. It reacts to levels, so the
 //! way after a start is the usual way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 use vmcp_core::backend::BackendId;
+use vmcp_core::desired::Endpoints;
 use vmcp_core::diagnostic::Diagnostic;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
@@ -22,16 +23,19 @@ use crate::compile::{Backends, Catalogs, Observed};
 use crate::introspect::{Observations, Observers};
 use crate::status::{self, Progress, Status};
 use crate::store::{Changes, Store};
-use crate::workloads::{Hosted, Located, Workloads, workloads};
+use crate::workloads::{Groups, Hosted, Located, Members, Providers, ToolHiveFolders, Workloads, workloads};
 
 /// Everything that is read.
 #[derive(Debug)]
 pub(crate) struct Inputs {
     pub(crate) accepted: watch::Receiver<Accepted>,
     pub(crate) hosted: watch::Receiver<Hosted>,
+    pub(crate) folders: ToolHiveFolders,
     pub(crate) exchange: Exchange,
     /// What was known before this process.
     pub(crate) known: Observations,
+    /// What providers had found before this process.
+    pub(crate) members: BTreeMap<Name, Members>,
     pub(crate) owners: BTreeMap<Name, Owners>,
     /// The generation of the last revision before this process; 0 if there was none.
     pub(crate) published_generation: u64,
@@ -52,6 +56,7 @@ struct Reconciler {
     catalogs: Catalogs,
     /// As they are in the store.
     stored: Observations,
+    stored_members: BTreeMap<Name, Members>,
     /// What is to be stored with the next revision.
     unstored: Changes,
     progress: Progress,
@@ -62,10 +67,13 @@ struct Reconciler {
 pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
     let mut observers = Observers::new(inputs.exchange.clone(), inputs.known.clone());
     let mut observations = observers.subscribe();
+    let mut providers = Providers::new(inputs.folders.clone(), inputs.members.clone());
+    let mut groups = providers.subscribe();
     let mut reconciler = Reconciler {
         outputs,
         catalogs: Catalogs::new(std::mem::take(&mut inputs.owners)),
         stored: std::mem::take(&mut inputs.known),
+        stored_members: std::mem::take(&mut inputs.members),
         unstored: Changes::default(),
         progress: Progress::default(),
         store_error: None,
@@ -75,13 +83,16 @@ pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
         let mut wake_at = None;
         let accepted = inputs.accepted.borrow_and_update().clone();
         if accepted.generation > 0 {
-            let workloads = workloads(&accepted.desired, &inputs.hosted.borrow_and_update());
-            let found = workloads.iter().filter_map(|(id, located)| Some((id.clone(), located.clone()?)));
-            observers.follow(&found.collect());
+            providers.follow(&accepted.desired);
+            let found = groups.borrow_and_update().clone();
+            let workloads = workloads(&accepted.desired, &inputs.hosted.borrow_and_update(), &found);
+            let called = workloads.iter().filter_map(|(id, located)| Some((id.clone(), located.clone()?)));
+            observers.follow(&called.collect());
             let known = observations.borrow_and_update().clone();
-            wake_at = settling.until(accepted.generation, &workloads, &known);
+            wake_at = settling.until(accepted.generation, &workloads, &found, &known);
             let is_published = wake_at.is_none();
-            let retry = reconciler.reconcile(&accepted, &workloads, &known, is_published).await;
+            let world = World { accepted: &accepted, workloads: &workloads, found: &found, known: &known };
+            let retry = reconciler.reconcile(&world, is_published).await;
             wake_at = wake_at.or(retry);
         }
         tokio::select! {
@@ -89,42 +100,42 @@ pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
             changed = inputs.accepted.changed() => if changed.is_err() { return },
             Ok(()) = inputs.hosted.changed() => {}
             Ok(()) = observations.changed() => {}
+            Ok(()) = groups.changed() => {}
             () = tokio::time::sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {}
         }
         tokio::time::sleep(limits::COALESCE_TIME).await;
     }
 }
 
+/// Everything as it is now.
+struct World<'w> {
+    accepted: &'w Accepted,
+    workloads: &'w Workloads,
+    found: &'w Groups,
+    known: &'w Observations,
+}
+
 impl Reconciler {
     /// Brings what is published to what is wanted and known. Returns when to try again what has failed.
-    async fn reconcile(
-        &mut self,
-        accepted: &Accepted,
-        workloads: &Workloads,
-        known: &Observations,
-        is_published: bool,
-    ) -> Option<Instant> {
+    async fn reconcile(&mut self, world: &World<'_>, is_published: bool) -> Option<Instant> {
+        let World { accepted, workloads, known, .. } = *world;
         let backends = backends(workloads, known);
         self.outputs.backends.send_replace(Arc::new(all_backends(known)));
         let mut compiled = self.catalogs.compile(&accepted.desired, &backends);
         self.unstored.owners.extend(compiled.owners.drain(..));
         let mut outcome = Ok(());
         if is_published {
-            outcome = self.publish(accepted, known, compiled.parts).await;
+            outcome = self.publish(world, compiled.parts).await;
             if outcome.is_ok() {
-                self.note_progress(accepted.generation, workloads, known);
+                self.note_progress(world);
             }
         }
-        self.tell(accepted, workloads, known, &compiled.diagnostics, outcome)
+        self.tell(world, &compiled.diagnostics, outcome)
     }
 
     /// Stores, then publishes, if there is anything new.
-    async fn publish(
-        &mut self,
-        accepted: &Accepted,
-        known: &Observations,
-        parts: Vec<Part>,
-    ) -> Result<(), String> {
+    async fn publish(&mut self, world: &World<'_>, parts: Vec<Part>) -> Result<(), String> {
+        let accepted = world.accepted;
         let current = self.outputs.publisher.current();
         let parts: BTreeMap<PartName, Part> =
             parts.into_iter().map(|part| (part.name.clone(), part)).collect();
@@ -139,7 +150,7 @@ impl Reconciler {
             codec::decode(part)
                 .map_err(|error| format!("part `{}` would be rejected: {error}", part.name))?;
         }
-        self.gather(known);
+        self.gather(world);
         if !has_changed && self.unstored.is_empty() {
             return Ok(());
         }
@@ -173,7 +184,19 @@ impl Reconciler {
     }
 
     /// What is known and not stored.
-    fn gather(&mut self, known: &Observations) {
+    fn gather(&mut self, world: &World<'_>) {
+        let known = world.known;
+        let groups = self.stored_members.keys().chain(world.found.keys());
+        for group in groups.cloned().collect::<BTreeSet<_>>() {
+            let now = world.found.get(&group).and_then(|found| found.members.clone());
+            if self.stored_members.get(&group) != now.as_ref() {
+                match &now {
+                    Some(members) => drop(self.stored_members.insert(group.clone(), members.clone())),
+                    None => drop(self.stored_members.remove(&group)),
+                }
+                self.unstored.members.insert(group, now);
+            }
+        }
         let mut changed: BTreeMap<BackendId, Option<_>> = self.unstored.observations.drain(..).collect();
         for (id, now) in known.iter().filter(|(_, now)| now.inventory.is_some()) {
             if !self.stored.get(id).is_some_and(|before| before.is_same_record(now)) {
@@ -188,24 +211,25 @@ impl Reconciler {
     }
 
     /// Whether everything that the generation has changed has been asked.
-    fn note_progress(&mut self, generation: u64, workloads: &Workloads, known: &Observations) {
+    fn note_progress(&mut self, world: &World<'_>) {
+        let World { accepted: Accepted { generation, .. }, workloads, found, known } = *world;
         let is_asked = |(id, located): (&BackendId, &Option<Located>)| {
             located.is_none() || known.get(id).is_some_and(|known| known.asked == *located)
         };
-        if self.progress.settled_generation < generation && workloads.iter().all(is_asked) {
-            self.progress.settled_generation = generation;
+        let are_found = found.values().all(|found| found.is_asked);
+        if self.progress.settled_generation < *generation && are_found && workloads.iter().all(is_asked) {
+            self.progress.settled_generation = *generation;
             self.progress.settled_revision = self.outputs.publisher.current().revision;
         }
     }
 
     fn tell(
         &mut self,
-        accepted: &Accepted,
-        workloads: &Workloads,
-        known: &Observations,
+        world: &World<'_>,
         diagnostics: &[Diagnostic],
         outcome: Result<(), String>,
     ) -> Option<Instant> {
+        let World { accepted, workloads, found, known } = *world;
         if let Err(error) = &outcome
             && self.store_error.as_ref() != Some(error)
         {
@@ -223,6 +247,7 @@ impl Reconciler {
         let revision = self.outputs.publisher.current().revision;
         let mut status = status::describe(accepted, revision, workloads, known, diagnostics);
         status.count(self.catalogs.shares());
+        status.add_found(found);
         (status.progress, status.error) = (self.progress, self.store_error.clone());
         self.outputs.status.send_replace(Arc::new(status));
         self.store_error.as_ref().map(|_| Instant::now() + STORE_RETRY_TIME)
@@ -246,7 +271,13 @@ impl Settling {
     }
 
     /// Until when nothing is published; `None` if there is nothing to wait for.
-    fn until(&mut self, generation: u64, workloads: &Workloads, known: &Observations) -> Option<Instant> {
+    fn until(
+        &mut self,
+        generation: u64,
+        workloads: &Workloads,
+        found: &Groups,
+        known: &Observations,
+    ) -> Option<Instant> {
         if self.generation != generation {
             // After a restart what was served is served again at once.
             let is_resumed = generation == self.published;
@@ -255,11 +286,13 @@ impl Settling {
         }
         let is_known = |(id, located): (&BackendId, &Option<Located>)| {
             known.get(id).is_some_and(|known| {
-                let url = located.as_ref().map(|located| &located.url);
+                let url = located.as_ref().and_then(Located::url);
                 known.asked == *located || (known.inventory.is_some() && known.url.as_ref() == url)
             })
         };
-        if workloads.iter().all(is_known) || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        let are_found = found.values().all(|found| found.is_asked || found.members.is_some());
+        if (are_found && workloads.iter().all(is_known))
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
         {
             self.deadline = None;
         }
@@ -271,7 +304,7 @@ impl Settling {
 fn all_backends(known: &Observations) -> Backends {
     let backends = known.iter().filter_map(|(id, known)| {
         let (url, inventory) = (known.url.clone()?, known.inventory.clone()?);
-        Some((id.clone(), Some(Observed { url, inventory })))
+        Some((id.clone(), Some(Observed { endpoints: Endpoints::at(url), inventory })))
     });
     backends.collect()
 }
@@ -281,7 +314,11 @@ fn backends(workloads: &Workloads, known: &Observations) -> Backends {
     let backends = workloads.iter().map(|(id, located)| {
         let inventory = known.get(id).and_then(|known| known.inventory.clone());
         let seen = located.as_ref().zip(inventory);
-        (id.clone(), seen.map(|(located, inventory)| Observed { url: located.url.clone(), inventory }))
+        let observed = |(located, inventory): (&Located, _)| Observed {
+            endpoints: located.endpoints.clone(),
+            inventory,
+        };
+        (id.clone(), seen.map(observed))
     });
     backends.collect()
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use clap::builder::FalseyValueParser;
 
+use crate::workloads::ToolHiveFolders;
+
 /// The control plane of vmcp: asks backends what they offer and publishes catalogs to data planes
 #[derive(Debug, Parser)]
 #[command(name = "vmcp-control-plane", version, max_term_width = 100)]
@@ -31,4 +33,19 @@ pub(crate) struct Settings {
     /// Log one JSON object a line
     #[arg(long, env = "VMCP_LOG_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) log_json: bool,
+}
+
+/// Where ToolHive keeps its files for whoever runs this process, by the rules that it goes by itself.
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads the environment")]
+pub fn toolhive_folders() -> ToolHiveFolders {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let under = |variable: &str, linux: &str| {
+        let usual = if cfg!(target_os = "macos") { "Library/Application Support" } else { linux };
+        let folder = absolute(variable).or_else(|| Some(absolute("HOME")?.join(usual)))?;
+        Some(folder.join("toolhive"))
+    };
+    ToolHiveFolders {
+        state: under("XDG_STATE_HOME", ".local/state"),
+        data: under("XDG_DATA_HOME", ".local/share"),
+    }
 }

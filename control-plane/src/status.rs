@@ -1,19 +1,21 @@
 //! How things are, as an operator reads it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::Uri;
 use serde::Serialize;
 use vmcp_core::backend::BackendId;
 use vmcp_core::catalog::Share;
-use vmcp_core::diagnostic::Diagnostic;
+use vmcp_core::diagnostic::{Diagnostic, Severity};
 use vmcp_core::inventory::Inventory;
 use vmcp_core::item::Kind;
 use vmcp_core::name::Name;
+use vmcp_core::sentence::shown;
 
 use crate::accept::Accepted;
 use crate::introspect::{Observation, Observations};
-use crate::workloads::Workloads;
+use crate::workloads::{Groups, Located, Workloads};
 
 /// How things are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
@@ -76,6 +78,10 @@ pub struct BackendStatus {
     pub counts: Option<Counts>,
     /// Why it last did not answer.
     pub last_error: Option<String>,
+    /// What the provider that found it says of it, such as `running`.
+    pub workload_status: Option<String>,
+    /// What people have written on it, where a provider has found it.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Whether a backend answers.
@@ -118,6 +124,30 @@ pub struct DiagnosticStatus {
 }
 
 impl Status {
+    /// What providers say.
+    pub(crate) fn add_found(&mut self, found: &Groups) {
+        for backend in &mut self.backends {
+            let group = found.iter().find(|(group, _)| group.as_str() == backend.group);
+            let members = group.and_then(|(_, found)| found.members.as_ref());
+            let member = members.and_then(|all| all.iter().find(|(name, _)| name.as_str() == backend.name));
+            let Some((_, member)) = member else { continue };
+            backend.workload_status = Some(member.status.clone());
+            backend.labels.clone_from(&member.labels);
+        }
+        for (group, found) in found {
+            for server in self.virtual_servers.iter().filter(|server| server.group == group.as_str()) {
+                self.diagnostics.extend(found.faults.iter().map(|fault| DiagnosticStatus {
+                    severity: Severity::Warning.as_str(),
+                    virtual_server: server.name.clone(),
+                    backends: Vec::new(),
+                    message: format!("group `{group}`: {}", shown(fault)),
+                    help: None,
+                    line: None,
+                }));
+            }
+        }
+    }
+
     /// Counts what clients see.
     pub(crate) fn count<'s>(&mut self, shares: impl Iterator<Item = (&'s Name, &'s Arc<Share>)>) {
         for (server, share) in shares {
@@ -169,9 +199,9 @@ pub(crate) fn describe(
         default: server.is_default,
         counts: Counts::default(),
     });
-    let backends = workloads.iter().map(|(id, located)| {
-        describe_backend(id, located.as_ref().map(|located| &located.url), known.get(id))
-    });
+    let backends = workloads
+        .iter()
+        .map(|(id, located)| describe_backend(id, located.as_ref().and_then(Located::url), known.get(id)));
     let diagnostics = diagnostics.iter().map(DiagnosticStatus::from);
     Status {
         generation: accepted.generation,
@@ -216,5 +246,7 @@ fn describe_backend(id: &BackendId, url: Option<&Uri>, known: Option<&Observatio
         stale,
         counts,
         last_error,
+        workload_status: None,
+        labels: BTreeMap::new(),
     }
 }

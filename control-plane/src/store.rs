@@ -1,6 +1,7 @@
 //! What outlives the process, in one file: desired state with its history, what was last observed of backends, who owns names,
 //! and the number of the last revision. Every record is sealed; every change is one transaction, on disk when it returns.
 
+mod changes;
 mod records;
 mod sealed;
 
@@ -18,7 +19,10 @@ use vmcp_core::name::Name;
 use vmcp_core::owners::Owners;
 use vmcp_manifest::Written;
 
-use crate::introspect::{Observation, Observations};
+use crate::introspect::Observations;
+use crate::workloads::Members;
+pub(crate) use changes::Changes;
+use changes::write_changes;
 pub use records::Generation;
 use sealed::Sealed;
 
@@ -29,6 +33,8 @@ const DOCUMENTS: Table = TableDefinition::new("documents");
 const GENERATIONS: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("generations");
 /// By `group/name`.
 const OBSERVATIONS: Table = TableDefinition::new("observations");
+/// What providers have found, by group.
+const MEMBERS: Table = TableDefinition::new("members");
 /// By `virtual server/backend`.
 const OWNERS: Table = TableDefinition::new("owners");
 
@@ -79,24 +85,11 @@ pub(crate) struct Stored {
     pub(crate) generation: u64,
     pub(crate) documents: Vec<Written>,
     pub(crate) observations: Observations,
+    /// What providers had found, by group.
+    pub(crate) members: BTreeMap<Name, Members>,
     pub(crate) owners: BTreeMap<Name, Owners>,
     /// The generation of the last revision; 0 if there has been none.
     pub(crate) published_generation: u64,
-}
-
-/// What has changed since the last revision.
-#[derive(Debug, Default)]
-pub(crate) struct Changes {
-    /// `None`: nothing is remembered of it any more.
-    pub(crate) observations: Vec<(BackendId, Option<Observation>)>,
-    /// Of the names of one backend in one virtual server. Empty: it has none.
-    pub(crate) owners: BTreeMap<(Name, Name), Owners>,
-}
-
-impl Changes {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.observations.is_empty() && self.owners.is_empty()
-    }
 }
 
 type Outcome<T> = Result<T, StoreFault>;
@@ -158,7 +151,7 @@ impl Store {
         let store = Self { inner: Arc::new(Inner { database, sealed, _lock: lock }) };
         store.write(|transaction, sealed| {
             let mut meta = transaction.open_table(META).map_err(fault)?;
-            for table in [DOCUMENTS, OBSERVATIONS, OWNERS] {
+            for table in [DOCUMENTS, OBSERVATIONS, MEMBERS, OWNERS] {
                 transaction.open_table(table).map_err(fault)?;
             }
             transaction.open_table(GENERATIONS).map_err(fault)?;
@@ -214,6 +207,12 @@ impl Store {
                     tracing::error!(backend = key.value(), %error, "what was known of a backend is lost")
                 }
             }
+        }
+        for entry in read.open_table(MEMBERS).map_err(fault)?.iter().map_err(fault)? {
+            let (key, value) = entry.map_err(fault)?;
+            let clear = opened(sealed, "members", key.value(), value.value())?;
+            let group = key.value().parse().map_err(|error| StoreFault::Record(format!("{error}")))?;
+            stored.members.insert(group, records::read_members(&clear)?);
         }
         for entry in read.open_table(OWNERS).map_err(fault)?.iter().map_err(fault)? {
             let (key, value) = entry.map_err(fault)?;
@@ -323,31 +322,6 @@ impl Store {
         transaction.commit().map_err(fault)?;
         Ok(outcome)
     }
-}
-
-fn write_changes(transaction: &redb::WriteTransaction, sealed: &Sealed, changes: &Changes) -> Outcome<()> {
-    let mut observations = transaction.open_table(OBSERVATIONS).map_err(fault)?;
-    for (id, observation) in &changes.observations {
-        let key = id.to_string();
-        match observation {
-            Some(observation) => {
-                let record = sealed.seal("observations", &key, &records::write_observation(observation)?)?;
-                observations.insert(key.as_str(), record.as_slice()).map_err(fault)?;
-            }
-            None => drop(observations.remove(key.as_str()).map_err(fault)?),
-        }
-    }
-    let mut owners = transaction.open_table(OWNERS).map_err(fault)?;
-    for ((server, backend), owned) in &changes.owners {
-        let key = format!("{server}/{backend}");
-        if owned.is_empty() {
-            owners.remove(key.as_str()).map_err(fault)?;
-            continue;
-        }
-        let record = sealed.seal("owners", &key, &records::write_owners(owned)?)?;
-        owners.insert(key.as_str(), record.as_slice()).map_err(fault)?;
-    }
-    Ok(())
 }
 
 /// Texts that no generation has any more.

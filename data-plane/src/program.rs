@@ -51,13 +51,6 @@ async fn run(settings: Settings, decode: Decode) -> anyhow::Result<()> {
     let admin = bind(settings.admin_listen, "--admin-listen").await?;
     let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
     let (drain, metrics) = (Drain::new(), Metrics::new());
-    let exchange = Exchange::new(Bounds {
-        connect: limits::CONNECT_TIME,
-        idle: limits::IDLE_CONNECTION_TIME,
-        answer_bytes: limits::ANSWER_BYTES,
-        event_bytes: limits::EVENT_BYTES,
-        depth: limits::DEPTH,
-    });
     let data_plane = DataPlane::start(app::Settings {
         listener,
         sources,
@@ -66,7 +59,7 @@ async fn run(settings: Settings, decode: Decode) -> anyhow::Result<()> {
         state,
         session_key,
         decode,
-        exchange,
+        exchange: Exchange::new(Bounds::default()),
         metrics: metrics.clone(),
         drain: drain.clone(),
     })?;

@@ -136,7 +136,8 @@ impl Backend {
             let version = ProtocolVersion::parse(&legacy.version)?;
             Some(Legacy { version, has_sessions: legacy.has_sessions })
         });
-        let (url, modern) = (backend.url.clone(), backend.eras.modern);
+        let url = backend.endpoints.urls.first().cloned().unwrap_or_default();
+        let modern = backend.eras.modern;
         Self { id: backend.id.clone(), url, modern, legacy, completes }
     }
 }

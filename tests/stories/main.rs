@@ -14,6 +14,7 @@ mod sessions;
 mod settings;
 mod slow;
 mod two_planes;
+mod workloads;
 
 use std::path::Path;
 

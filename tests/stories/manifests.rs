@@ -183,7 +183,6 @@ fn catalog_05_toolhive_s_keys_in_both_spellings_name_what_is_not_built_each_with
             "22:outgoing_auth.backends.github.type `header_injection` is not built yet",
             "23:outgoing_auth.backends.github.header_injection `header_injection` is not built yet",
             "26:token_cache `token_cache` is not built yet",
-            "51:operational `operational` is not built yet",
             "64:composite_tools `composite_tools` is not built yet",
         ]
     );

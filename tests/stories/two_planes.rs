@@ -28,12 +28,12 @@ pub(crate) const PROGRAMS: Programs = Programs {
 };
 const SKEWED: &str = env!("CARGO_BIN_EXE_vmcp-data-plane-skewed");
 
-async fn data_plane(control_plane: &ControlPlane, more: &[&str]) -> DataPlane {
+pub(crate) async fn data_plane(control_plane: &ControlPlane, more: &[&str]) -> DataPlane {
     DataPlane::start(PROGRAMS.data_plane, control_plane, more).await
 }
 
 /// A backend with tools `NAME_0` to `NAME_n`, which answers a call with its own name and that of the tool.
-async fn backend(name: &str, tools: usize) -> RawBackend {
+pub(crate) async fn backend(name: &str, tools: usize) -> RawBackend {
     let list: Vec<String> = (0..tools)
         .map(|tool| format!(r#"{{"name":"{name}_{tool}","description":"one of the tools of {name}","inputSchema":{{"type":"object"}}}}"#))
         .collect();

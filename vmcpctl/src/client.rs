@@ -42,7 +42,7 @@ impl Client {
         };
         let address = plain_peer(&server).map_err(|error| WrongUsage(error.to_string()))?;
         let endpoint = Endpoint::from(address)
-            .connect_timeout(limits::CONNECT_TIME)
+            .connect_timeout(limits::PLANE_CONNECT_TIME)
             .timeout(ANSWER_TIME)
             .http2_keep_alive_interval(ALIVE_TIME)
             .keep_alive_timeout(ALIVE_TIME)

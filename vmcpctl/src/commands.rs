@@ -12,6 +12,7 @@ use crate::manifests;
 use crate::serve;
 use crate::settings::{Cli, Demo, Operate, Output, Serve, Validate};
 use crate::terminal::print_line;
+use crate::toolhive;
 use crate::validate;
 
 /// The version on standard output.
@@ -50,7 +51,19 @@ pub(crate) fn validate(validate: Validate) -> anyhow::Result<ExitCode> {
 
 /// Serves until the process is told to stop.
 pub(crate) fn serve(serve: Serve) -> anyhow::Result<ExitCode> {
-    let loaded = match manifests::load(&serve.manifests.config)? {
+    let loaded = match &serve.group {
+        Some(group) if serve.config.is_empty() => {
+            if !serve.host.is_loopback() {
+                anyhow::bail!(
+                    "`--group` lets everybody in, so it serves this machine alone: write a manifest to listen on {}",
+                    serve.host
+                );
+            }
+            manifests::loaded(toolhive::manifest(group, None)?.into())
+        }
+        _ => manifests::load(&serve.config)?,
+    };
+    let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(faults) => {
             faults.report(Output::Table)?;

@@ -3,7 +3,6 @@
 
 mod client;
 mod commands;
-mod connections;
 mod context;
 mod demo;
 mod failure;
@@ -13,6 +12,7 @@ mod serve;
 mod settings;
 mod table;
 mod terminal;
+mod toolhive;
 mod validate;
 
 use std::process::ExitCode;

@@ -42,14 +42,18 @@ pub(crate) fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Manifest>> {
 
 /// What the files want, or every fault, rendered.
 pub(crate) fn load(files: &[PathBuf]) -> anyhow::Result<Result<Loaded, Faults>> {
-    let manifests = read(files)?;
+    Ok(loaded(read(files)?))
+}
+
+/// What manifests want, or every fault, rendered.
+pub(crate) fn loaded(manifests: Vec<Manifest>) -> Result<Loaded, Faults> {
     let sources: Vec<Source<'_>> =
         manifests.iter().map(|manifest| Source { name: &manifest.file, text: &manifest.text }).collect();
     let desired = vmcp_manifest::read(&sources).map_err(|faults| Faults {
         text: faults.iter().map(|fault| render(fault, &sources)).collect::<Vec<_>>().join("\n\n"),
         all: faults.iter().map(|fault| FaultData::of(fault, &sources)).collect(),
     });
-    Ok(desired.map(|desired| Loaded { desired, manifests }))
+    desired.map(|desired| Loaded { desired, manifests })
 }
 
 /// What is wrong.

@@ -7,15 +7,15 @@ mod workloads;
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use vmcp_control_plane::{Change, ControlPlane, Store};
+use vmcp_control_plane::{Change, ControlPlane, Store, toolhive_folders};
 use vmcp_core::limits;
 use vmcp_data_plane::DataPlane;
 use vmcp_manifest::Hosting as Programs;
+use vmcp_mcp::{Bounds, Exchange};
 use vmcp_revision::{Source, codec};
 use vmcp_runtime::{Drain, LogFormat, Metrics, bind, listen, start_telemetry, stop_signal};
 use vmcp_stdio::StdioHost;
 
-use crate::connections;
 use crate::manifests::Loaded;
 use crate::settings::{self, Serve};
 use summary::Summary;
@@ -37,7 +37,7 @@ pub(crate) async fn run(serve: Serve, loaded: Loaded) -> anyhow::Result<()> {
     let (address, admin_address) = (listener.local_addr()?, admin_listener.local_addr()?);
 
     let (drain, metrics) = (Drain::new(), Metrics::new());
-    let exchange = connections::exchange();
+    let exchange = Exchange::new(Bounds::default());
     // Children end after those who call them.
     let children = Drain::new();
     let host = StdioHost::start(settings::environment(), children.clone()).await?;
@@ -47,6 +47,7 @@ pub(crate) async fn run(serve: Serve, loaded: Loaded) -> anyhow::Result<()> {
         store: Store::in_memory()?,
         hosting: Programs::Here,
         hosted: hosting.hosted(),
+        toolhive: toolhive_folders(),
         exchange: exchange.clone(),
         drain: drain.clone(),
     })?;

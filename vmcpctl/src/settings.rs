@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Check manifests and say everything that is wrong with them
     Validate(Validate),
-    /// Write a manifest with the servers of a client: Claude, Cursor, VS Code, Windsurf, Zed and others
+    /// Write a manifest with the servers of a client (Claude, Cursor, VS Code, Windsurf, Zed and others), or of a ToolHive group
     Init(Init),
     #[command(flatten)]
     Operate(Operate),
@@ -84,8 +84,19 @@ pub(crate) struct Manifests {
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    #[command(flatten)]
-    pub(crate) manifests: Manifests,
+    /// Manifest to read, or several
+    #[arg(
+        short = 'f',
+        long = "config",
+        value_name = "FILE",
+        required_unless_present = "group",
+        env = "VMCP_CONFIG",
+        num_args = 1..
+    )]
+    pub(crate) config: Vec<PathBuf>,
+    /// Serve a ToolHive group without a manifest: to this machine alone and to everybody on it. A manifest goes before it
+    #[arg(long, value_name = "NAME", env = "VMCP_GROUP")]
+    pub(crate) group: Option<String>,
     /// Address on which MCP clients come in
     #[arg(long, default_value = "127.0.0.1", env = "VMCP_HOST")]
     pub(crate) host: IpAddr,
@@ -127,11 +138,20 @@ pub(crate) enum Output {
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// The client's file, in which its servers stand under `mcpServers`, `servers` or `context_servers`
-    #[arg(long, value_name = "FILE", env = "VMCP_FROM")]
-    pub(crate) from: PathBuf,
-    /// What the virtual server and its group are called
-    #[arg(long, default_value = "mine", env = "VMCP_NAME")]
-    pub(crate) name: Name,
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "VMCP_FROM",
+        required_unless_present = "group",
+        conflicts_with = "group"
+    )]
+    pub(crate) from: Option<PathBuf>,
+    /// The ToolHive group that is presented, as it comes and goes
+    #[arg(short, long, value_name = "NAME", env = "VMCP_GROUP")]
+    pub(crate) group: Option<String>,
+    /// What the virtual server and its group are called [default: `mine`, or as ToolHive calls the group]
+    #[arg(long, env = "VMCP_NAME")]
+    pub(crate) name: Option<Name>,
     /// Where the manifest is written; standard output without it. A file that is there already is left alone
     #[arg(short, long, value_name = "FILE", env = "VMCP_MANIFEST")]
     pub(crate) output: Option<PathBuf>,

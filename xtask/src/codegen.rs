@@ -24,6 +24,7 @@ const PRINTED: &[&str] = &[
     "HeldBackServer",
     "HistoryEntry",
     "HistoryResponse",
+    "Label",
     "Rejection",
     "ReplicaStatus",
     "Status",

@@ -101,6 +101,8 @@ fn shares<'p>(
 }
 
 fn backend(backend: &BackendStatus) -> v1::BackendStatus {
+    let labels =
+        backend.labels.iter().map(|(name, value)| v1::Label { name: name.clone(), value: value.clone() });
     v1::BackendStatus {
         name: backend.name.clone(),
         group: backend.group.clone(),
@@ -115,6 +117,8 @@ fn backend(backend: &BackendStatus) -> v1::BackendStatus {
         stale: backend.stale,
         counts: backend.counts.map(counts),
         last_error: backend.last_error.clone(),
+        workload_status: backend.workload_status.clone(),
+        labels: labels.collect(),
     }
 }
 

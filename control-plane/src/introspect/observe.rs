@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Uri;
 use tokio::sync::watch;
@@ -98,7 +97,7 @@ impl Observers {
 
 /// A backend that somebody wants again, and at another address, may be another server.
 fn forget_elsewhere(all: &mut Observations, id: &BackendId, located: &Located) -> bool {
-    let is_elsewhere = all.get(id).is_some_and(|known| known.url.as_ref() != Some(&located.url));
+    let is_elsewhere = all.get(id).is_some_and(|known| known.url.as_ref() != located.url());
     if is_elsewhere {
         all.remove(id);
     }
@@ -136,7 +135,7 @@ async fn observe(
 ) {
     let mut pause = limits::RETRY_FIRST;
     loop {
-        let asked = inventory(&exchange, &located.url).await;
+        let asked = inventory(&exchange, &located.endpoints).await;
         let is_whole = asked.as_ref().is_ok_and(|inventory| inventory.unread.is_empty());
         observations.send_if_modified(|all| {
             let before = all.get(&id).cloned().unwrap_or_default();
@@ -150,7 +149,7 @@ async fn observe(
                     let same = before.inventory.clone().filter(|previous| **previous == inventory);
                     Observation {
                         inventory: Some(same.unwrap_or_else(|| Arc::new(inventory))),
-                        url: Some(located.url.clone()),
+                        url: located.url().cloned(),
                         asked: Some(located.clone()),
                         ..Observation::default()
                     }
@@ -174,8 +173,9 @@ async fn observe(
             // Between half of the time and all of it: many backends are not asked at once, and none at once again.
             tokio::time::sleep(jittered(limits::REFRESH_TIME / 2, limits::REFRESH_TIME)).await;
         } else {
-            tokio::time::sleep(jittered(Duration::ZERO, pause)).await;
-            pause = (pause * 2).min(limits::RETRY_LONGEST);
+            tokio::time::sleep(jittered(pause, pause * 5 / 4)).await;
+            // Whoever comes back is met again within about a fifth of the time for which it was away.
+            pause = (pause * 6 / 5).min(limits::RETRY_LONGEST);
         }
     }
 }

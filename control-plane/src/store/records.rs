@@ -1,10 +1,12 @@
 //! The forms in which things are stored, and back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use vmcp_core::backend::BackendId;
+use vmcp_core::desired::{Endpoints, Transport};
 use vmcp_core::inventory::{Eras, Inventory, Legacy};
 use vmcp_core::item::{Item, Kind};
 use vmcp_core::name::Name;
@@ -14,6 +16,7 @@ use vmcp_manifest::Written;
 use super::StoreFault;
 use super::sealed::Sealed;
 use crate::introspect::Observation;
+use crate::workloads::{Member, Members};
 
 /// An accepted desired state, without its documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +59,38 @@ struct ObservationRecord {
     unread: Vec<String>,
     /// Kind and definition of each.
     items: Vec<(String, String)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MemberRecord {
+    name: String,
+    url: String,
+    is_sse: bool,
+    status: String,
+    labels: BTreeMap<String, String>,
+}
+
+/// What a provider has found of a group.
+pub(super) fn write_members(members: &Members) -> Result<Vec<u8>, StoreFault> {
+    let members = members.iter().map(|(name, member)| MemberRecord {
+        name: name.to_string(),
+        url: member.endpoints.urls.first().map(ToString::to_string).unwrap_or_default(),
+        is_sse: member.endpoints.transport == Transport::Sse,
+        status: member.status.clone(),
+        labels: member.labels.clone(),
+    });
+    write(&members.collect::<Vec<_>>())
+}
+
+pub(super) fn read_members(clear: &[u8]) -> Result<Members, StoreFault> {
+    let records: Vec<MemberRecord> = read(clear)?;
+    let members = records.into_iter().map(|record| {
+        let transport = if record.is_sse { Transport::Sse } else { Transport::StreamableHttp };
+        let endpoints = Endpoints { transport, ..Endpoints::at(record.url.parse().map_err(unreadable)?) };
+        let member = Member { endpoints, status: record.status, labels: record.labels };
+        Ok((record.name.parse().map_err(unreadable)?, member))
+    });
+    members.collect()
 }
 
 pub(super) fn write_generation(

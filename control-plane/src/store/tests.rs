@@ -2,8 +2,11 @@ use vmcp_core::item::{Item, Kind};
 use vmcp_core::owners::Owner;
 use vmcp_manifest::{Source, documents};
 
+use vmcp_core::desired::{Endpoints, Transport};
+
 use super::*;
 use crate::introspect::Observation;
+use crate::workloads::{Member, Members};
 
 fn written(text: &str) -> Vec<Written> {
     documents(Source { name: "m.yaml", text })
@@ -41,7 +44,15 @@ fn changes(backend: &str, tool: &str) -> Changes {
     Changes {
         observations: vec![(id(backend), Some(observed(tool)))],
         owners: BTreeMap::from([(("s".parse().unwrap(), name), owners)]),
+        members: BTreeMap::from([("g".parse().unwrap(), Some(members()))]),
     }
+}
+
+fn members() -> Members {
+    let endpoints =
+        Endpoints { transport: Transport::Sse, ..Endpoints::at("http://127.0.0.1:1/sse".parse().unwrap()) };
+    let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
+    Members::from([("found".parse().unwrap(), Member { endpoints, status: "running".into(), labels })])
 }
 
 #[test]
@@ -76,9 +87,12 @@ fn what_is_stored_is_there_after_a_restart_and_no_number_comes_twice() {
     let gone = Changes {
         observations: vec![(id("b"), None)],
         owners: BTreeMap::from([(("s".parse().unwrap(), "b".parse().unwrap()), Owners::new())]),
+        members: BTreeMap::from([("g".parse().unwrap(), None)]),
     };
+    assert_eq!(store.load().unwrap().members, BTreeMap::from([("g".parse().unwrap(), members())]));
     store.remember(&gone).unwrap();
     let stored = store.load().unwrap();
+    assert!(stored.members.is_empty());
     assert_eq!(stored.observations.keys().collect::<Vec<_>>(), [&id("c")]);
     assert_eq!(stored.owners.values().map(BTreeMap::len).sum::<usize>(), 1);
 }

@@ -121,7 +121,7 @@ fn server(case: Case) -> anyhow::Result<VirtualServer> {
         }
     };
     let aggregation = Aggregation { conflict_resolution, ..Aggregation::default() };
-    Ok(VirtualServer { name: "all".parse()?, group: "g".parse()?, is_default: true, aggregation })
+    Ok(VirtualServer { aggregation, ..VirtualServer::new("all".parse()?, "g".parse()?) })
 }
 
 fn name(backend: usize) -> anyhow::Result<Name> {

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use http::Uri;
-
+use crate::desired::Endpoints;
 use crate::inventory::Eras;
 use crate::name::Name;
 
@@ -21,8 +20,8 @@ pub struct BackendId {
 pub struct Backend {
     /// Which one.
     pub id: BackendId,
-    /// Its MCP endpoint over streamable HTTP.
-    pub url: Uri,
+    /// Where it is called.
+    pub endpoints: Endpoints,
     /// How it is spoken to.
     pub eras: Eras,
 }

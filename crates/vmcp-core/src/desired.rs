@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use http::Uri;
+use http::{HeaderName, Uri};
 
 use crate::aggregation::Aggregation;
 use crate::name::Name;
+use crate::operational::Operational;
 
 /// Everything that was applied.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,6 +30,18 @@ pub struct VirtualServer {
     pub is_default: bool,
     /// How its catalog is made.
     pub aggregation: Aggregation,
+    /// How it deals with backends that are slow, busy or gone.
+    pub operational: Operational,
+    /// Headers of clients that are passed on to every backend.
+    pub passthrough_headers: Vec<HeaderName>,
+}
+
+impl VirtualServer {
+    /// The servers of a group, with nothing special about it.
+    pub fn new(name: Name, group: Name) -> Self {
+        let (aggregation, operational) = (Aggregation::default(), Operational::default());
+        Self { name, group, is_default: false, aggregation, operational, passthrough_headers: Vec::new() }
+    }
 }
 
 /// A named set of MCP servers.
@@ -36,17 +49,83 @@ pub struct VirtualServer {
 pub struct Group {
     /// Named by virtual servers.
     pub name: Name,
-    /// By name.
+    /// Those that are written out, by name.
     pub workloads: BTreeMap<Name, Address>,
+    /// Where others are found.
+    pub toolhive: Option<ToolHive>,
 }
 
 /// Where a workload is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
-    /// Its MCP endpoint over streamable HTTP.
-    Url(Uri),
+    /// A server that runs already.
+    Remote(Endpoints),
     /// A program that speaks MCP over standard input and output.
     Command(Command),
+}
+
+/// Where a server that runs is called, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Its MCP endpoints; at least one, and any of them is as good as another.
+    pub urls: Vec<Uri>,
+    /// How they are spoken to.
+    pub transport: Transport,
+    /// What every request carries, by name.
+    pub headers: Vec<(HeaderName, Text)>,
+    /// A file with certificates that its TLS is held to besides the usual ones.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// How an endpoint is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// MCP 2025-03-26 and later, Streamable HTTP.
+    #[default]
+    StreamableHttp,
+    /// MCP 2024-11-05, HTTP with SSE.
+    Sse,
+}
+
+impl Endpoints {
+    /// One endpoint over streamable HTTP, with nothing special about it.
+    pub fn at(url: Uri) -> Self {
+        Self { urls: vec![url], transport: Transport::default(), headers: Vec::new(), ca_bundle: None }
+    }
+}
+
+/// Where workloads of a ToolHive group are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolHive {
+    /// The group as ToolHive calls it.
+    pub group: String,
+    /// Under which its ports are reached.
+    pub host: String,
+    /// Who is asked.
+    pub source: ToolHiveSource,
+}
+
+/// Who is asked for the workloads of a ToolHive group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToolHiveSource {
+    /// What it keeps on disk: `groups` and `runconfigs` are in the first folder, `statuses` in the second. The user's own if absent.
+    Files {
+        /// `$XDG_STATE_HOME/toolhive`.
+        state: Option<PathBuf>,
+        /// `$XDG_DATA_HOME/toolhive`.
+        data: Option<PathBuf>,
+    },
+    /// Its HTTP API.
+    Api(ToolHiveApi),
+}
+
+/// Where ToolHive's HTTP API is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToolHiveApi {
+    /// Such as `http://127.0.0.1:8080`.
+    Url(Uri),
+    /// A socket of this machine.
+    Socket(PathBuf),
 }
 
 /// What a manifest says in place of a value: the value itself, or where it is found when it is needed.

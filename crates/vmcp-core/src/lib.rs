@@ -10,6 +10,7 @@ pub mod inventory;
 pub mod item;
 pub mod limits;
 pub mod name;
+pub mod operational;
 pub mod owners;
 pub mod prefix;
 pub mod report;

@@ -34,12 +34,6 @@ pub const TEMPLATES_TRIED: usize = 100;
 /// A URI that is held to templates: longer ones belong to nobody.
 pub const URI_BYTES: usize = 4 * 1024;
 
-/// A backend's answer in one piece: an image or a document, base64.
-pub const ANSWER_BYTES: usize = 64 * 1024 * 1024;
-
-/// One event of a backend's stream; the same content may come either way.
-pub const EVENT_BYTES: usize = ANSWER_BYTES;
-
 /// What popular clients accept as a tool's name.
 pub const NAME_CHARACTERS: usize = 64;
 
@@ -97,17 +91,54 @@ pub const INVENTORY_TIME: Duration = Duration::from_secs(10);
 /// Time for one probing question to a backend.
 pub const PROBE_TIME: Duration = Duration::from_secs(10);
 
-/// Time until a TCP connection to a backend stands, shared by its addresses: a lost SYN is sent again after one second.
-pub const CONNECT_TIME: Duration = Duration::from_secs(3);
+/// Time until a connection to a backend stands, if its virtual server does not say otherwise: networks of machines connect in
+/// milliseconds, and a caller should not wait for one that is not there.
+pub const CONNECT_TIME: Duration = Duration::from_secs(1);
 
-/// How long an unused connection to a backend is kept: shorter than the 5 s after which common servers close it.
-pub const IDLE_CONNECTION_TIME: Duration = Duration::from_secs(4);
+/// One answer to a message of a batch: it is held whole.
+pub const BATCH_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
-/// Time until a backend's answer begins.
-pub const CALL_TIME: Duration = Duration::from_secs(60);
+/// Time until a connection between replica, control plane and `vmcpctl` stands: a lost SYN is sent again after one second.
+pub const PLANE_CONNECT_TIME: Duration = Duration::from_secs(3);
 
-/// Silence within a backend's stream.
-pub const STREAM_SILENCE_TIME: Duration = Duration::from_secs(300);
+/// Time until a backend's answer begins, if its virtual server does not say otherwise: what ToolHive gives a whole call.
+pub const FIRST_BYTE_TIME: Duration = Duration::from_secs(30);
+
+/// From one message of a backend's answer to the next, likewise: what clients commonly wait before they give up themselves.
+pub const STREAM_SILENCE_TIME: Duration = Duration::from_secs(60);
+
+/// A whole call, likewise: whoever makes progress for longer is not a call but a job.
+pub const CALL_TIME: Duration = Duration::from_secs(60 * 60);
+
+/// The longest that an operator can let anything take, so that no sum of times overflows.
+pub const LONGEST_TIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How often the control plane asks whether a backend is there, if no virtual server says otherwise.
+pub const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Questions in a row without an answer before a backend is unhealthy, likewise.
+pub const UNHEALTHY_THRESHOLD: u32 = 3;
+
+/// Failed calls in a row that open a breaker, likewise.
+pub const BREAKER_FAILURES: u32 = 5;
+
+/// How long a breaker stays open at first, before jitter.
+pub const BREAKER_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest that a breaker stays open, if no virtual server says otherwise.
+pub const BREAKER_LONGEST: Duration = Duration::from_secs(60);
+
+/// The longest that a backend is believed when it says when to come back.
+pub const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(60);
+
+/// Calls under way to one backend, from one virtual server of one replica.
+pub const BACKEND_CALLS: usize = 256;
+
+/// Calls that wait until one of these has ended: as many again as are served in the time that they may wait.
+pub const BACKEND_QUEUE: usize = 128;
+
+/// How long they wait.
+pub const BACKEND_QUEUE_TIME: Duration = Duration::from_millis(500);
 
 /// What a backend's stream may take to end after the response, so that its connection can be used again.
 pub const STREAM_END_TIME: Duration = Duration::from_millis(500);
@@ -121,8 +152,8 @@ pub const SETTLE_TIME: Duration = Duration::from_millis(1_500);
 /// Changes that come together are published together.
 pub const COALESCE_TIME: Duration = Duration::from_millis(50);
 
-/// Asking a backend again after a failure: first and longest wait, before jitter.
-pub const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// Asking a backend again after a failure: first and longest wait, before jitter. Not more than once a second, whatever it does.
+pub const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// See [`RETRY_FIRST`].
 pub const RETRY_LONGEST: Duration = Duration::from_secs(30);
 
@@ -135,8 +166,8 @@ pub const CHILD_STOP_TIME: Duration = Duration::from_secs(2);
 /// A file that holds a secret: a key or a token, with room for a whole certificate chain.
 pub const SECRET_BYTES: u64 = 64 * 1024;
 
-/// One line of a stdio child.
-pub const CHILD_LINE_BYTES: usize = ANSWER_BYTES;
+/// One line of a stdio child: an image or a document, base64.
+pub const CHILD_LINE_BYTES: usize = 64 * 1024 * 1024;
 
 /// What a stdio child may say.
 pub const CHILD_LINE: Limits = Limits::new(CHILD_LINE_BYTES, DEPTH).with_lone_surrogates();

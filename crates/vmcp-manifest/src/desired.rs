@@ -1,12 +1,14 @@
 //! All documents of all sources joined: names that meet, groups that nobody has written.
 
+use std::collections::BTreeMap;
+
 use vmcp_core::desired::{Desired, Group};
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_core::sentence::shown;
 
 use crate::decode::{Decoder, Hosting, did_you_mean};
-use crate::document::{Document, Places, document};
+use crate::document::{Document, Places, document, toolhive};
 use crate::fault::{Fault, Place};
 use crate::tree;
 
@@ -69,8 +71,10 @@ fn join(decoder: &mut Decoder, documents: Vec<Document>) -> Desired {
             Document::Group { group, name } => add_group(decoder, &mut desired, group, &name, "name"),
         }
     }
+    let written: Vec<Name> = desired.groups.keys().cloned().collect();
     for (name, places) in &servers {
-        check_group(decoder, &desired, name, places);
+        find_group(decoder, &mut desired, &written, name, places);
+        check_mentions(decoder, &desired, name, places);
     }
     let is_default = |name: &Name| desired.virtual_servers.get(name).is_some_and(|server| server.is_default);
     let defaults: Vec<_> = servers.iter().filter(|(name, _)| is_default(name)).collect();
@@ -93,20 +97,28 @@ fn add_group(decoder: &mut Decoder, desired: &mut Desired, group: Group, place: 
     }
 }
 
-/// What a virtual server names must be there.
-fn check_group(decoder: &mut Decoder, desired: &Desired, name: &Name, places: &Places) {
-    let Some(server) = desired.virtual_servers.get(name) else { return };
-    let Some(group) = desired.groups.get(&server.group) else {
-        // It may be the document that has faults of its own.
-        if !decoder.has_lost_a_group {
-            let wanted = &server.group;
-            let message =
-                format!("no document describes the group `{wanted}`; groups of ToolHive are not built yet");
-            let help = format!("add a document with `kind: group` and `name: {wanted}`");
-            decoder.fault(&places.group, "group", message, Some(help));
-        }
+/// A group that no document describes is ToolHive's, unless the document that does has faults of its own, or the name is nearly
+/// that of a group that one describes.
+fn find_group(decoder: &mut Decoder, desired: &mut Desired, written: &[Name], name: &Name, places: &Places) {
+    let Some(wanted) = desired.virtual_servers.get(name).map(|server| server.group.clone()) else { return };
+    if decoder.has_lost_a_group || desired.groups.contains_key(&wanted) {
         return;
-    };
+    }
+    if let Some(help) = did_you_mean(wanted.as_str(), written.iter().map(Name::as_str)) {
+        let message = format!("no document describes the group `{wanted}`");
+        let help = format!(
+            "{help} ToolHive's group of that name needs a document: `kind: group`, `name: {wanted}`, `toolhive: {{}}`"
+        );
+        return decoder.fault(&places.group, "group", message, Some(help));
+    }
+    let toolhive = Some(toolhive::usual(&wanted));
+    desired.groups.insert(wanted.clone(), Group { name: wanted, workloads: BTreeMap::new(), toolhive });
+}
+
+/// What a virtual server names must be there. Whom a provider will find nobody knows yet.
+fn check_mentions(decoder: &mut Decoder, desired: &Desired, name: &Name, places: &Places) {
+    let group = desired.virtual_servers.get(name).and_then(|server| desired.groups.get(&server.group));
+    let Some(group) = group.filter(|group| group.toolhive.is_none()) else { return };
     let is_known = |name: &str| name.parse::<Name>().is_ok_and(|name| group.workloads.contains_key(&name));
     for mention in places.workloads.iter().filter(|mention| !is_known(&mention.workload)) {
         if decoder.is_full() {

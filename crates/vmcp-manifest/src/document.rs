@@ -3,7 +3,9 @@
 pub(crate) mod aggregation;
 pub(crate) mod auth;
 pub(crate) mod group;
+pub(crate) mod operational;
 pub(crate) mod secret;
+pub(crate) mod toolhive;
 pub(crate) mod virtual_server;
 pub(crate) mod workload;
 

@@ -6,6 +6,7 @@
 mod decode;
 mod desired;
 mod document;
+mod duration;
 mod fault;
 mod import;
 mod schema;

@@ -27,6 +27,13 @@ pub fn schema() -> Value {
             definition.insert("oneOf".to_owned(), alternatives);
         }
     }
+    if let Some(group) = whole.get_mut("Group").and_then(Value::as_object_mut) {
+        let either = json!({"anyOf": either("workloads", "toolhive")});
+        match group.get_mut("allOf").and_then(Value::as_array_mut) {
+            Some(all) => all.push(either),
+            None => drop(group.insert("allOf".to_owned(), json!([either]))),
+        }
+    }
     if let Some(words) = whole.get_mut("Transport").and_then(|words| words["enum"].as_array_mut()) {
         words.extend(workload::TRANSPORT.keys.iter().filter_map(|key| match key {
             Key::Synonym(word, _) => Some(json!(word)),

@@ -34,6 +34,22 @@ pub struct Bounds {
     pub depth: usize,
 }
 
+impl Default for Bounds {
+    /// What backends of every kind live with.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(1),
+            // Shorter than the 5 s after which common servers close it.
+            idle: Duration::from_secs(4),
+            // An image or a document, base64; it may come either way.
+            answer_bytes: 64 * 1024 * 1024,
+            event_bytes: 64 * 1024 * 1024,
+            // Schemas and arguments that people write stay under 30.
+            depth: 64,
+        }
+    }
+}
+
 /// A request to a backend.
 #[derive(Debug, Clone)]
 pub struct Call {

@@ -1,14 +1,19 @@
 //! The only place where bytes of the publish protocol become core values and back.
 
+mod endpoints;
+mod operational;
 pub(crate) mod wire;
 
 use bytes::Bytes;
+use http::HeaderName;
 use prost::Message;
 use vmcp_core::backend::{Backend, BackendId};
 use vmcp_core::catalog::{Exposed, Share};
+use vmcp_core::desired::VirtualServer;
 use vmcp_core::inventory::{Eras, Legacy};
 use vmcp_core::item::Kind;
 use vmcp_core::name::Name;
+use vmcp_core::operational::Operational;
 use vmcp_proto::v1;
 
 use crate::part::{Part, PartName};
@@ -32,6 +37,25 @@ pub struct ServedServer {
     pub name: Name,
     /// Whether it is served at `/mcp` too.
     pub is_default: bool,
+    /// Whose workloads it presents.
+    pub group: Name,
+    /// How it deals with backends that are slow, busy or gone.
+    pub operational: Operational,
+    /// Headers of clients that are passed on to every backend.
+    pub passthrough_headers: Vec<HeaderName>,
+}
+
+impl ServedServer {
+    /// What a data plane needs to know of a virtual server.
+    pub fn of(server: &VirtualServer) -> Self {
+        Self {
+            name: server.name.clone(),
+            is_default: server.is_default,
+            group: server.group.clone(),
+            operational: server.operational.clone(),
+            passthrough_headers: server.passthrough_headers.clone(),
+        }
+    }
 }
 
 /// Why a part cannot be used.
@@ -61,7 +85,14 @@ pub enum Rejection {
 
 /// A virtual server as a part.
 pub fn encode_virtual_server(server: &ServedServer) -> Part {
-    let message = v1::VirtualServer { name: server.name.to_string(), is_default: server.is_default };
+    let headers = server.passthrough_headers.iter().map(ToString::to_string);
+    let message = v1::VirtualServer {
+        name: server.name.to_string(),
+        is_default: server.is_default,
+        group: server.group.to_string(),
+        operational: Some(operational::encode(&server.operational)),
+        passthrough_headers: headers.collect(),
+    };
     part(PartName::VirtualServer(server.name.clone()), &message)
 }
 
@@ -71,9 +102,9 @@ pub fn encode_backend(backend: &Backend) -> Part {
     let message = v1::Backend {
         group: backend.id.group.to_string(),
         name: backend.id.name.to_string(),
-        url: backend.url.to_string(),
         modern: backend.eras.modern,
         legacy: legacy.map(|l| v1::Legacy { version: l.version.clone(), has_sessions: l.has_sessions }),
+        ..endpoints::encode(&backend.endpoints)
     };
     part(PartName::Backend(backend.id.clone()), &message)
 }
@@ -117,7 +148,14 @@ pub fn decode(part: &Part) -> Result<Decoded, Rejection> {
 fn decode_virtual_server(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
     let message: v1::VirtualServer = read(bytes)?;
     let name = parse_name("name", &message.name)?;
-    let server = ServedServer { name: name.clone(), is_default: message.is_default };
+    let headers = message.passthrough_headers.iter().map(|header| endpoints::header_name(header));
+    let server = ServedServer {
+        name: name.clone(),
+        is_default: message.is_default,
+        group: parse_name("group", &message.group)?,
+        operational: operational::decode(message.operational)?,
+        passthrough_headers: headers.collect::<Result<_, _>>()?,
+    };
     Ok((PartName::VirtualServer(name), Decoded::VirtualServer(server)))
 }
 
@@ -125,9 +163,9 @@ fn decode_backend(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
     let message: v1::Backend = read(bytes)?;
     let id =
         BackendId { group: parse_name("group", &message.group)?, name: parse_name("name", &message.name)? };
-    let url = message.url.parse().map_err(|error| field("url", &error))?;
+    let endpoints = endpoints::decode(&message)?;
     let legacy = message.legacy.map(|l| Legacy { version: l.version, has_sessions: l.has_sessions });
-    let backend = Backend { id: id.clone(), url, eras: Eras { modern: message.modern, legacy } };
+    let backend = Backend { id: id.clone(), endpoints, eras: Eras { modern: message.modern, legacy } };
     Ok((PartName::Backend(id), Decoded::Backend(backend)))
 }
 
@@ -193,45 +231,4 @@ fn kind_from_wire(kind: i32) -> Result<Kind, Rejection> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(text: &str) -> Name {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn what_is_encoded_is_decoded() {
-        let server = ServedServer { name: name("all"), is_default: true };
-        assert_eq!(decode(&encode_virtual_server(&server)), Ok(Decoded::VirtualServer(server)));
-
-        let id = BackendId { group: name("g"), name: name("b") };
-        let legacy = Legacy { version: "2025-11-25".into(), has_sessions: true };
-        let url = "http://127.0.0.1:1/mcp".parse().unwrap();
-        let backend = Backend { id, url, eras: Eras { modern: true, legacy: Some(legacy) } };
-        assert_eq!(decode(&encode_backend(&backend)), Ok(Decoded::Backend(backend)));
-
-        let items = Kind::ALL.map(|kind| Exposed {
-            kind,
-            exposed_name: "b_x".into(),
-            original_name: "x".into(),
-            definition: Bytes::from_static(b"{}"),
-            is_hidden: kind == Kind::Tool,
-        });
-        let share = Share { backend: name("b"), items: items.into(), completes: true, instructions: None };
-        assert_eq!(decode(&encode_share(&name("all"), &name("g"), &share)), Ok(Decoded::Share(share)));
-    }
-
-    #[test]
-    fn damaged_and_misnamed_parts_are_rejected() {
-        let good = encode_virtual_server(&ServedServer { name: name("all"), is_default: false });
-        let check = |name: PartName, bytes: &[u8]| decode(&Part::new(name, Bytes::copy_from_slice(bytes)));
-        assert!(matches!(check(good.name.clone(), b"\xff"), Err(Rejection::Bytes(_))));
-        let mut later = good.bytes.to_vec();
-        later.extend_from_slice(b"\x7a\x01x");
-        assert_eq!(check(good.name.clone(), &later), Err(Rejection::UnknownFields));
-        assert!(matches!(check(good.name.clone(), b""), Err(Rejection::Field { field: "name", .. })));
-        let other = PartName::VirtualServer(name("other"));
-        assert_eq!(check(other, &good.bytes), Err(Rejection::Misnamed(good.name)));
-    }
-}
+mod tests;

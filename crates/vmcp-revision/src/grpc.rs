@@ -25,7 +25,7 @@ impl Remote {
     /// The connection is kept alive, so that a peer that is gone is noticed.
     pub(crate) fn new(address: Uri) -> Self {
         let endpoint = Endpoint::from(address)
-            .connect_timeout(limits::CONNECT_TIME)
+            .connect_timeout(limits::PLANE_CONNECT_TIME)
             .http2_keep_alive_interval(limits::PING_TIME)
             .keep_alive_timeout(limits::PING_TIME)
             .keep_alive_while_idle(true)

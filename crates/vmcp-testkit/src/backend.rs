@@ -62,13 +62,26 @@ impl RawBackend {
     /// # Panics
     /// No port is to be had.
     pub async fn start(script: impl Fn(&Recorded) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::start_at(0, script).await
+    }
+
+    /// The same at a port that is known.
+    ///
+    /// # Panics
+    /// Somebody else has it.
+    pub async fn start_at(port: u16, script: impl Fn(&Recorded) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let recorded = Arc::<Mutex<Vec<Recorded>>>::default();
         let shared = Shared { script: Arc::new(script), recorded: recorded.clone() };
         let router = axum::Router::new().fallback(serve).with_state(shared);
         let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("serving") });
         Self { address, recorded, task }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// Its MCP endpoint.

@@ -9,6 +9,7 @@ mod eventually;
 mod planes;
 mod process;
 mod served;
+mod toolhive;
 
 pub use backend::{RawBackend, Recorded, Reply, mcp_reply};
 pub use client::{Answer, Client, Events, Headers, LEGACY, modern};
@@ -16,3 +17,4 @@ pub use eventually::eventually;
 pub use planes::{ControlPlane, DataPlane, Programs, Said};
 pub use process::Process;
 pub use served::Served;
+pub use toolhive::ToolHiveHome;

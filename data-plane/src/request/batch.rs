@@ -79,11 +79,11 @@ pub(super) async fn answer(
 /// The response itself; of a stream, what it ends with.
 async fn last_message(response: Response) -> Option<Bytes> {
     let is_stream = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "text/event-stream");
-    let body = to_bytes(response.into_body(), limits::ANSWER_BYTES).await.ok()?;
+    let body = to_bytes(response.into_body(), limits::BATCH_ANSWER_BYTES).await.ok()?;
     if !is_stream {
         return (!body.is_empty()).then_some(body);
     }
-    let mut decoder = sse::Decoder::new(limits::EVENT_BYTES);
+    let mut decoder = sse::Decoder::new(limits::BATCH_ANSWER_BYTES);
     decoder.push(&body).ok()?;
     std::iter::from_fn(|| decoder.next_event()).last().map(|event| event.data)
 }

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use vmcp_core::catalog::Exposed;
+use vmcp_core::desired::{Endpoints, VirtualServer};
 use vmcp_core::inventory::{Eras, Legacy as LegacyFacts};
 use vmcp_core::item::Kind;
 use vmcp_revision::codec::{ServedServer, decode, encode_backend, encode_share, encode_virtual_server};
@@ -12,14 +13,17 @@ fn name(text: &str) -> Name {
 }
 
 fn server(text: &str, is_default: bool) -> Part {
-    encode_virtual_server(&ServedServer { name: name(text), is_default })
+    encode_virtual_server(&ServedServer::of(&VirtualServer {
+        is_default,
+        ..VirtualServer::new(name(text), name("g"))
+    }))
 }
 
 fn backend(text: &str) -> Part {
     let legacy = Some(LegacyFacts { version: "2025-11-25".into(), has_sessions: false });
     encode_backend(&vmcp_core::backend::Backend {
         id: BackendId { group: name("g"), name: name(text) },
-        url: ::http::Uri::from_static("http://127.0.0.1:1/mcp"),
+        endpoints: Endpoints::at(::http::Uri::from_static("http://127.0.0.1:1/mcp")),
         eras: Eras { modern: true, legacy },
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use vmcp_control_plane::{Hosted, Located};
 use vmcp_core::backend::BackendId;
-use vmcp_core::desired::{Address, Desired};
+use vmcp_core::desired::{Address, Desired, Endpoints};
 use vmcp_runtime::Drain;
 use vmcp_stdio::{StdioHost, Workload};
 
@@ -63,7 +63,7 @@ async fn make_known(id: BackendId, mut workload: Workload, tell: watch::Sender<H
     let mut life = 0;
     loop {
         life = workload.next_life(life).await;
-        let located = Located { url: workload.url.clone(), life };
+        let located = Located { endpoints: Endpoints::at(workload.url.clone()), life, status: None };
         tell.send_modify(|hosted| drop(hosted.insert(id.clone(), located)));
     }
 }

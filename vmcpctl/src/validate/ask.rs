@@ -8,14 +8,13 @@ use std::time::Duration;
 use anyhow::bail;
 use tokio::task::JoinSet;
 use vmcp_core::backend::BackendId;
-use vmcp_core::desired::{Address, Desired};
+use vmcp_core::desired::{Address, Desired, Endpoints};
 use vmcp_core::inventory::Inventory;
 use vmcp_core::limits;
-use vmcp_mcp::Exchange;
+use vmcp_mcp::{Bounds, Exchange};
 use vmcp_runtime::{Drain, stop_signal};
 use vmcp_stdio::StdioHost;
 
-use crate::connections;
 use crate::settings::{self, DIM};
 
 /// What each backend offers, or why it does not say.
@@ -27,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) async fn all(desired: &Desired) -> anyhow::Result<Asked> {
     let children = Drain::new();
     let host = Arc::new(StdioHost::start(settings::environment(), children.clone()).await?);
-    let exchange = connections::exchange();
+    let exchange = Exchange::new(Bounds::default());
     let mut asking = JoinSet::new();
     let mut waiting = BTreeSet::new();
     for server in desired.virtual_servers.values() {
@@ -69,15 +68,15 @@ pub(super) async fn all(desired: &Desired) -> anyhow::Result<Asked> {
 }
 
 async fn one(host: &StdioHost, exchange: &Exchange, address: &Address) -> Result<Arc<Inventory>, String> {
-    let url = match address {
-        Address::Url(url) => url.clone(),
+    let endpoints = match address {
+        Address::Remote(endpoints) => endpoints.clone(),
         Address::Command(command) => {
             let mut workload = host.host(command.clone()).map_err(|error| error.to_string())?;
             workload.first_answer().await?;
-            workload.url
+            Endpoints::at(workload.url)
         }
     };
-    match vmcp_control_plane::inventory(exchange, &url).await {
+    match vmcp_control_plane::inventory(exchange, &endpoints).await {
         Ok(inventory) => Ok(Arc::new(inventory)),
         Err(failure) => Err(failure.in_full()),
     }

@@ -21,7 +21,7 @@ fn line(number: usize) -> Line {
 }
 
 fn server(aggregation: Aggregation) -> VirtualServer {
-    VirtualServer { name: name("all"), group: name("g"), is_default: false, aggregation }
+    VirtualServer { aggregation, ..VirtualServer::new(name("all"), name("g")) }
 }
 
 /// `priority a b; format {workload}.; filter a x y; override a x=z; describe a x; exclude a; rules a; exclude_all; deny;

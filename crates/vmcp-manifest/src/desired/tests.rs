@@ -5,6 +5,8 @@ use vmcp_core::desired::{Address, Found, Text};
 
 use super::*;
 
+mod groups;
+
 const GOOD: &str = "
 name: all
 group: demo
@@ -48,7 +50,7 @@ fn a_manifest_becomes_what_is_desired() {
         ("vmcpctl", &Text::Plain("3".into()))
     );
     assert!(
-        matches!(&group.workloads[&"web".parse().unwrap()], Address::Url(url) if url.port_u16() == Some(8080))
+        matches!(&group.workloads[&"web".parse().unwrap()], Address::Remote(remote) if remote.urls[0].port_u16() == Some(8080))
     );
 }
 
@@ -69,7 +71,7 @@ name: a b
 grup: demo
 incoming_auth: {type: oidc}
 aggregation: {conflict_resolution: priority, tools: {}}
-operational: {}
+operational: {timeouts: {default: 5}, failure_handling: {unhealthy_threshold: 0}}
 ---
 kind: group
 name: g
@@ -89,7 +91,8 @@ kind: gruop
             "4:23 incoming_auth.type: `oidc` is not built yet",
             "5:36 aggregation.conflict_resolution: `priority` needs a `priority_order`",
             "5:53 aggregation.tools: expected a list, found a mapping",
-            "6:1 operational: `operational` is not built yet",
+            "6:35 operational.timeouts.default: `5` is not a length of time",
+            "6:79 operational.failure_handling.unhealthy_threshold: `unhealthy_threshold` is at least 1",
             "11:5 workloads[0]: a workload needs `url` or `command`",
             "12:20 workloads[1].url: `ftp://h/` is not an http or https address",
             "13:42 workloads[2].command: a workload has either `url` or `command`",
@@ -158,8 +161,6 @@ fn one_fault_does_not_hide_others() {
         "{server}outgoing_auth: {{backends: {{gihub: {{type: unauthenticated}}}}}}\nbackends: [{{name: github, url: 'http://h/'}}]\n"
     ));
     assert!(near.len() == 1 && near[0].contains("no workload `gihub`"), "{near:?}");
-    let missing = faults(&format!("{server}exra: 1\n"));
-    assert!(missing.iter().any(|fault| fault.contains("no document describes the group `g`")), "{missing:?}");
     let broken = faults(&format!("{server}---\nkind: group\nname: 5 5\nworkloads: []\n"));
     assert_eq!(broken.len(), 1, "the missing group is that one: {broken:?}");
 }
@@ -378,7 +379,8 @@ fn a_group_can_be_written_inline_as_toolhive_does() {
     for part in ["`sse` is not built yet", "`type` is not built yet", "unknown key `command`"] {
         assert!(odd.contains(part), "{odd}");
     }
-    assert!(faults(&format!("{server}backends: []\n")).contains("no document describes the group `g`"));
+    let empty = read_one(&format!("{server}backends: []\n")).unwrap();
+    assert_eq!(empty, read_one(server).unwrap(), "it is looked up");
 }
 
 proptest! {
@@ -395,13 +397,9 @@ proptest! {
 }
 
 #[test]
-fn a_group_that_nobody_describes_and_two_defaults_are_faults() {
+fn two_defaults_are_faults() {
     let server =
         |name: &str| format!("name: {name}\ngroup: g\ndefault: true\nincoming_auth: {{type: anonymous}}\n");
-    assert_eq!(
-        faults(&server("a")),
-        ["2:8 group: no document describes the group `g`; groups of ToolHive are not built yet"]
-    );
     let both = format!("{}---\n{}---\nkind: group\nname: g\nworkloads: []\n", server("a"), server("b"));
     assert_eq!(faults(&both).len(), 2);
 }

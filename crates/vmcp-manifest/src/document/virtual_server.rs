@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use vmcp_core::aggregation::Aggregation;
 use vmcp_core::desired::{Address, Group, VirtualServer};
 use vmcp_core::name::Name;
+use vmcp_core::operational::Operational;
 
 use crate::decode::Key::{Built, Later, Synonym};
 use crate::decode::{Decoder, Fields, Table};
-use crate::document::{Document, Places, aggregation, auth, group, workload};
+use crate::document::{Document, Places, aggregation, auth, group, operational, workload};
 use crate::tree::Node;
 
 pub(crate) const VIRTUAL_SERVER: Table = Table {
@@ -22,7 +23,7 @@ pub(crate) const VIRTUAL_SERVER: Table = Table {
         Built("outgoing_auth"),
         Built("aggregation"),
         Built("backends"),
-        Later("operational"),
+        Built("operational"),
         Later("composite_tools"),
         Later("composite_tool_refs"),
         Later("telemetry"),
@@ -59,11 +60,26 @@ pub(super) fn virtual_server(decoder: &mut Decoder, node: &Node) -> Option<Docum
         }
         None => Aggregation::default(),
     };
+    let operational = match fields.get("operational") {
+        Some((node, path)) => {
+            let (operational, mentions) = operational::operational(decoder, node, &path);
+            workloads.extend(mentions);
+            operational
+        }
+        None => Operational::default(),
+    };
     let backends = inline(decoder, &fields);
     let (name, name_place) = name?;
     let (group, group_place) = group?;
-    let inline = backends.map(|workloads| Group { name: Name::clone(&group), workloads });
-    let server = VirtualServer { name, group, is_default: is_default.unwrap_or(false), aggregation };
+    let inline = backends.map(|workloads| Group { name: Name::clone(&group), workloads, toolhive: None });
+    let server = VirtualServer {
+        name,
+        group,
+        is_default: is_default.unwrap_or(false),
+        aggregation,
+        operational,
+        passthrough_headers: Vec::new(),
+    };
     let places = Places { name: *name_place, group: *group_place, workloads };
     Some(Document::VirtualServer { server: Box::new(server), places, inline })
 }

@@ -1,7 +1,7 @@
 //! One workload: a server that runs already, or a program to start.
 
 use http::Uri;
-use vmcp_core::desired::{Address, Command};
+use vmcp_core::desired::{Address, Command, Endpoints};
 use vmcp_core::name::Name;
 use vmcp_core::sentence::shown;
 
@@ -68,7 +68,7 @@ pub(super) fn workload(
     let address = match (url, program) {
         (Some(url), None) => {
             belong(decoder, &fields, &["args", "env", "working_directory"], "command");
-            url.map(Address::Url)
+            url.map(|url| Address::Remote(Endpoints::at(url)))
         }
         (None, Some(program)) => {
             belong(decoder, &fields, &["transport"], "url");

@@ -1,10 +1,17 @@
 //! What people write, as types. Their documentation is the reference's; nothing is ever read into them.
 #![expect(dead_code, reason = "only their schema is used")]
 
+mod group;
+mod operational;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+
+pub(super) use group::Group;
+use group::InlineBackend;
+use operational::Operational;
 
 /// A virtual server: one MCP server that presents all workloads of a group. A document without `kind` is one.
 #[derive(JsonSchema)]
@@ -13,8 +20,8 @@ pub(super) struct VirtualServer {
     /// 1 to 63 of `A-Za-z0-9._-`. It is served at `/<name>/mcp`.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     name: String,
-    /// The group whose workloads it presents; a document must describe it, unless `backends` does. ToolHive's `groupRef` is the
-    /// same.
+    /// The group whose workloads it presents. One that neither a document nor `backends` describes is ToolHive's group of that
+    /// name, in the files of whoever runs the control plane. ToolHive's `groupRef` is the same.
     group: String,
     /// Served at `/mcp` too. The only virtual server always is.
     #[serde(default)]
@@ -27,6 +34,9 @@ pub(super) struct VirtualServer {
     /// How the catalog is made: names, conflicts, what is hidden and what is changed.
     #[serde(default)]
     aggregation: Option<Aggregation>,
+    /// How it deals with backends that are slow, busy or gone.
+    #[serde(default)]
+    operational: Option<Operational>,
     /// The group written inline, as ToolHive writes it. Empty, it is as if it were not there.
     #[serde(default)]
     backends: Option<Vec<InlineBackend>>,
@@ -203,89 +213,4 @@ pub(super) struct Annotations {
     /// It reaches beyond what the server knows.
     #[serde(default)]
     open_world_hint: Option<bool>,
-}
-
-/// A workload as ToolHive writes it inline.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct InlineBackend {
-    /// Unique among them.
-    name: String,
-    /// Its MCP endpoint.
-    url: String,
-    /// How it is spoken to.
-    #[serde(default)]
-    transport: Transport,
-}
-
-/// How a server that runs is spoken to.
-#[derive(JsonSchema, Serialize, Default)]
-pub(super) enum Transport {
-    #[default]
-    #[serde(rename = "streamable-http")]
-    StreamableHttp,
-}
-
-/// A group: a named set of MCP servers, written out.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Group {
-    /// `group`.
-    kind: String,
-    /// What virtual servers name in `group`.
-    name: String,
-    /// Its workloads; `[]` for none.
-    workloads: Vec<Workload>,
-}
-
-/// One MCP server: `url` for one that runs already, or `command` for one to start.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Workload {
-    /// Unique in the group; it goes before the names of its tools.
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
-    name: String,
-    /// Its MCP endpoint.
-    #[serde(default)]
-    url: Option<String>,
-    /// How a `url` is spoken to.
-    #[serde(default)]
-    transport: Transport,
-    /// A program that speaks MCP over standard input and output. Without a path it is looked for in `PATH`.
-    #[serde(default)]
-    command: Option<String>,
-    /// What the program is given.
-    #[serde(default)]
-    args: Option<Vec<TextOrReference>>,
-    /// Variables besides `PATH`, `HOME`, `USER`, `LANG` and a few more like them; nothing else is inherited.
-    #[serde(default)]
-    env: Option<BTreeMap<String, TextOrReference>>,
-    /// Where the program is started; where `vmcpctl` was started if absent.
-    #[serde(default)]
-    working_directory: Option<String>,
-}
-
-/// A text, or where a secret is found when it is needed.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-pub(super) enum TextOrReference {
-    Text(String),
-    Number(f64),
-    Boolean(bool),
-    Reference(Reference),
-}
-
-/// Where a secret is found: in `env` or in `file`.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Reference {
-    /// A variable of the process that starts the program.
-    #[serde(default)]
-    env: Option<String>,
-    /// A file; a line break at its end does not count.
-    #[serde(default)]
-    file: Option<String>,
-    /// What stands before the secret, such as `--api-key=`.
-    #[serde(default)]
-    prefix: Option<String>,
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::decode::Table;
-use crate::document::{aggregation, auth, group, secret, virtual_server, workload};
+use crate::document::{aggregation, auth, group, operational, secret, toolhive, virtual_server, workload};
 use crate::tree::{Node, Value as Tree};
 
 /// Every table that the decoder reads by.
@@ -26,6 +26,13 @@ const TABLES: &[&Table] = &[
     &workload::BACKEND,
     &workload::TRANSPORT,
     &secret::REFERENCE,
+    &toolhive::TOOLHIVE,
+    &operational::OPERATIONAL,
+    &operational::TIMEOUTS,
+    &operational::BOUNDS,
+    &operational::FAILURE_HANDLING,
+    &operational::PARTIAL_FAILURE_MODE,
+    &operational::CIRCUIT_BREAKER,
 ];
 
 #[test]
@@ -40,7 +47,8 @@ fn decoder_and_schema_know_the_same_keys_and_words() {
         let built = table.keys.iter().filter(|key| matches!(key, Key::Built(_))).map(|key| key.name());
         assert_eq!(built.collect::<BTreeSet<_>>(), known, "{}", table.name);
     }
-    let named: BTreeSet<&str> = TABLES.iter().map(|table| table.name).chain(["TextOrReference"]).collect();
+    let named: BTreeSet<&str> =
+        TABLES.iter().map(|table| table.name).chain(["TextOrReference", "TimeOrBounds"]).collect();
     assert_eq!(definitions.keys().map(String::as_str).collect::<BTreeSet<_>>(), named);
 }
 

@@ -1,0 +1,72 @@
+use vmcp_core::desired::{Endpoints, Found, Text, Transport};
+use vmcp_core::operational::{Breaker, PartialFailure, Timeouts};
+
+use super::*;
+
+fn served(text: &str, is_default: bool) -> ServedServer {
+    ServedServer {
+        name: name(text),
+        is_default,
+        group: name("g"),
+        operational: Operational::default(),
+        passthrough_headers: Vec::new(),
+    }
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+#[test]
+fn what_is_encoded_is_decoded() {
+    let mut server = served("all", true);
+    server.passthrough_headers = vec![HeaderName::from_static("x-tenant")];
+    let second = std::time::Duration::from_secs(1);
+    server.operational.per_workload.insert(name("b"), Timeouts::of(second));
+    server.operational.partial_failure = PartialFailure::Fail;
+    server.operational.status_reporting_interval = Some(second);
+    server.operational.breaker = Breaker { is_enabled: false, failure_threshold: 2, timeout: second };
+    assert_eq!(decode(&encode_virtual_server(&server)), Ok(Decoded::VirtualServer(server)));
+
+    let id = BackendId { group: name("g"), name: name("b") };
+    let legacy = Legacy { version: "2025-11-25".into(), has_sessions: true };
+    let url = "http://127.0.0.1:1/mcp".parse().unwrap();
+    let secret = |found| Text::Secret { before: "Bearer ".into(), found };
+    let headers = [
+        ("authorization", secret(Found::Variable("KEY".into()))),
+        ("x-key", secret(Found::File("/run/key".into()))),
+        ("x-plain", Text::Plain("1".into())),
+    ];
+    let headers = headers.map(|(name, text)| (HeaderName::from_static(name), text));
+    let endpoints = Endpoints {
+        urls: vec![url, "http://127.0.0.1:2/mcp".parse().unwrap()],
+        transport: Transport::Sse,
+        headers: headers.into(),
+        ca_bundle: Some("/etc/ca.pem".into()),
+    };
+    let backend = Backend { id, endpoints, eras: Eras { modern: true, legacy: Some(legacy) } };
+    assert_eq!(decode(&encode_backend(&backend)), Ok(Decoded::Backend(backend)));
+
+    let items = Kind::ALL.map(|kind| Exposed {
+        kind,
+        exposed_name: "b_x".into(),
+        original_name: "x".into(),
+        definition: Bytes::from_static(b"{}"),
+        is_hidden: kind == Kind::Tool,
+    });
+    let share = Share { backend: name("b"), items: items.into(), completes: true, instructions: None };
+    assert_eq!(decode(&encode_share(&name("all"), &name("g"), &share)), Ok(Decoded::Share(share)));
+}
+
+#[test]
+fn damaged_and_misnamed_parts_are_rejected() {
+    let good = encode_virtual_server(&served("all", false));
+    let check = |name: PartName, bytes: &[u8]| decode(&Part::new(name, Bytes::copy_from_slice(bytes)));
+    assert!(matches!(check(good.name.clone(), b"\xff"), Err(Rejection::Bytes(_))));
+    let mut later = good.bytes.to_vec();
+    later.extend_from_slice(b"\x7a\x01x");
+    assert_eq!(check(good.name.clone(), &later), Err(Rejection::UnknownFields));
+    assert!(matches!(check(good.name.clone(), b""), Err(Rejection::Field { field: "name", .. })));
+    let other = PartName::VirtualServer(name("other"));
+    assert_eq!(check(other, &good.bytes), Err(Rejection::Misnamed(good.name)));
+}

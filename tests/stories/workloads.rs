@@ -1,0 +1,3 @@
+//! Workloads as they come, change, fail and go.
+
+mod toolhive;
