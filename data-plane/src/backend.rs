@@ -1,36 +1,196 @@
-//! Around `exchange`: how long a backend may take, and in which session it is called.
+//! Around `exchange`: whether a backend is called at all, where, for how long, in which session, and what its answer shows of it.
 
+mod breaker;
+mod budget;
+mod live;
 mod sessions;
+mod slots;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use vmcp_core::limits;
-use vmcp_mcp::{Answered, Call, Exchange};
+use bytes::Bytes;
+use http::{HeaderMap, Uri};
+use tokio::time::{Instant, timeout};
+use vmcp_mcp::{Answered, Call, Exchange, Failure};
 
 use crate::refusal::{Reason, Refusal};
 use crate::snapshot::Backend;
 
+use breaker::Admission;
+pub(crate) use breaker::State;
+pub(crate) use live::{Live, now_ms};
+use live::{Picked, random};
 pub(crate) use sessions::{BackendSessions, Opened};
+use slots::Slot;
 
-/// The same, going on when nobody waits any more.
-pub(crate) async fn call_to_the_end(
-    exchange: &Exchange,
-    backend: &Arc<Backend>,
-    call: Call,
-) -> Result<Answered, Refusal> {
-    let (exchange, owner) = (exchange.clone(), backend.clone());
-    let calling = tokio::spawn(async move { self::call(&exchange, &owner, call).await });
-    calling.await.unwrap_or_else(|_| Err(Refusal::backend(Reason::Unavailable, backend)))
+/// A call that may be made. It holds its place until it is dropped, and whoever finds out how the backend fares says so here.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    backend: Arc<Backend>,
+    admission: Admission,
+    picked: Picked,
+    is_judged: AtomicBool,
+    _slot: Option<Slot>,
+    /// When all of it must have ended.
+    pub(crate) deadline: Instant,
 }
 
-/// One call, until its answer begins.
-pub(crate) async fn call(exchange: &Exchange, backend: &Backend, call: Call) -> Result<Answered, Refusal> {
-    match tokio::time::timeout(limits::CALL_TIME, exchange.send(call)).await {
-        Ok(Ok(answered)) => Ok(answered),
-        Ok(Err(failure)) => {
-            tracing::debug!(backend = %backend.id, error = &failure as &dyn std::error::Error, "call failed");
-            Err(Refusal::backend(Reason::from(&failure), backend))
-        }
-        Err(_) => Err(Refusal::backend(Reason::Timeout, backend)),
+/// Whether a backend is called now. If it fails, is busy, or has too many calls already, the caller hears when to come back.
+pub(crate) async fn admit(backend: &Arc<Backend>) -> Result<Admitted, Refusal> {
+    let (live, now_ms) = (&backend.live, now_ms());
+    if let Some(busy_ms) = live.busy_ms(now_ms) {
+        return Err(Refusal::come_back(Reason::Busy, backend, busy_ms));
     }
+    let admission = match backend.breaker.is_enabled {
+        true => {
+            live.breaker.admit(now_ms).map_err(|ms| Refusal::come_back(Reason::Unavailable, backend, ms))?
+        }
+        false => Admission::Usual,
+    };
+    let picked = live.pick(None);
+    live.begins(picked.place);
+    live.budget.called();
+    let (backend, is_judged) = (backend.clone(), AtomicBool::new(false));
+    let deadline = Instant::now() + backend.timeouts.total;
+    // From here on, whatever happens, it is let go of.
+    let mut admitted = Admitted { backend, admission, picked, is_judged, _slot: None, deadline };
+    match admitted.backend.live.slots.take().await {
+        Ok(slot) => admitted._slot = Some(slot),
+        Err(slots::Full) => {
+            let queue_ms =
+                u64::try_from(vmcp_core::limits::BACKEND_QUEUE_TIME.as_millis()).unwrap_or_default();
+            return Err(Refusal::come_back(Reason::Busy, &admitted.backend, queue_ms));
+        }
+    }
+    Ok(admitted)
+}
+
+impl Admitted {
+    /// Whom it is about.
+    pub(crate) fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+
+    /// Where it is called.
+    pub(crate) fn url(&self) -> &Uri {
+        self.backend.live.url(self.picked.place)
+    }
+
+    /// Goes where a session was begun.
+    pub(crate) fn go_to(&mut self, url: &Uri) {
+        if let Some(place) = self.backend.live.place_of(url).filter(|place| *place != self.picked.place) {
+            self.move_to(Picked { place, admission: Admission::Usual });
+        }
+    }
+
+    fn move_to(&mut self, picked: Picked) {
+        let live = &self.backend.live;
+        live.ends(self.picked.place);
+        live.begins(picked.place);
+        self.picked = picked;
+    }
+
+    /// The call, until its answer begins, or is there if it is one body. An address that could not be connected to has executed
+    /// nothing, so another one is tried, within the budget.
+    pub(crate) async fn call(
+        &mut self,
+        exchange: &Exchange,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answered, Refusal> {
+        loop {
+            let call = Call { url: self.url().clone(), headers: headers.clone(), body: body.clone() };
+            let failure = match self.send(exchange, call).await {
+                Ok(answered) => return Ok(answered),
+                Err(failure) => failure,
+            };
+            tracing::debug!(backend = %self.backend.id, error = &failure as &dyn std::error::Error, "call failed");
+            let live = &self.backend.live;
+            let may_move = matches!(failure, Failure::Unreachable(_)) && live.len() > 1;
+            if !may_move || !live.budget.take(now_ms()) {
+                return Err(self.refuse(Reason::from(&failure)));
+            }
+            live.judge(self.picked, Some(false));
+            self.move_to(live.pick(Some(self.picked.place)));
+        }
+    }
+
+    async fn send(&self, exchange: &Exchange, call: Call) -> Result<Answered, Failure> {
+        let timeouts = &self.backend.timeouts;
+        let begun = timeout(timeouts.first_byte.min(timeouts.total), exchange.begin(call));
+        let begun = begun.await.unwrap_or(Err(Failure::TimedOut))?;
+        let answer = timeout(timeouts.idle.min(self.left()), begun.answer());
+        answer.await.unwrap_or(Err(Failure::TimedOut))
+    }
+
+    /// What is left of the time for all of it.
+    pub(crate) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// The backend has answered as it should.
+    pub(crate) fn succeeded(&self) {
+        if !self.is_judged.swap(true, Ordering::Relaxed) {
+            if self.backend.live.breaker.succeeded(self.admission) {
+                tracing::info!(backend = %self.backend.id, "backend is back; calls go through again");
+            }
+            self.backend.live.judge(self.picked, Some(true));
+        }
+    }
+
+    /// The caller's answer where the backend did not do as it should, and what that shows of it.
+    pub(crate) fn refuse(&self, reason: Reason) -> Refusal {
+        if reason.is_failure() {
+            self.failed();
+        }
+        Refusal::backend(reason, &self.backend)
+    }
+
+    /// The backend wants to be left alone. That is no failure.
+    pub(crate) fn busy(&self, time: Duration) -> Refusal {
+        let busy_ms = self.backend.live.is_busy(time, now_ms());
+        Refusal::come_back(Reason::Busy, &self.backend, busy_ms)
+    }
+
+    /// It counts even if it had begun to answer well.
+    fn failed(&self) {
+        // A trial that had begun to answer well is one no more.
+        let was_judged = self.is_judged.swap(true, Ordering::Relaxed);
+        let usual = |admission| if was_judged { Admission::Usual } else { admission };
+        let live = &self.backend.live;
+        let picked = Picked { admission: usual(self.picked.admission), ..self.picked };
+        live.judge(picked, Some(false));
+        let admission = usual(self.admission);
+        if let Some(open_ms) = live.breaker.failed(admission, &self.backend.breaker, now_ms(), random()) {
+            tracing::warn!(backend = %self.backend.id, open_ms, "backend fails; it is not called for a while");
+        }
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let live = &self.backend.live;
+        live.ends(self.picked.place);
+        if !*self.is_judged.get_mut() {
+            live.breaker.abandoned(self.admission);
+            live.judge(self.picked, None);
+        }
+    }
+}
+
+/// The same as [`Admitted::call`], going on when nobody waits any more.
+pub(crate) async fn call_to_the_end(
+    mut admitted: Admitted,
+    exchange: &Exchange,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(Admitted, Answered), Refusal> {
+    let (exchange, backend) = (exchange.clone(), admitted.backend.clone());
+    let calling = tokio::spawn(async move {
+        let answered = admitted.call(&exchange, headers, body).await?;
+        Ok((admitted, answered))
+    });
+    calling.await.unwrap_or_else(|_| Err(Refusal::backend(Reason::Unavailable, &backend)))
 }

@@ -70,12 +70,7 @@ pub(crate) fn write_request(bridge: Bridge, request: &Request<'_>, edits: &mut E
 }
 
 /// A response as the client's era has it.
-pub(crate) fn read_response(
-    bridge: Bridge,
-    response: &Response<'_>,
-    body: Bytes,
-    backend: &Backend,
-) -> Result<Bytes, Refusal> {
+pub(crate) fn read_response(bridge: Bridge, response: &Response<'_>, body: Bytes) -> Result<Bytes, Reason> {
     let other_code;
     let mut edits = Edits::new();
     match (bridge, &response.outcome) {
@@ -83,7 +78,7 @@ pub(crate) fn read_response(
         (Bridge::ToModern, Outcome::Result(result)) => {
             let kind = result.get("resultType").and_then(|kind| kind.as_str());
             if kind.is_some_and(|kind| kind != "complete") {
-                return Err(Refusal::backend(Reason::InputRequired, backend));
+                return Err(Reason::InputRequired);
             }
             edits.remove(result, |name| matches!(name, "resultType" | "ttlMs" | "cacheScope"));
         }

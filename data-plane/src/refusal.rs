@@ -43,6 +43,8 @@ pub(crate) enum Reason {
     Busy,
     /// It asked the client for something that this client's era cannot be asked.
     InputRequired,
+    /// It says more on the way to its answer than anybody can use.
+    StreamLimit,
 }
 
 impl Reason {
@@ -55,7 +57,13 @@ impl Reason {
             Self::Auth => "backend_auth_failed",
             Self::Busy => "backend_busy",
             Self::InputRequired => "backend_needs_input",
+            Self::StreamLimit => "backend_stream_limit",
         }
+    }
+
+    /// Whether this shows that the backend does not work.
+    pub(crate) const fn is_failure(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Timeout | Self::Protocol)
     }
 
     const fn sentence(self) -> &'static str {
@@ -67,6 +75,7 @@ impl Reason {
             Self::Auth => "does not accept the credential it is called with",
             Self::Busy => "is busy",
             Self::InputRequired => "asks for input, which this client's protocol version cannot give",
+            Self::StreamLimit => "sends more messages than are passed on",
         }
     }
 }
@@ -77,7 +86,7 @@ impl From<&Failure> for Reason {
             Failure::Unreachable(_) | Failure::Broken(_) => Self::Unavailable,
             Failure::TimedOut => Self::Timeout,
             Failure::TooLarge { .. } => Self::TooLarge,
-            Failure::Protocol(_) => Self::Protocol,
+            Failure::Protocol(_) | Failure::CutOff(_) => Self::Protocol,
             Failure::Status(status) => Self::from(*status),
         }
     }
@@ -208,6 +217,17 @@ impl Refusal {
         let name = &backend.id.name;
         let message = format!("Backend `{name}` {}", reason.sentence());
         let data = format!("{{\"reason\":{},\"backend\":{}}}", quote(reason.as_str()), quote(name.as_str()));
+        let mut refusal = Self::new(StatusCode::OK, code::INTERNAL_ERROR, message).with_data(data);
+        refusal.0.outcome = Outcome::Failed;
+        refusal
+    }
+
+    /// The backend is not called now; `retry_after_ms` says when it may be again.
+    pub(crate) fn come_back(reason: Reason, backend: &Backend, retry_after_ms: u64) -> Self {
+        let name = &backend.id.name;
+        let message = format!("Backend `{name}` {}", reason.sentence());
+        let (reason, name) = (quote(reason.as_str()), quote(name.as_str()));
+        let data = format!("{{\"reason\":{reason},\"backend\":{name},\"retryAfterMs\":{retry_after_ms}}}");
         let mut refusal = Self::new(StatusCode::OK, code::INTERNAL_ERROR, message).with_data(data);
         refusal.0.outcome = Outcome::Failed;
         refusal

@@ -9,21 +9,22 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::Bytes;
 use http::StatusCode;
+use vmcp_core::limits;
 use vmcp_json::{Edits, Limits, Object};
 use vmcp_mcp::{Answer, Answered, Call, Era, Id, Message, code, error, method, result};
 
-use crate::backend::{self, Opened};
+use crate::backend::{Admitted, Opened};
 use crate::bridge::{self, Bridge};
 use crate::plane::Plane;
 use crate::refusal::{Reason, Refusal};
 use crate::reply::json;
-use crate::snapshot::Backend;
 
 /// What is needed to pass on the answer to one request.
 #[derive(Debug)]
 pub(crate) struct Relay {
     plane: Arc<Plane>,
-    backend: Arc<Backend>,
+    /// The call's place at the backend, kept until the answer has gone out.
+    admitted: Admitted,
     bridge: Bridge,
     /// The client's id, as it wrote it.
     id: String,
@@ -38,7 +39,9 @@ const UNDECLARED: &str = "The client has not declared this capability";
 enum Passed {
     /// The response to its request.
     Response(Bytes),
-    /// Something about its request.
+    /// How far its request has come.
+    Progress(Bytes),
+    /// Something else about its request.
     Notification(Bytes),
     /// Nothing.
     Nothing,
@@ -49,14 +52,24 @@ pub(crate) async fn answer(relay: Relay, answered: Answered) -> Result<Response,
     match answered.answer {
         Answer::Message(body) => match relay.pass(body)? {
             Passed::Response(body) => Ok(json(StatusCode::OK, body)),
-            Passed::Notification(_) | Passed::Nothing => Err(relay.refusal(Reason::Protocol)),
+            Passed::Progress(_) | Passed::Notification(_) | Passed::Nothing => {
+                Err(relay.refusal(Reason::Protocol))
+            }
         },
         Answer::Stream(events) => Ok(stream::respond(relay, events)),
         Answer::Accepted => Err(relay.refusal(Reason::Protocol)),
-        Answer::Refused { status, body } => match relay.pass(body) {
-            // A modern backend says "no" with a status and a JSON-RPC error; both are the client's.
-            Ok(Passed::Response(body)) => Ok(json(relay.status_of(status), body)),
-            Ok(Passed::Notification(_) | Passed::Nothing) | Err(_) => {
+        Answer::Refused {
+            status: StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE,
+            retry_after: Some(time),
+            ..
+        } => Err(relay.admitted.busy(time).with_id(&relay.id)),
+        // A modern backend says "no" with a status and a JSON-RPC error; both are the client's.
+        Answer::Refused { status, body, .. } => match relay.read(body) {
+            Ok(Passed::Response(body)) => {
+                relay.admitted.succeeded();
+                Ok(json(relay.status_of(status), body))
+            }
+            Ok(Passed::Progress(_) | Passed::Notification(_) | Passed::Nothing) | Err(_) => {
                 Err(relay.refusal(Reason::from(status)))
             }
         },
@@ -66,29 +79,41 @@ pub(crate) async fn answer(relay: Relay, answered: Answered) -> Result<Response,
 impl Relay {
     pub(crate) fn new(
         plane: Arc<Plane>,
-        backend: Arc<Backend>,
+        admitted: Admitted,
         bridge: Bridge,
         id: &str,
         session: Option<Arc<Opened>>,
     ) -> Self {
-        Self { plane, backend, bridge, id: id.to_owned(), session }
+        Self { plane, admitted, bridge, id: id.to_owned(), session }
     }
 
+    /// The client's answer where the backend's cannot be passed on.
     fn refusal(&self, reason: Reason) -> Refusal {
-        Refusal::backend(reason, &self.backend).with_id(&self.id)
+        self.admitted.refuse(reason).with_id(&self.id)
     }
 
-    /// Reads one message of the backend and decides what becomes of it.
+    /// Reads one message of the backend and decides what becomes of it. What is about the request shows that the backend works.
     fn pass(&self, body: Bytes) -> Result<Passed, Refusal> {
+        let passed = self.read(body).map_err(|reason| self.refusal(reason))?;
+        if !matches!(passed, Passed::Nothing) {
+            self.admitted.succeeded();
+        }
+        Ok(passed)
+    }
+
+    fn read(&self, body: Bytes) -> Result<Passed, Reason> {
         let limits = self.plane.exchange.answer_limits();
-        let message = Message::parse(&body, &limits).map_err(|_| self.refusal(Reason::Protocol))?;
+        let message = Message::parse(&body, &limits).map_err(|_| Reason::Protocol)?;
         match message {
+            Message::Notification(notification) if notification.method == method::PROGRESS => {
+                Ok(Passed::Progress(body.clone()))
+            }
             Message::Notification(notification) if is_about_request(&notification.method) => {
                 Ok(Passed::Notification(body.clone()))
             }
             Message::Response(response) => match response.id {
                 Some(id) if id.is(&self.id) => {
-                    let bridged = bridge::read_response(self.bridge, &response, body.clone(), &self.backend)?;
+                    let bridged = bridge::read_response(self.bridge, &response, body.clone())?;
                     Ok(Passed::Response(under_our_id(id, &self.id, bridged, &limits)))
                 }
                 _ => {
@@ -113,11 +138,11 @@ impl Relay {
         self.plane.counters.dropped().inc();
         let Some(session) = &self.session else { return };
         let headers = session.session().headers();
-        let call = Call { url: self.backend.url.clone(), headers, body: answer.into() };
-        let (plane, owner, held) = (self.plane.clone(), self.backend.clone(), session.clone());
+        let call = Call { url: session.url().clone(), headers, body: answer.into() };
+        let (plane, held) = (self.plane.clone(), session.clone());
         tokio::spawn(async move {
             // Whether the backend likes the answer changes nothing for the client.
-            let _ = backend::call(&plane.exchange, &owner, call).await;
+            let _ = tokio::time::timeout(limits::PROBE_TIME, plane.exchange.send(call)).await;
             drop(held);
         });
     }

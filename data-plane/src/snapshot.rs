@@ -10,10 +10,12 @@ use std::sync::Arc;
 use vmcp_core::backend::BackendId;
 use vmcp_core::catalog::Share;
 use vmcp_core::name::Name;
+use vmcp_core::operational::{Breaker, Operational, Timeouts};
 use vmcp_mcp::ProtocolVersion;
 use vmcp_revision::codec::Decoded;
 use vmcp_revision::{Part, PartName, Serving};
 
+use crate::backend::Live;
 pub use held::Decode;
 pub(crate) use held::{Held, forget, take};
 pub(crate) use index::{Index, Reading, Target};
@@ -53,10 +55,15 @@ pub(crate) struct Server {
 #[derive(Debug)]
 pub(crate) struct Backend {
     pub(crate) id: BackendId,
-    pub(crate) url: ::http::Uri,
     pub(crate) modern: bool,
     pub(crate) legacy: Option<Legacy>,
     pub(crate) completes: bool,
+    /// How long a call may take.
+    pub(crate) timeouts: Timeouts,
+    /// When it is left alone.
+    pub(crate) breaker: Breaker,
+    /// What this replica knows of it by its own calls.
+    pub(crate) live: Arc<Live>,
 }
 
 /// How legacy requests reach it.
@@ -76,7 +83,10 @@ impl Snapshot {
                 previous.servers.get(name).filter(|before| Arc::ptr_eq(&before.built_from, &whole.parts));
             let server = match before {
                 Some(server) => Some(server.clone()),
-                None => Server::build(name.clone(), whole.parts.clone(), held).map(Arc::new),
+                None => {
+                    let before = previous.servers.get(name).map(Arc::as_ref);
+                    Server::build(before, name.clone(), whole.parts.clone(), held).map(Arc::new)
+                }
             };
             servers.extend(server.map(|server| (name.clone(), server)));
         }
@@ -107,10 +117,11 @@ impl Snapshot {
 }
 
 impl Server {
-    fn build(name: Name, built_from: Parts, held: &Held) -> Option<Self> {
-        let is_default = match find(&PartName::VirtualServer(name.clone()), &built_from, held)? {
-            Decoded::VirtualServer(served) => served.is_default,
-            _ => return None,
+    /// What is known of its backends by calls stays known, unless they have moved.
+    fn build(before: Option<&Self>, name: Name, built_from: Parts, held: &Held) -> Option<Self> {
+        let Decoded::VirtualServer(served) = find(&PartName::VirtualServer(name.clone()), &built_from, held)?
+        else {
+            return None;
         };
         let mut offered: Vec<(Arc<Backend>, &Share)> = Vec::new();
         for part in built_from.keys() {
@@ -118,7 +129,15 @@ impl Server {
             let Some(Decoded::Share(share)) = find(part, &built_from, held) else { continue };
             let backend = find(&PartName::Backend(backend.clone()), &built_from, held);
             if let Some(Decoded::Backend(backend)) = backend {
-                offered.push((Arc::new(Backend::new(backend, share.completes)), share));
+                let urls = &backend.endpoints.urls;
+                let known =
+                    before.and_then(|before| before.backends.iter().find(|known| known.id == backend.id));
+                let live = known.map(|known| known.live.clone()).filter(|live| live.is_at(urls));
+                let live = live.unwrap_or_else(|| Arc::new(Live::new(urls)));
+                offered.push((
+                    Arc::new(Backend::new(backend, &served.operational, share.completes, live)),
+                    share,
+                ));
             }
         }
         let instructions = lists::instructions(offered.iter().map(|(_, share)| *share));
@@ -126,19 +145,25 @@ impl Server {
         let index = Index::build(&offered);
         let lists = Lists::build(&offered);
         let backends = offered.into_iter().map(|(backend, _)| backend).collect();
+        let is_default = served.is_default;
         Some(Self { name, is_default, index, lists, backends, instructions, completes, built_from })
     }
 }
 
 impl Backend {
-    fn new(backend: &vmcp_core::backend::Backend, completes: bool) -> Self {
+    fn new(
+        backend: &vmcp_core::backend::Backend,
+        operational: &Operational,
+        completes: bool,
+        live: Arc<Live>,
+    ) -> Self {
         let legacy = backend.eras.legacy.as_ref().and_then(|legacy| {
             let version = ProtocolVersion::parse(&legacy.version)?;
             Some(Legacy { version, has_sessions: legacy.has_sessions })
         });
-        let url = backend.endpoints.urls.first().cloned().unwrap_or_default();
-        let modern = backend.eras.modern;
-        Self { id: backend.id.clone(), url, modern, legacy, completes }
+        let (id, modern) = (backend.id.clone(), backend.eras.modern);
+        let (timeouts, breaker) = (operational.timeouts(&id.name), operational.breaker);
+        Self { id, modern, legacy, completes, timeouts, breaker, live }
     }
 }
 

@@ -277,12 +277,14 @@ async fn what_is_unknown_is_said_in_one_way_and_addresses_are_exact() {
 #[tokio::test]
 async fn a_backend_that_does_not_speak_mcp_costs_one_clear_error() {
     let backend = RawBackend::start(|recorded: &Recorded| {
-        let tools = ["html", "empty", "other_id", "both", "batch", "busy", "forbidden", "gone", "ends"]
-            .map(|name| format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#));
+        let tools =
+            ["html", "empty", "other_id", "both", "batch", "busy", "forbidden", "gone", "ends", "fine"]
+                .map(|name| format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#));
         mcp_reply(recorded, true, &tools.join(",")).unwrap_or_else(|| {
             use vmcp_testkit::Reply::{Events, Json, Status};
             let status = |code: u16| Status(http::StatusCode::from_u16(code).unwrap(), "no".into());
             match recorded.json()["params"]["name"].as_str().unwrap_or_default() {
+                "fine" => recorded.result("{}"),
                 "html" => Json("<html>".into()),
                 "other_id" => Json(r#"{"jsonrpc":"2.0","id":99,"result":{}}"#.into()),
                 "both" => {
@@ -311,6 +313,8 @@ async fn a_backend_that_does_not_speak_mcp_costs_one_clear_error() {
         ("forbidden", "backend_auth_failed"),
         ("gone", "backend_unavailable"),
     ] {
+        // So many failures in a row would open its breaker.
+        assert_eq!(served.client().modern("tools/call", r#""name":"raw_fine""#).await.code(), None);
         let answer = served.client().modern("tools/call", &format!(r#""name":"raw_{tool}""#)).await;
         assert_eq!(answer.status.as_u16(), 200, "{tool}");
         let text = answer.text();

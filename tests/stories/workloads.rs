@@ -1,3 +1,4 @@
 //! Workloads as they come, change, fail and go.
 
+mod hostile;
 mod toolhive;

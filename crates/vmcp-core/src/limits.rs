@@ -128,6 +128,21 @@ pub const BREAKER_FIRST: Duration = Duration::from_secs(1);
 /// The longest that a breaker stays open, if no virtual server says otherwise.
 pub const BREAKER_LONGEST: Duration = Duration::from_secs(60);
 
+/// Failed calls in a row for which one of several addresses of a backend is left out.
+pub const EJECTION_FAILURES: u32 = 3;
+
+/// The longest that it is left out before one call tries it again.
+pub const EJECTION_LONGEST: Duration = Duration::from_secs(30);
+
+/// Events of one backend's stream: ten a second of progress for an hour, twice over.
+pub const STREAM_EVENTS: usize = 72_000;
+
+/// Bytes of one backend's stream, all events together.
+pub const STREAM_BYTES: usize = 256 * 1024 * 1024;
+
+/// Progress is passed on at most so often; what comes between is replaced by what comes last.
+pub const PROGRESS_TIME: Duration = Duration::from_millis(100);
+
 /// The longest that a backend is believed when it says when to come back.
 pub const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(60);
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -17,6 +17,7 @@ use crate::body::collect;
 use crate::failure::Failure;
 use crate::header::{self, SessionId};
 use crate::message::{Message, Response};
+use crate::retry_after;
 use crate::stream::EventStream;
 
 /// What an answer may cost.
@@ -85,7 +86,16 @@ pub enum Answer {
         status: StatusCode,
         /// At most 64 KiB of it.
         body: Bytes,
+        /// When the backend says to come back.
+        retry_after: Option<Duration>,
     },
+}
+
+/// An answer that has begun: its head is there.
+#[derive(Debug)]
+pub struct Begun {
+    response: http::Response<Incoming>,
+    bounds: Bounds,
 }
 
 /// Connections to backends, pooled by origin. Cheap to clone.
@@ -133,29 +143,16 @@ impl Exchange {
     /// # Errors
     /// See [`Failure`]; a status that is not 2xx is an [`Answer::Refused`].
     pub async fn send(&self, call: Call) -> Result<Answered, Failure> {
-        let mut response = self.open(Method::POST, call.url, call.headers, call.body).await?;
-        let status = response.status();
-        let session = response.headers().get(header::SESSION_ID).cloned().map(SessionId::new);
-        let answer = if !status.is_success() {
-            let body = collect(response.body_mut(), REFUSAL_BYTES).await.unwrap_or_default();
-            Answer::Refused { status, body }
-        } else {
-            match content_type(response.headers()) {
-                ContentType::Json => {
-                    Answer::Message(collect(response.body_mut(), self.bounds.answer_bytes).await?)
-                }
-                ContentType::Events => {
-                    Answer::Stream(EventStream::new(response.into_body(), self.bounds.event_bytes))
-                }
-                ContentType::Other if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT => {
-                    Answer::Accepted
-                }
-                ContentType::Other => {
-                    return Err(Failure::Protocol("answered with neither JSON nor events".into()));
-                }
-            }
-        };
-        Ok(Answered { session, answer })
+        self.begin(call).await?.answer().await
+    }
+
+    /// Sends one message and waits until the answer begins.
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] and [`Failure::Broken`].
+    pub async fn begin(&self, call: Call) -> Result<Begun, Failure> {
+        let response = self.open(Method::POST, call.url, call.headers, call.body).await?;
+        Ok(Begun { response, bounds: self.bounds })
     }
 
     /// Sends one request and waits for its response, whether it comes alone or at the end of a stream; what else the
@@ -215,6 +212,46 @@ impl Exchange {
             }
         })
     }
+}
+
+impl Begun {
+    /// The answer: whole if it is one body, otherwise as it comes.
+    ///
+    /// # Errors
+    /// See [`Failure`]; a status that is not 2xx is an [`Answer::Refused`].
+    pub async fn answer(self) -> Result<Answered, Failure> {
+        let Self { mut response, bounds } = self;
+        let status = response.status();
+        let session = response.headers().get(header::SESSION_ID).cloned().map(SessionId::new);
+        let answer = if !status.is_success() {
+            let retry_after = retry_after::read(response.headers());
+            let body = collect(response.body_mut(), REFUSAL_BYTES).await.unwrap_or_default();
+            Answer::Refused { status, body, retry_after }
+        } else if is_encoded(response.headers()) {
+            return Err(Failure::Protocol("answered in a content encoding that nobody asked for".into()));
+        } else {
+            match content_type(response.headers()) {
+                ContentType::Json => {
+                    Answer::Message(collect(response.body_mut(), bounds.answer_bytes).await?)
+                }
+                ContentType::Events => {
+                    Answer::Stream(EventStream::new(response.into_body(), bounds.event_bytes))
+                }
+                ContentType::Other if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT => {
+                    Answer::Accepted
+                }
+                ContentType::Other => {
+                    return Err(Failure::Protocol("answered with neither JSON nor events".into()));
+                }
+            }
+        };
+        Ok(Answered { session, answer })
+    }
+}
+
+/// Nothing is ever unpacked, so that little cannot become much.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 fn pool(

@@ -15,6 +15,9 @@ pub enum Failure {
     /// The connection broke: the request may have been executed.
     #[error("the connection broke")]
     Broken(#[source] Box<dyn StdError + Send + Sync>),
+    /// The connection broke within a body: the request may have been executed.
+    #[error("the answer was cut off")]
+    CutOff(#[source] Box<dyn StdError + Send + Sync>),
     /// The time was up: the request may have been executed.
     #[error("no answer in time")]
     TimedOut,
@@ -53,7 +56,7 @@ impl From<body::Incomplete> for Failure {
     fn from(incomplete: body::Incomplete) -> Self {
         match incomplete {
             body::Incomplete::TooLarge { limit } => Self::TooLarge { limit },
-            body::Incomplete::Broken(source) => Self::Broken(source),
+            body::Incomplete::Broken(source) => Self::CutOff(source),
         }
     }
 }

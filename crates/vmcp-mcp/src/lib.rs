@@ -11,6 +11,7 @@ mod message;
 pub mod method;
 mod mirror;
 mod probe;
+mod retry_after;
 mod session;
 pub mod sse;
 mod stream;
@@ -19,7 +20,7 @@ mod version;
 pub use compose::{
     Implementation, OURSELVES, accepted_meta, error, modern_params, notification, request, result,
 };
-pub use exchange::{Answer, Answered, Bounds, Call, Exchange};
+pub use exchange::{Answer, Answered, Begun, Bounds, Call, Exchange};
 pub use failure::Failure;
 pub use header::SessionId;
 pub use message::{Id, Malformed, Message, Notification, Outcome, Rejected, Request, Response};

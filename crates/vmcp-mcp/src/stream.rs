@@ -1,30 +1,20 @@
 //! The events of one answer, as they come.
 
-use std::time::Duration;
-
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use tokio::time::Instant;
-
 use crate::failure::Failure;
 use crate::sse::{Decoder, Event, TooLong};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 
 /// A backend's answer as a stream of events. Dropping it closes the exchange.
 #[derive(Debug)]
 pub struct EventStream {
     body: Incoming,
     decoder: Decoder,
-    heard: Instant,
 }
 
 impl EventStream {
     pub(crate) fn new(body: Incoming, event_bytes: usize) -> Self {
-        Self { body, decoder: Decoder::new(event_bytes), heard: Instant::now() }
-    }
-
-    /// For how long nothing has come, comments included.
-    pub fn silence(&self) -> Duration {
-        self.heard.elapsed()
+        Self { body, decoder: Decoder::new(event_bytes) }
     }
 
     /// The next event; `None` at the end of the stream. Events without data are passed over, since no message is in them.
@@ -40,7 +30,6 @@ impl EventStream {
             }
             let Some(frame) = self.body.frame().await else { return Ok(None) };
             let frame = frame.map_err(|error| Failure::Broken(error.into()))?;
-            self.heard = Instant::now();
             if let Ok(data) = frame.into_data() {
                 self.decoder.push(&data).map_err(|TooLong { limit }| Failure::TooLarge { limit })?;
             }

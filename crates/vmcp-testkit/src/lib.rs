@@ -10,6 +10,7 @@ mod planes;
 mod process;
 mod served;
 mod toolhive;
+mod wire;
 
 pub use backend::{RawBackend, Recorded, Reply, mcp_reply};
 pub use client::{Answer, Client, Events, Headers, LEGACY, modern};
@@ -18,3 +19,4 @@ pub use planes::{ControlPlane, DataPlane, Programs, Said};
 pub use process::Process;
 pub use served::Served;
 pub use toolhive::ToolHiveHome;
+pub use wire::{Step, WireBackend, event, events, well, whole};

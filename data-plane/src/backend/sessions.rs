@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use http::Uri;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
 use vmcp_mcp::{self as mcp, Exchange, OURSELVES};
 
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Reason;
 use crate::snapshot::{Backend, Server};
 
 /// The sessions that are open. Cheap to clone.
@@ -22,7 +23,7 @@ pub(crate) struct BackendSessions {
 #[derive(Debug)]
 pub(crate) struct Opened {
     exchange: Exchange,
-    url: http::Uri,
+    url: Uri,
     session: mcp::Session,
 }
 
@@ -37,19 +38,18 @@ impl BackendSessions {
         Self { open }
     }
 
-    /// The session of a client with a backend; concurrent first calls begin one.
+    /// The session of a client with a backend; concurrent first calls begin one, at `url`.
     pub(crate) async fn opened(
         &self,
         exchange: &Exchange,
         client: Option<u128>,
         backend: &Arc<Backend>,
-    ) -> Result<Arc<Opened>, Refusal> {
-        let Some(client) = client else {
-            return open(exchange, backend).await.map(Arc::new).map_err(|r| Refusal::backend(r, backend));
-        };
+        url: &Uri,
+    ) -> Result<Arc<Opened>, Reason> {
+        let opening = async { open(exchange, backend, url).await.map(Arc::new) };
+        let Some(client) = client else { return opening.await };
         let key = (client, backend.id.clone());
-        let opening = async { open(exchange, backend).await.map(Arc::new) };
-        self.open.try_get_with(key, opening).await.map_err(|reason| Refusal::backend(*reason, backend))
+        self.open.try_get_with(key, opening).await.map_err(|reason| *reason)
     }
 
     /// The backend does not know this one any more. One that another call has begun in its place stays.
@@ -71,11 +71,11 @@ impl BackendSessions {
     }
 }
 
-async fn open(exchange: &Exchange, backend: &Backend) -> Result<Opened, Reason> {
-    let opening = mcp::open(exchange, &backend.url, &OURSELVES);
-    match tokio::time::timeout(limits::PROBE_TIME, opening).await {
+async fn open(exchange: &Exchange, backend: &Backend, url: &Uri) -> Result<Opened, Reason> {
+    let opening = mcp::open(exchange, url, &OURSELVES);
+    match tokio::time::timeout(limits::PROBE_TIME.min(backend.timeouts.first_byte), opening).await {
         Ok(Ok(Some(initialized))) => {
-            let (exchange, url) = (exchange.clone(), backend.url.clone());
+            let (exchange, url) = (exchange.clone(), url.clone());
             Ok(Opened { exchange, url, session: initialized.session })
         }
         Ok(Ok(None)) => Err(Reason::Protocol),
@@ -87,6 +87,11 @@ async fn open(exchange: &Exchange, backend: &Backend) -> Result<Opened, Reason> 
 impl Opened {
     pub(crate) fn session(&self) -> &mcp::Session {
         &self.session
+    }
+
+    /// Where it was begun: no other address knows it.
+    pub(crate) fn url(&self) -> &Uri {
+        &self.url
     }
 }
 

@@ -1,5 +1,6 @@
-//! A backend's stream passed on event by event, until the response has gone out.
+//! A backend's stream passed on event by event, until the response has gone out, within bounds of time and of size.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
+use tokio::time::Instant;
 use vmcp_core::limits;
 use vmcp_mcp::{EventStream, Failure, sse};
 
@@ -18,11 +20,22 @@ use crate::relay::{Passed, Relay};
 
 /// Answers with a stream.
 pub(super) fn respond(relay: Relay, events: EventStream) -> Response {
-    let running = Running { relay, events: Some(events), is_answered: false };
+    let now = Instant::now();
+    let running = Running {
+        relay,
+        events: Some(events),
+        ready: VecDeque::new(),
+        progress: None,
+        told_progress: None,
+        heard: now,
+        told: now,
+        flood: Flood::default(),
+        is_answered: false,
+    };
     event_stream(Body::from_stream(stream::unfold(Some(running), |running| async {
         let mut running = running?;
         let bytes = running.next().await;
-        let rest = (!running.is_answered).then_some(running);
+        let rest = (!running.is_answered || !running.ready.is_empty()).then_some(running);
         Some((Ok::<Bytes, Infallible>(bytes), rest))
     })))
 }
@@ -43,12 +56,40 @@ pub(crate) fn event_stream(body: Body) -> Response {
 struct Running {
     relay: Relay,
     events: Option<EventStream>,
+    /// Pieces for the client.
+    ready: VecDeque<Bytes>,
+    /// The last of the progress that came too soon after what was passed on.
+    progress: Option<Bytes>,
+    told_progress: Option<Instant>,
+    /// When the backend last said something whole.
+    heard: Instant,
+    /// When the client last did hear something.
+    told: Instant,
+    flood: Flood,
     is_answered: bool,
 }
 
+/// What has come so far.
+#[derive(Debug, Default)]
+struct Flood {
+    events: usize,
+    bytes: usize,
+}
+
+impl Flood {
+    /// Whether that is still a stream that somebody can use.
+    fn takes(&mut self, event: &[u8]) -> bool {
+        self.events += 1;
+        self.bytes += event.len();
+        self.events <= limits::STREAM_EVENTS && self.bytes <= limits::STREAM_BYTES
+    }
+}
+
+/// What comes next.
 enum Heard {
     Event(Bytes),
-    Silence(Duration),
+    /// Nothing, until something was due.
+    Due,
     End(Reason),
 }
 
@@ -56,33 +97,110 @@ impl Running {
     /// The next piece for the client. After the response there is none.
     async fn next(&mut self) -> Bytes {
         loop {
-            let passed = match listen(&mut self.events).await {
-                Heard::Silence(so_far) if so_far < limits::STREAM_SILENCE_TIME => return sse::KEEP_ALIVE,
-                Heard::Silence(_) => Err(self.relay.refusal(Reason::Timeout)),
-                Heard::End(reason) => Err(self.relay.refusal(reason)),
-                Heard::Event(data) => self.relay.pass(data),
-            };
-            self.is_answered = !matches!(passed, Ok(Passed::Notification(_) | Passed::Nothing));
-            match passed {
-                Ok(Passed::Notification(message) | Passed::Response(message)) => {
-                    return sse::encode(&message);
-                }
-                Ok(Passed::Nothing) => {}
-                // The client waits for a response; this is one.
-                Err(refusal) => return sse::encode(refusal.to_message().as_bytes()),
+            if let Some(piece) = self.ready.pop_front() {
+                self.told = Instant::now();
+                return piece;
             }
+            match self.listen().await {
+                Heard::Event(data) if self.flood.takes(&data) => self.take(data),
+                Heard::Event(_) => self.end(Reason::StreamLimit),
+                Heard::End(reason) => self.end(reason),
+                Heard::Due => self.look_at_clock(),
+            }
+        }
+    }
+
+    fn take(&mut self, data: Bytes) {
+        self.heard = Instant::now();
+        match self.relay.pass(data) {
+            Ok(Passed::Nothing) => {}
+            Ok(Passed::Progress(message)) if self.progress_due().is_some_and(|due| due > self.heard) => {
+                self.progress = Some(message);
+            }
+            Ok(Passed::Progress(message)) => self.tell_progress(&message),
+            Ok(Passed::Notification(message)) => {
+                self.flush_progress();
+                self.ready.push_back(sse::encode(&message));
+            }
+            Ok(Passed::Response(message)) => {
+                self.flush_progress();
+                self.is_answered = true;
+                self.ready.push_back(sse::encode(&message));
+            }
+            // The client waits for a response; this is one.
+            Err(refusal) => {
+                self.is_answered = true;
+                self.ready.push_back(sse::encode(refusal.to_message().as_bytes()));
+            }
+        }
+    }
+
+    fn end(&mut self, reason: Reason) {
+        self.is_answered = true;
+        self.ready.push_back(sse::encode(self.relay.refusal(reason).to_message().as_bytes()));
+    }
+
+    /// When progress may be passed on again.
+    fn progress_due(&self) -> Option<Instant> {
+        self.told_progress.map(|told| told + limits::PROGRESS_TIME)
+    }
+
+    fn tell_progress(&mut self, message: &[u8]) {
+        (self.progress, self.told_progress) = (None, Some(Instant::now()));
+        self.ready.push_back(sse::encode(message));
+    }
+
+    /// What follows must not overtake it.
+    fn flush_progress(&mut self) {
+        if let Some(message) = self.progress.take() {
+            self.tell_progress(&message);
+        }
+    }
+
+    /// When the backend has said nothing whole for too long, or at all.
+    fn patience_ends(&self) -> Instant {
+        (self.heard + self.relay.admitted.backend().timeouts.idle).min(self.relay.admitted.deadline)
+    }
+
+    async fn listen(&mut self) -> Heard {
+        let mut due = self.patience_ends().min(self.told + limits::KEEP_ALIVE_TIME);
+        if self.progress.is_some() {
+            due = due.min(self.progress_due().unwrap_or(due));
+        }
+        let Some(events) = &mut self.events else { return Heard::End(Reason::Protocol) };
+        // A stream that is always ready must not outlive its time.
+        if Instant::now() >= due {
+            return Heard::Due;
+        }
+        match tokio::time::timeout_at(due, events.next()).await {
+            Err(_) => Heard::Due,
+            Ok(Ok(Some(event))) => Heard::Event(event.data),
+            Ok(Ok(None)) => Heard::End(Reason::Protocol),
+            Ok(Err(failure @ Failure::TooLarge { .. })) => Heard::End(Reason::from(&failure)),
+            Ok(Err(_)) => Heard::End(Reason::Unavailable),
+        }
+    }
+
+    fn look_at_clock(&mut self) {
+        let now = Instant::now();
+        if now >= self.patience_ends() {
+            self.end(Reason::Timeout);
+        } else if self.progress.is_some() && self.progress_due().is_some_and(|due| now >= due) {
+            self.flush_progress();
+        } else if now >= self.told + limits::KEEP_ALIVE_TIME {
+            self.ready.push_back(sse::KEEP_ALIVE);
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let patience = match (self.is_answered, self.relay.bridge) {
+        let patience: Duration = match (self.is_answered, self.relay.bridge) {
             // Read to its end, the connection can be used again.
             (true, _) => limits::STREAM_END_TIME,
             // For a modern backend a closed stream is a cancellation; for the legacy client that has gone it is none
             // (MCP 2025-11-25, Streamable HTTP, Sending Messages to the Server).
-            (false, Bridge::ToModern) => limits::STREAM_SILENCE_TIME,
+            (false, Bridge::ToModern) => self.relay.admitted.left(),
             (false, _) => return,
         };
         let Some(mut events) = self.events.take() else { return };
@@ -92,17 +210,5 @@ impl Drop for Running {
             // What does not end by then is closed.
             let _ = tokio::time::timeout(patience, to_the_end).await;
         });
-    }
-}
-
-async fn listen(events: &mut Option<EventStream>) -> Heard {
-    let Some(events) = events else { return Heard::End(Reason::Protocol) };
-    let heard = tokio::time::timeout(limits::KEEP_ALIVE_TIME, events.next()).await;
-    match heard {
-        Err(_) => Heard::Silence(events.silence()),
-        Ok(Ok(Some(event))) => Heard::Event(event.data),
-        Ok(Ok(None)) => Heard::End(Reason::Protocol),
-        Ok(Err(failure @ Failure::TooLarge { .. })) => Heard::End(Reason::from(&failure)),
-        Ok(Err(_)) => Heard::End(Reason::Unavailable),
     }
 }

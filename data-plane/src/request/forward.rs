@@ -6,17 +6,17 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use vmcp_json::{Edits, quote};
-use vmcp_mcp::{Answer, Answered, Call, Era, ProtocolVersion, header};
+use vmcp_mcp::{Answer, Answered, Era, ProtocolVersion, header};
 
 use crate::asked::{Asked, Client};
-use crate::backend::{self, Opened};
+use crate::backend::{self, Admitted, Opened};
 use crate::bridge::{self, Bridge};
 use crate::plane::Plane;
 use crate::refusal::{Reason, Refusal};
 use crate::relay::{self, Relay};
 use crate::request::credential::Credential;
 use crate::request::route::Route;
-use crate::snapshot::{Backend, Legacy};
+use crate::snapshot::Legacy;
 
 /// Sends the call to its one backend and returns the answer, whole or as a stream.
 pub(super) async fn forward(
@@ -33,24 +33,32 @@ pub(super) async fn forward(
         check_mirrors(route, asked, headers)?;
     }
     let body = outgoing_body(route, bridge, asked, body);
-    let (answered, session) = match bridge.backend_speaks() {
+    let mut admitted = backend::admit(backend).await?;
+    let (admitted, answered, session) = match bridge.backend_speaks() {
         Era::Modern => {
             let mut out = modern_headers(asked, route, headers)?;
             credential.write_headers(&mut out);
-            let call = Call { url: backend.url.clone(), headers: out, body };
-            let answered = match bridge {
+            match bridge {
                 // The legacy client may go away without cancelling; a closed exchange would cancel.
-                Bridge::ToModern => backend::call_to_the_end(&plane.exchange, backend, call).await?,
-                _ => backend::call(&plane.exchange, backend, call).await?,
-            };
-            (answered, None)
+                Bridge::ToModern => {
+                    let (admitted, answered) =
+                        backend::call_to_the_end(admitted, &plane.exchange, out, body).await?;
+                    (admitted, answered, None)
+                }
+                _ => {
+                    let answered = admitted.call(&plane.exchange, out, body).await?;
+                    (admitted, answered, None)
+                }
+            }
         }
         Era::Legacy => {
             let legacy = backend.legacy.ok_or_else(|| Refusal::backend(Reason::Protocol, backend))?;
-            call_legacy(plane, backend, legacy, credential, asked, body).await?
+            let (answered, session) =
+                call_legacy(plane, &mut admitted, legacy, credential, asked, body).await?;
+            (admitted, answered, session)
         }
     };
-    let relay = Relay::new(plane.clone(), backend.clone(), bridge, asked.request.id.raw(), session);
+    let relay = Relay::new(plane.clone(), admitted, bridge, asked.request.id.raw(), session);
     relay::answer(relay, answered).await
 }
 
@@ -58,7 +66,7 @@ pub(super) async fn forward(
 /// sent once more, since it was refused before it was executed.
 async fn call_legacy(
     plane: &Arc<Plane>,
-    backend: &Arc<Backend>,
+    admitted: &mut Admitted,
     legacy: Legacy,
     credential: &Credential,
     asked: &Asked<'_>,
@@ -72,19 +80,20 @@ async fn call_legacy(
         let mut headers = HeaderMap::with_capacity(2);
         headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(legacy.version.as_str()));
         credential.write_headers(&mut headers);
-        let call = Call { url: backend.url.clone(), headers, body };
-        return Ok((backend::call(&plane.exchange, backend, call).await?, None));
+        return Ok((admitted.call(&plane.exchange, headers, body).await?, None));
     }
     let mut is_second = false;
     loop {
-        let opened = plane.backend_sessions.opened(&plane.exchange, client, backend).await?;
+        let backend = admitted.backend().clone();
+        let opened = plane.backend_sessions.opened(&plane.exchange, client, &backend, admitted.url()).await;
+        let opened = opened.map_err(|reason| admitted.refuse(reason))?;
+        admitted.go_to(opened.url());
         let mut headers = opened.session().headers();
         credential.write_headers(&mut headers);
-        let call = Call { url: backend.url.clone(), headers, body: body.clone() };
-        let answered = backend::call(&plane.exchange, backend, call).await?;
+        let answered = admitted.call(&plane.exchange, headers, body.clone()).await?;
         match answered.answer {
             Answer::Refused { status: http::StatusCode::NOT_FOUND, .. } if !is_second => {
-                plane.backend_sessions.forget(client, backend, &opened).await;
+                plane.backend_sessions.forget(client, &backend, &opened).await;
                 is_second = true;
             }
             _ => return Ok((answered, Some(opened))),

@@ -1,0 +1,322 @@
+//! One backend plays every row of the table of hostile backends, one tool a row. What the client hears is what the table says,
+//! the backend has got the call once, others do not notice, and the next good answer of the same backend arrives.
+
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use serde_json::Value;
+use vmcp_testkit::{
+    Client, LEGACY, RawBackend, Recorded, Reply, Served, Step, WireBackend, event, events, mcp_reply, well,
+    whole,
+};
+
+use crate::program;
+
+const FIRST_BYTE: Duration = Duration::from_millis(600);
+const IDLE: Duration = Duration::from_millis(900);
+/// What the client may wait beyond a bound.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// What a tool does in place of answering.
+type Plays = fn(&Recorded) -> Vec<Step>;
+
+/// What the client hears, and how long it may wait.
+struct Row {
+    tool: &'static str,
+    plays: Plays,
+    /// The reason, or nothing for an answer.
+    reason: &'static str,
+    within: Duration,
+}
+
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+const fn row(tool: &'static str, reason: &'static str, within: Duration, plays: Plays) -> Row {
+    Row { tool, plays, reason, within }
+}
+
+fn json(body: &str) -> Vec<Step> {
+    whole("200 OK", "content-type: application/json\r\n", body.as_bytes())
+}
+
+fn answer(id: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":"mine"}}],"resultType":"complete"}}}}"#
+    )
+}
+
+fn head(more: &str) -> Step {
+    Step::Write(format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{more}\r\n\r\n").into_bytes())
+}
+
+/// The rows that are about one call.
+const ROWS: &[Row] = &[
+    row("never_answers", "backend_timeout", FIRST_BYTE, |_| vec![Step::Hang]),
+    row("resets", "backend_unavailable", AT_ONCE, |_| vec![Step::Reset]),
+    row("head_then_silence", "backend_timeout", IDLE, |_| vec![head("content-length: 10"), Step::Hang]),
+    row("byte_by_byte", "backend_timeout", IDLE, |_| {
+        vec![head("content-length: 1000"), Step::Repeat(b" ".to_vec(), Duration::from_millis(100))]
+    }),
+    row("events_then_silence", "backend_timeout", IDLE, |_| vec![events(), Step::Hang]),
+    row("comments_for_ever", "backend_timeout", IDLE, |_| {
+        vec![events(), Step::Repeat(b":\n\n".to_vec(), Duration::from_millis(50))]
+    }),
+    row("html", "backend_protocol_error", AT_ONCE, |_| {
+        whole("200 OK", "content-type: text/html\r\n", b"<html>sign in</html>")
+    }),
+    row("html_as_json", "backend_protocol_error", AT_ONCE, |_| json("<html>")),
+    row("empty", "backend_protocol_error", AT_ONCE, |_| json("")),
+    row("no_content", "backend_protocol_error", AT_ONCE, |_| whole("204 No Content", "", b"")),
+    row("accepted", "backend_protocol_error", AT_ONCE, |_| whole("202 Accepted", "", b"")),
+    row("crashed", "backend_protocol_error", AT_ONCE, |_| {
+        whole("500 Internal Server Error", "content-type: text/plain\r\n", b"stack trace with secrets")
+    }),
+    row("invalid", "backend_protocol_error", AT_ONCE, |_| json(r#"{"jsonrpc":"2.0","id":1,"result":"#)),
+    row("truncated", "backend_protocol_error", AT_ONCE, |_| {
+        vec![head("transfer-encoding: chunked"), Step::Write(b"5\r\n{\"jso".to_vec()), Step::Pause(GRACE)]
+    }),
+    row("wrong_version", "backend_protocol_error", AT_ONCE, |asked| {
+        json(&answer(&asked.id()).replace("2.0", "1.0"))
+    }),
+    row("array", "backend_protocol_error", AT_ONCE, |asked| json(&format!("[{}]", answer(&asked.id())))),
+    row("both", "backend_protocol_error", AT_ONCE, |asked| {
+        json(
+            &answer(&asked.id()).replace("\"result\"", "\"error\":{\"code\":1,\"message\":\"x\"},\"result\""),
+        )
+    }),
+    row("odd_code", "backend_protocol_error", AT_ONCE, |asked| {
+        json(&format!(r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":"one","message":"x"}}}}"#, asked.id()))
+    }),
+    row("wrong_id", "backend_protocol_error", AT_ONCE, |_| json(&answer("\"somebody else's\""))),
+    row("wrong_id_then_silence", "backend_timeout", IDLE, |_| {
+        vec![events(), event(&answer("999")), event(&answer("null")), Step::Hang]
+    }),
+    row("wrong_id_then_mine", "", AT_ONCE, |asked| {
+        vec![events(), event(&answer("999")), event(&answer(&asked.id())), event(&answer(&asked.id()))]
+    }),
+    row("asks", "", AT_ONCE, |asked| {
+        let ask = r#"{"jsonrpc":"2.0","id":"s","method":"sampling/createMessage","params":{}}"#;
+        vec![events(), event(ask), event(&answer(&asked.id()))]
+    }),
+    row("ends_without_answer", "backend_protocol_error", AT_ONCE, |_| vec![events()]),
+    row("notifies_for_ever", "backend_stream_limit", Duration::from_secs(20), |_| {
+        let note =
+            r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}"#;
+        vec![events(), Step::Repeat(format!("data: {note}\n\n").repeat(50).into_bytes(), Duration::ZERO)]
+    }),
+    row("endless_line", "backend_response_too_large", Duration::from_secs(20), |_| {
+        let line = [b"data: ".to_vec(), vec![b'x'; 1024 * 1024]].concat();
+        vec![events(), Step::Repeat(line, Duration::ZERO)]
+    }),
+    row("endless_body", "backend_response_too_large", Duration::from_secs(20), |_| {
+        let chunk =
+            [format!("{:x}\r\n", 1024 * 1024).into_bytes(), vec![b' '; 1024 * 1024], b"\r\n".to_vec()];
+        vec![head("transfer-encoding: chunked"), Step::Repeat(chunk.concat(), Duration::ZERO)]
+    }),
+    row("says_it_is_large", "backend_response_too_large", AT_ONCE, |_| {
+        vec![head("content-length: 10737418240"), Step::Hang]
+    }),
+    row("packed", "backend_protocol_error", AT_ONCE, |_| {
+        whole("200 OK", "content-type: application/json\r\ncontent-encoding: gzip\r\n", &[0x1f, 0x8b, 8, 0])
+    }),
+    row("unauthorized", "backend_auth_failed", AT_ONCE, |_| {
+        whole("401 Unauthorized", "www-authenticate: Bearer realm=\"inside\"\r\n", b"")
+    }),
+    row("forbidden", "backend_auth_failed", AT_ONCE, |_| whole("403 Forbidden", "", b"")),
+    row("too_late", "backend_timeout", FIRST_BYTE, |asked| {
+        let mut late = vec![Step::Pause(FIRST_BYTE + Duration::from_millis(100))];
+        late.extend(json(&answer(&asked.id())));
+        late
+    }),
+];
+
+struct World {
+    served: Served,
+    bad: WireBackend,
+    _good: RawBackend,
+    is_modern: bool,
+}
+
+impl World {
+    async fn start(is_modern: bool) -> Self {
+        let tools: Vec<String> = ROWS
+            .iter()
+            .map(|row| row.tool)
+            .chain(["well", "elsewhere", "busy", "progresses"])
+            .map(|tool| format!(r#"{{"name":"{tool}","inputSchema":{{"type":"object"}}}}"#))
+            .collect();
+        let tools = tools.join(",");
+        let trap = RawBackend::start(|_| Reply::Silence).await;
+        let elsewhere = trap.url();
+        let bad = WireBackend::start(move |recorded| {
+            if let Some(reply) = mcp_reply(recorded, is_modern, &tools) {
+                return well(reply);
+            }
+            let tool = recorded.json()["params"]["name"].as_str().unwrap_or_default().to_owned();
+            match tool.as_str() {
+                "well" => json(&answer(&recorded.id())),
+                "elsewhere" => whole("302 Found", &format!("location: {elsewhere}\r\n"), b""),
+                "busy" => whole("503 Service Unavailable", "retry-after: 2\r\n", b"later"),
+                "progresses" => progress(recorded),
+                tool => ROWS
+                    .iter()
+                    .find(|row| row.tool == tool)
+                    .map_or(vec![Step::Hang], |row| (row.plays)(recorded)),
+            }
+        })
+        .await;
+        let good = RawBackend::start(move |recorded: &Recorded| {
+            mcp_reply(recorded, is_modern, r#"{"name":"well","inputSchema":{"type":"object"}}"#)
+                .unwrap_or_else(|| recorded.result(r#"{"content":[],"resultType":"complete"}"#))
+        })
+        .await;
+        let manifest = format!(
+            "name: all\ngroup: g\nincoming_auth: {{type: anonymous}}\noperational:\n  timeouts: {{default: {{first_byte: {}ms, idle: {}ms}}}}\n---\nkind: group\nname: g\nworkloads:\n  - {{name: bad, url: '{}'}}\n  - {{name: good, url: '{}'}}\n",
+            FIRST_BYTE.as_millis(),
+            IDLE.as_millis(),
+            bad.url(),
+            good.url()
+        );
+        let served = Served::start(program(), &manifest).await;
+        served.until_healthy("bad", Duration::from_secs(10)).await;
+        served.until_healthy("good", Duration::from_secs(10)).await;
+        std::mem::forget(trap);
+        Self { served, bad, _good: good, is_modern }
+    }
+
+    async fn call(&self, tool: &str) -> (Value, Duration) {
+        let began = Instant::now();
+        let client = self.served.client();
+        let answer = call(&client, tool, self.is_modern).await;
+        assert_eq!(answer.status, StatusCode::OK, "{tool}: {}", answer.text());
+        assert_eq!(answer.header("www-authenticate"), None, "{tool}");
+        let text = answer.text();
+        // Of a stream, what it ends with.
+        let last = text.lines().rev().find_map(|line| line.strip_prefix("data: "));
+        let message = last.unwrap_or(&text);
+        assert!(!text.contains("secrets") && !text.contains("sampling/createMessage"), "{tool}: {text}");
+        (serde_json::from_str(message).unwrap_or_else(|_| panic!("{tool}: {text}")), began.elapsed())
+    }
+
+    fn calls_of(&self, tool: &str) -> usize {
+        let all = self.bad.recorded();
+        all.iter().filter(|recorded| recorded.json()["params"]["name"] == tool).count()
+    }
+
+    async fn others_do_not_notice(&self) {
+        let (good, took) = self.call("good_well").await;
+        assert!(good["result"].is_object() && took < Duration::from_millis(300), "{took:?} {good}");
+    }
+}
+
+async fn call(client: &Client, tool: &str, is_modern: bool) -> vmcp_testkit::Answer {
+    let members = format!(r#""name":"{tool}","arguments":{{}}"#);
+    if is_modern {
+        return client.modern("tools/call", &members).await;
+    }
+    let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{{members}}}}}"#);
+    client.post(LEGACY, body).await
+}
+
+/// Three seconds of it, every 5 ms, then the answer.
+fn progress(asked: &Recorded) -> Vec<Step> {
+    let mut steps = vec![events()];
+    for step in 0..400 {
+        let message = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":1,"progress":{step}}}}}"#
+        );
+        // Neither of the two is passed on.
+        steps.push(Step::Write(format!("id: theirs-{step}\nretry: 1\ndata: {message}\n\n").into_bytes()));
+        steps.push(Step::Pause(Duration::from_millis(5)));
+    }
+    steps.push(event(&answer(&asked.id())));
+    steps
+}
+
+async fn every_row(is_modern: bool) {
+    let world = World::start(is_modern).await;
+    for row in ROWS {
+        let other = world.others_do_not_notice();
+        let tool = format!("bad_{}", row.tool);
+        let ((message, took), ()) = tokio::join!(world.call(&tool), other);
+        assert_eq!(message["id"], if is_modern { 1 } else { 7 }, "{tool}: {message}");
+        match row.reason {
+            "" => assert_eq!(message["result"]["content"][0]["text"], "mine", "{tool}: {message}"),
+            reason => {
+                let error = &message["error"];
+                assert_eq!(
+                    (&error["code"], &error["data"]["reason"]),
+                    (&(-32603).into(), &reason.into()),
+                    "{tool}: {message}"
+                );
+                assert_eq!(error["data"]["backend"], "bad", "{tool}");
+            }
+        }
+        assert!(took < row.within + GRACE, "{tool}: {took:?}");
+        assert_eq!(world.calls_of(row.tool), 1, "{tool} was sent again");
+        let (well, _) = world.call("bad_well").await;
+        assert_eq!(well["result"]["content"][0]["text"], "mine", "after {tool}: {well}");
+    }
+    let peak = peak_memory(&world.served);
+    assert!(peak < 400 * 1024 * 1024, "{} MiB", peak / 1024 / 1024);
+}
+
+/// The most that the process has had, in bytes.
+fn peak_memory(served: &Served) -> u64 {
+    let status = fs_err::read_to_string(format!("/proc/{}/status", served.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test]
+async fn workloads_05_every_row_of_the_table_as_a_modern_backend() {
+    every_row(true).await;
+}
+
+#[tokio::test]
+async fn workloads_05_every_row_of_the_table_as_a_legacy_backend() {
+    every_row(false).await;
+}
+
+#[tokio::test]
+async fn workloads_05_a_redirect_is_not_followed() {
+    let world = World::start(true).await;
+    let (message, _) = world.call("bad_elsewhere").await;
+    assert_eq!(message["error"]["data"]["reason"], "backend_protocol_error", "{message}");
+}
+
+#[tokio::test]
+async fn workloads_05_progress_is_passed_on_ten_times_a_second() {
+    for is_modern in [true, false] {
+        let world = World::start(is_modern).await;
+        let began = Instant::now();
+        let text = call(&world.served.client(), "bad_progresses", is_modern).await.text();
+        let tenths = usize::try_from(began.elapsed().as_millis()).unwrap() / 100;
+        let told = text.matches("notifications/progress").count();
+        assert!((5..=tenths + 2).contains(&told), "{told} in {tenths} tenths of a second");
+        assert!(text.contains(r#""progress":0}"#) && text.contains(r#""progress":399}"#), "{text}");
+        assert!(!text.contains("retry:") && !text.contains("theirs"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn workloads_05_a_backend_that_is_busy_is_left_alone_for_as_long_as_it_says() {
+    for is_modern in [true, false] {
+        let world = World::start(is_modern).await;
+        let (message, _) = world.call("bad_busy").await;
+        let data = &message["error"]["data"];
+        assert_eq!(
+            (&data["reason"], &data["retryAfterMs"]),
+            (&"backend_busy".into(), &2000.into()),
+            "{message}"
+        );
+        let (message, took) = world.call("bad_well").await;
+        let left = message["error"]["data"]["retryAfterMs"].as_u64().unwrap();
+        assert!((500..=2_000).contains(&left) && took < Duration::from_millis(200), "{took:?} {message}");
+        assert_eq!(world.calls_of("well"), 0, "it is left alone");
+        world.others_do_not_notice().await;
+        tokio::time::sleep(Duration::from_millis(left)).await;
+        let (well, _) = world.call("bad_well").await;
+        assert!(well["result"].is_object(), "{well}");
+    }
+}
