@@ -10,6 +10,7 @@ use vmcp_runtime::Drain;
 
 use crate::accept::{Acceptor, Refused};
 use crate::compile::Backends;
+use crate::health::HealthOf;
 use crate::reconcile::{self, Inputs, Outputs};
 use crate::status::{Status, describe};
 use crate::store::{Store, StoreFault};
@@ -73,7 +74,7 @@ impl ControlPlane {
         let found =
             stored.members.iter().map(|(group, members)| (group.clone(), Found::stored(members.clone())));
         let wanted = workloads(&accepted.desired, &hosted.borrow(), &found.collect());
-        let first = describe(&accepted, 0, &wanted, &stored.observations, &[]);
+        let first = describe(&accepted, 0, &wanted, &stored.observations, &HealthOf::new(), &[]);
         let (tell, status) = watch::channel(Arc::new(first));
         let (tell_backends, backends) = watch::channel(Arc::default());
         let inputs = Inputs {

@@ -78,7 +78,8 @@ impl Catalogs {
         });
         let mut presented = BTreeMap::new();
         for server in desired.virtual_servers.values() {
-            let served = ServedServer::of(server);
+            let members = backends.keys().filter(|id| id.group == server.group);
+            let served = ServedServer::of(server, members.map(|id| id.name.clone()).collect());
             compiled.parts.push(encode_virtual_server(&served));
             let catalog = self.catalog(server);
             let group = backends.iter().filter(|(id, _)| id.group == server.group);

@@ -4,7 +4,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use vmcp_runtime::{Drain, Metrics};
 
 use crate::app::ControlPlane;
-use crate::status::Health;
+use vmcp_core::health::Health;
 
 /// Keeps the gauges at what is so, until `drain` says to stop.
 pub(crate) async fn keep(control_plane: ControlPlane, metrics: Metrics, drain: Drain) {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use vmcp_core::backend::BackendId;
 use vmcp_core::desired::Endpoints;
 use vmcp_core::diagnostic::Diagnostic;
+use vmcp_core::health::Health;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_core::owners::Owners;
@@ -20,7 +21,8 @@ use vmcp_runtime::Drain;
 
 use crate::accept::{Accepted, blocking};
 use crate::compile::{Backends, Catalogs, Observed};
-use crate::introspect::{Observations, Observers};
+use crate::health::{Healths, checks};
+use crate::introspect::{Observations, Observers, Watched};
 use crate::status::{self, Progress, Status};
 use crate::store::{Changes, Store};
 use crate::workloads::{Groups, Hosted, Located, Members, Providers, ToolHiveFolders, Workloads, workloads};
@@ -60,6 +62,7 @@ struct Reconciler {
     /// What is to be stored with the next revision.
     unstored: Changes,
     progress: Progress,
+    healths: Healths,
     store_error: Option<String>,
 }
 
@@ -76,8 +79,10 @@ pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
         stored_members: std::mem::take(&mut inputs.members),
         unstored: Changes::default(),
         progress: Progress::default(),
+        healths: Healths::new(),
         store_error: None,
     };
+    let mut avoided = reconciler.outputs.publisher.fleet().avoided();
     let mut settling = Settling::new(inputs.published_generation);
     loop {
         let mut wake_at = None;
@@ -86,14 +91,17 @@ pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
             providers.follow(&accepted.desired);
             let found = groups.borrow_and_update().clone();
             let workloads = workloads(&accepted.desired, &inputs.hosted.borrow_and_update(), &found);
-            let called = workloads.iter().filter_map(|(id, located)| Some((id.clone(), located.clone()?)));
+            let called = workloads.iter().filter_map(|(id, located)| {
+                let (located, checks) = (located.clone()?, checks(&accepted.desired, &id.group));
+                Some((id.clone(), Watched { located, checks }))
+            });
             observers.follow(&called.collect());
             let known = observations.borrow_and_update().clone();
             wake_at = settling.until(accepted.generation, &workloads, &found, &known);
             let is_published = wake_at.is_none();
             let world = World { accepted: &accepted, workloads: &workloads, found: &found, known: &known };
-            let retry = reconciler.reconcile(&world, is_published).await;
-            wake_at = wake_at.or(retry);
+            let again = reconciler.reconcile(&world, is_published).await;
+            wake_at = [wake_at, again].into_iter().flatten().min();
         }
         tokio::select! {
             () = drain.stopped() => return,
@@ -101,6 +109,7 @@ pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
             Ok(()) = inputs.hosted.changed() => {}
             Ok(()) = observations.changed() => {}
             Ok(()) = groups.changed() => {}
+            Ok(()) = avoided.changed() => {}
             () = tokio::time::sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {}
         }
         tokio::time::sleep(limits::COALESCE_TIME).await;
@@ -116,7 +125,7 @@ struct World<'w> {
 }
 
 impl Reconciler {
-    /// Brings what is published to what is wanted and known. Returns when to try again what has failed.
+    /// Brings what is published to what is wanted and known. Returns when to look again if nothing else happens.
     async fn reconcile(&mut self, world: &World<'_>, is_published: bool) -> Option<Instant> {
         let World { accepted, workloads, known, .. } = *world;
         let backends = backends(workloads, known);
@@ -239,18 +248,19 @@ impl Reconciler {
             );
         }
         self.store_error = outcome.err();
-        let is_down = |id: &&BackendId| known.get(*id).is_some_and(|known| known.last_error.is_some());
-        let unavailable: Vec<&BackendId> = workloads.keys().filter(is_down).collect();
-        let unavailable_count = u32::try_from(unavailable.len()).unwrap_or(u32::MAX);
-        let unavailable = unavailable.into_iter().take(limits::UNAVAILABLE_BACKENDS).cloned().collect();
-        self.outputs.publisher.observe(Observe { unavailable, unavailable_count });
+        let avoided = self.outputs.publisher.fleet().avoided().borrow().clone();
+        let (health, look_at) = self.healths.turn(&accepted.desired, workloads, known, &avoided);
+        let unwell = health.iter().filter(|(_, health)| **health != Health::Healthy);
+        let unwell = unwell.take(limits::UNWELL_BACKENDS).map(|(id, health)| (id.clone(), *health));
+        self.outputs.publisher.observe(Observe { backends: unwell.collect() });
         let revision = self.outputs.publisher.current().revision;
-        let mut status = status::describe(accepted, revision, workloads, known, diagnostics);
+        let mut status = status::describe(accepted, revision, workloads, known, &health, diagnostics);
         status.count(self.catalogs.shares());
         status.add_found(found);
         (status.progress, status.error) = (self.progress, self.store_error.clone());
         self.outputs.status.send_replace(Arc::new(status));
-        self.store_error.as_ref().map(|_| Instant::now() + STORE_RETRY_TIME)
+        let retry_at = self.store_error.as_ref().map(|_| Instant::now() + STORE_RETRY_TIME);
+        [look_at, retry_at].into_iter().flatten().min()
     }
 }
 

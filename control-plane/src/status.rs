@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::Uri;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use vmcp_core::backend::BackendId;
 use vmcp_core::catalog::Share;
 use vmcp_core::diagnostic::{Diagnostic, Severity};
+use vmcp_core::health::Health;
 use vmcp_core::inventory::Inventory;
 use vmcp_core::item::Kind;
 use vmcp_core::name::Name;
 use vmcp_core::sentence::shown;
 
 use crate::accept::Accepted;
+use crate::health::HealthOf;
 use crate::introspect::{Observation, Observations};
 use crate::workloads::{Groups, Located, Workloads};
 
@@ -70,7 +72,8 @@ pub struct BackendStatus {
     pub url: Option<String>,
     /// `modern`, `legacy`.
     pub eras: Vec<&'static str>,
-    /// Whether it has answered.
+    /// How it fares.
+    #[serde(serialize_with = "as_word")]
     pub health: Health,
     /// What it offers is what it offered before a restart, or before it was taken out; it has not confirmed that yet.
     pub stale: bool,
@@ -82,18 +85,6 @@ pub struct BackendStatus {
     pub workload_status: Option<String>,
     /// What people have written on it, where a provider has found it.
     pub labels: BTreeMap<String, String>,
-}
-
-/// Whether a backend answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Health {
-    /// It has not been asked to the end yet.
-    Unknown,
-    /// It has answered.
-    Healthy,
-    /// It has not answered when it was last asked.
-    Unhealthy,
 }
 
 /// How many items there are.
@@ -191,6 +182,7 @@ pub(crate) fn describe(
     revision: u64,
     workloads: &Workloads,
     known: &Observations,
+    health: &HealthOf,
     diagnostics: &[Diagnostic],
 ) -> Status {
     let virtual_servers = accepted.desired.virtual_servers.values().map(|server| VirtualServerStatus {
@@ -199,9 +191,10 @@ pub(crate) fn describe(
         default: server.is_default,
         counts: Counts::default(),
     });
-    let backends = workloads
-        .iter()
-        .map(|(id, located)| describe_backend(id, located.as_ref().and_then(Located::url), known.get(id)));
+    let backends = workloads.iter().map(|(id, located)| {
+        let health = health.get(id).copied().unwrap_or_default();
+        describe_backend(id, located.as_ref().and_then(Located::url), health, known.get(id))
+    });
     let diagnostics = diagnostics.iter().map(DiagnosticStatus::from);
     Status {
         generation: accepted.generation,
@@ -219,7 +212,16 @@ fn without_query(url: &Uri) -> String {
     text.split('?').next().unwrap_or_default().to_owned()
 }
 
-fn describe_backend(id: &BackendId, url: Option<&Uri>, known: Option<&Observation>) -> BackendStatus {
+fn as_word<S: Serializer>(health: &Health, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(health.as_str())
+}
+
+fn describe_backend(
+    id: &BackendId,
+    url: Option<&Uri>,
+    health: Health,
+    known: Option<&Observation>,
+) -> BackendStatus {
     let inventory = known.and_then(|observation| observation.inventory.as_ref());
     let last_error = known.and_then(|observation| observation.last_error.clone());
     let eras = inventory.map(|inventory| {
@@ -231,11 +233,6 @@ fn describe_backend(id: &BackendId, url: Option<&Uri>, known: Option<&Observatio
             .collect()
     });
     let stale = known.is_some_and(|observation| observation.is_stale);
-    let health = match (inventory.filter(|_| !stale), &last_error) {
-        (_, Some(_)) => Health::Unhealthy,
-        (Some(_), None) => Health::Healthy,
-        (None, None) => Health::Unknown,
-    };
     let counts = inventory.map(|inventory| Counts::of(inventory));
     BackendStatus {
         name: id.name.to_string(),

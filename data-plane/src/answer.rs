@@ -8,6 +8,8 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode};
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
+use vmcp_core::name::Name;
+use vmcp_core::operational::PartialFailure;
 use vmcp_json::quote;
 use vmcp_mcp::{OURSELVES, ProtocolVersion, header, result};
 
@@ -74,14 +76,25 @@ fn discovered(server: &Server) -> String {
         ProtocolVersion::all_as_json(),
         capabilities(server),
         instructions(server),
-        modern_tail(server),
+        modern_tail(server, ""),
     )
 }
 
+/// The backends of which nothing is to be expected now, as a member of `_meta`; nothing if there is none.
+fn missing_json(missing: &[&Name]) -> String {
+    if missing.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> =
+        missing.iter().take(limits::MISSING_BACKENDS).map(|name| quote(name.as_str())).collect();
+    format!("\"vmcp/unavailableBackends\":[{}]", names.join(","))
+}
+
 /// What every complete, cacheable modern result ends with. Lists are the same for every caller, so they are `public`.
-fn modern_tail(server: &Server) -> String {
+fn modern_tail(server: &Server, missing: &str) -> String {
+    let comma = if missing.is_empty() { "" } else { "," };
     format!(
-        ",\"resultType\":\"complete\",\"ttlMs\":{},\"cacheScope\":\"public\",\"_meta\":{{\"io.modelcontextprotocol/serverInfo\":{}}}}}",
+        ",\"resultType\":\"complete\",\"ttlMs\":{},\"cacheScope\":\"public\",\"_meta\":{{\"io.modelcontextprotocol/serverInfo\":{}{comma}{missing}}}}}",
         limits::LIST_FRESH_TIME.as_millis(),
         server_info(server),
     )
@@ -115,6 +128,11 @@ fn list(
     client: Client,
     asked: &Asked<'_>,
 ) -> Result<Response, Refusal> {
+    let told = plane.told.load();
+    let missing = server.unavailable(&told);
+    if !missing.is_empty() && server.partial_failure == PartialFailure::Fail {
+        return Err(Refusal::missing(&missing));
+    }
     let list = server.lists.of(kind);
     let cursor = asked.request.params.as_ref().and_then(|params| params.get("cursor"));
     let page = match cursor {
@@ -133,7 +151,12 @@ fn list(
             format!(",\"nextCursor\":\"{cursor}\"")
         }
     };
-    let tail = if client == Client::Modern { modern_tail(server) } else { "}".to_owned() };
+    let missing = missing_json(&missing);
+    let tail = match (client == Client::Modern, missing.is_empty()) {
+        (true, _) => modern_tail(server, &missing),
+        (false, true) => "}".to_owned(),
+        (false, false) => format!(",\"_meta\":{{{missing}}}}}"),
+    };
     Ok(page_response(kind, &page, &next, &tail, asked.request.id.raw()))
 }
 

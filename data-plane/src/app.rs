@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use vmcp_core::backend::BackendId;
 use vmcp_core::name::Name;
 use vmcp_mcp::Exchange;
 use vmcp_revision::protocol::{Following, Observe};
@@ -18,7 +20,7 @@ use crate::http::router;
 use crate::metrics::Counters;
 use crate::plane::Plane;
 use crate::session::Sessions;
-use crate::snapshot::{Decode, Held};
+use crate::snapshot::{Decode, Held, Snapshot};
 
 /// What a data plane is told at start.
 #[derive(Debug)]
@@ -61,6 +63,7 @@ pub struct DataPlane {
     observed: watch::Receiver<Observed>,
     connection: watch::Receiver<Connection>,
     observe: watch::Receiver<Observe>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
 }
 
 /// A data plane cannot start.
@@ -86,6 +89,7 @@ impl DataPlane {
         let counters = Arc::new(Counters::register(&metrics));
         let plane = Plane {
             snapshot: Arc::default(),
+            told: Arc::default(),
             changed: watch::Sender::new(0),
             backend_sessions: BackendSessions::new(),
             exchange,
@@ -103,13 +107,19 @@ impl DataPlane {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let held = follow.serving.held.clone();
         let following = Following::new(replica.clone(), version, virtual_servers, held);
-        let follower = Follower::start(following, sources, move || counters.report(), heard_ms, &drain);
+        let snapshot = plane.snapshot.clone();
+        let reports = move || {
+            let snapshot = snapshot.load();
+            (counters.report(snapshot.avoided()), snapshot.reports_every())
+        };
+        let follower = Follower::start(following, sources, reports, heard_ms, &drain);
         let (connection, observe) = (follower.connection(), follower.observed());
         drain.spawn(follow.run(follower));
+        let snapshot = plane.snapshot.clone();
         let lane =
             move || router(Arc::new(Plane { exchange: plane.exchange.unconnected(), ..plane.clone() }));
         serve_on_lanes(listener, &drain, lane).map_err(StartError::Listener)?;
-        Ok(Self { replica, observed, connection, observe })
+        Ok(Self { replica, observed, connection, observe, snapshot })
     }
 
     /// Its id.
@@ -125,6 +135,11 @@ impl DataPlane {
     /// Whether there is a control plane, as it changes.
     pub fn connection(&self) -> watch::Receiver<Connection> {
         self.connection.clone()
+    }
+
+    /// Backends that it does not call now, since calls to them fail.
+    pub fn avoided(&self) -> Vec<BackendId> {
+        self.snapshot.load().avoided()
     }
 
     /// What the control plane observes beside revisions, as it changes.

@@ -5,6 +5,7 @@ mod budget;
 mod live;
 mod sessions;
 mod slots;
+mod told;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,17 +14,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Uri};
 use tokio::time::{Instant, timeout};
-use vmcp_mcp::{Answered, Call, Exchange, Failure};
+use vmcp_mcp::{Answered, Call, Duplex, Exchange, Failure, Peer};
 
 use crate::refusal::{Reason, Refusal};
 use crate::snapshot::Backend;
 
 use breaker::Admission;
-pub(crate) use breaker::State;
-pub(crate) use live::{Live, now_ms};
-use live::{Picked, random};
+pub(crate) use live::Live;
+use live::{Picked, now_ms, random};
 pub(crate) use sessions::{BackendSessions, Opened};
 use slots::Slot;
+pub(crate) use told::Told;
 
 /// A call that may be made. It holds its place until it is dropped, and whoever finds out how the backend fares says so here.
 #[derive(Debug)]
@@ -39,6 +40,9 @@ pub(crate) struct Admitted {
 
 /// Whether a backend is called now. If it fails, is busy, or has too many calls already, the caller hears when to come back.
 pub(crate) async fn admit(backend: &Arc<Backend>) -> Result<Admitted, Refusal> {
+    if backend.headers.is_none() {
+        return Err(Refusal::backend(Reason::Unavailable, backend));
+    }
     let (live, now_ms) = (&backend.live, now_ms());
     if let Some(busy_ms) = live.busy_ms(now_ms) {
         return Err(Refusal::come_back(Reason::Busy, backend, busy_ms));
@@ -73,8 +77,16 @@ impl Admitted {
         &self.backend
     }
 
-    /// Where it is called.
-    pub(crate) fn url(&self) -> &Uri {
+    /// Where it is called, and how.
+    pub(crate) fn peer(&self) -> Peer {
+        Peer {
+            url: self.url().clone(),
+            carrier: self.backend.carrier,
+            headers: self.backend.headers.clone().unwrap_or_default(),
+        }
+    }
+
+    fn url(&self) -> &Uri {
         self.backend.live.url(self.picked.place)
     }
 
@@ -97,9 +109,13 @@ impl Admitted {
     pub(crate) async fn call(
         &mut self,
         exchange: &Exchange,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         body: Bytes,
     ) -> Result<Answered, Refusal> {
+        // What MCP needs goes before what the manifest says.
+        for (name, value) in self.backend.headers.iter().flatten() {
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
         loop {
             let call = Call { url: self.url().clone(), headers: headers.clone(), body: body.clone() };
             let failure = match self.send(exchange, call).await {
@@ -115,6 +131,13 @@ impl Admitted {
             live.judge(self.picked, Some(false));
             self.move_to(live.pick(Some(self.picked.place)));
         }
+    }
+
+    /// The call in a session that is a stream of its own.
+    pub(crate) async fn call_in(&self, duplex: &Duplex, body: Bytes) -> Result<Answered, Refusal> {
+        let timeouts = &self.backend.timeouts;
+        let sent = timeout(timeouts.first_byte.min(self.left()), duplex.send(body)).await;
+        sent.unwrap_or(Err(Failure::TimedOut)).map_err(|failure| self.refuse(Reason::from(&failure)))
     }
 
     async fn send(&self, exchange: &Exchange, call: Call) -> Result<Answered, Failure> {

@@ -12,6 +12,7 @@ use vmcp_revision::protocol::HeldBack;
 use vmcp_revision::{Follower, PartName, Serving, Verdict};
 use vmcp_runtime::unix_ms;
 
+use crate::backend::Told;
 use crate::plane::Plane;
 use crate::snapshot::{Decode, Held, Snapshot, forget, take};
 use spill::Kept;
@@ -98,12 +99,17 @@ impl Follow {
     /// Follows until the process stops.
     pub(crate) async fn run(mut self, mut follower: Follower) {
         let mut connection = follower.connection();
+        let mut told = follower.observed();
         let mut minutes = tokio::time::interval(limits::HEARD_TIME);
         loop {
             let published = tokio::select! {
                 published = follower.next() => published,
                 Ok(()) = connection.changed() => {
                     self.plane.counters.follows(connection.borrow_and_update().to.is_some());
+                    continue;
+                }
+                Ok(()) = told.changed() => {
+                    self.plane.told.store(Arc::new(Told::of(&told.borrow_and_update())));
                     continue;
                 }
                 _ = minutes.tick() => {

@@ -2,6 +2,7 @@
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
+use vmcp_core::backend::BackendId;
 use vmcp_revision::protocol::Report;
 use vmcp_runtime::Metrics;
 
@@ -61,13 +62,14 @@ impl Counters {
     }
 
     /// What the control plane is told now and then.
-    pub(crate) fn report(&self) -> Report {
+    pub(crate) fn report(&self, avoided: Vec<BackendId>) -> Report {
         let count = |outcome: Outcome| self.outcomes.get(outcome as usize).map_or(0, Counter::get);
         Report {
             answered: count(Outcome::Answered),
             forwarded: count(Outcome::Forwarded),
             refused: count(Outcome::Refused),
             failed: count(Outcome::Failed),
+            avoided,
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use vmcp_mcp::Exchange;
 use vmcp_runtime::{Drain, Guard};
 
-use crate::backend::BackendSessions;
+use crate::backend::{BackendSessions, Told};
 use crate::metrics::Counters;
 use crate::session::Sessions;
 use crate::snapshot::Snapshot;
@@ -17,6 +17,8 @@ use crate::snapshot::Snapshot;
 pub(crate) struct Plane {
     /// The whole that is served; replaced in one step.
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    /// What the control plane says of backends.
+    pub(crate) told: Arc<ArcSwap<Told>>,
     /// Wakes streams when the snapshot has been replaced.
     pub(crate) changed: watch::Sender<u64>,
     /// Connections to backends, kept where the requests are that use them.

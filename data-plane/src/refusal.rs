@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use vmcp_core::limits;
+use vmcp_core::name::Name;
 use vmcp_json::quote;
 use vmcp_mcp::header::Mismatch;
 use vmcp_mcp::{Failure, Malformed, ProtocolVersion, code, error};
@@ -228,6 +229,18 @@ impl Refusal {
         let message = format!("Backend `{name}` {}", reason.sentence());
         let (reason, name) = (quote(reason.as_str()), quote(name.as_str()));
         let data = format!("{{\"reason\":{reason},\"backend\":{name},\"retryAfterMs\":{retry_after_ms}}}");
+        let mut refusal = Self::new(StatusCode::OK, code::INTERNAL_ERROR, message).with_data(data);
+        refusal.0.outcome = Outcome::Failed;
+        refusal
+    }
+
+    /// Lists are not to be answered in part, and these backends are missing.
+    pub(crate) fn missing(backends: &[&Name]) -> Self {
+        let names: Vec<String> =
+            backends.iter().take(limits::MISSING_BACKENDS).map(|name| quote(name.as_str())).collect();
+        let (reason, names) = (quote(Reason::Unavailable.as_str()), names.join(","));
+        let message = format!("Not every backend is available: {} missing", backends.len());
+        let data = format!("{{\"reason\":{reason},\"backends\":[{names}]}}");
         let mut refusal = Self::new(StatusCode::OK, code::INTERNAL_ERROR, message).with_data(data);
         refusal.0.outcome = Outcome::Failed;
         refusal

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use vmcp_core::limits;
 use vmcp_json::{Edits, Limits, Object};
-use vmcp_mcp::{Answer, Answered, Call, Era, Id, Message, code, error, method, result};
+use vmcp_mcp::{Answer, Answered, Era, Id, Message, code, error, method, result};
 
 use crate::backend::{Admitted, Opened};
 use crate::bridge::{self, Bridge};
@@ -137,13 +137,11 @@ impl Relay {
     fn tell_backend(&self, answer: Vec<u8>) {
         self.plane.counters.dropped().inc();
         let Some(session) = &self.session else { return };
-        let headers = session.session().headers();
-        let call = Call { url: session.url().clone(), headers, body: answer.into() };
         let (plane, held) = (self.plane.clone(), session.clone());
         tokio::spawn(async move {
+            let telling = held.session().send(&plane.exchange, held.peer(), answer.into());
             // Whether the backend likes the answer changes nothing for the client.
-            let _ = tokio::time::timeout(limits::PROBE_TIME, plane.exchange.send(call)).await;
-            drop(held);
+            let _ = tokio::time::timeout(limits::PROBE_TIME, telling).await;
         });
     }
 

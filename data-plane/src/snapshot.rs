@@ -4,18 +4,23 @@ mod held;
 mod index;
 mod lists;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use ::http::HeaderMap;
 use vmcp_core::backend::BackendId;
 use vmcp_core::catalog::Share;
+use vmcp_core::desired::{Found, Transport};
+use vmcp_core::limits;
 use vmcp_core::name::Name;
-use vmcp_core::operational::{Breaker, Operational, Timeouts};
-use vmcp_mcp::ProtocolVersion;
+use vmcp_core::operational::{Breaker, Operational, PartialFailure, Timeouts};
+use vmcp_mcp::{Carrier, ProtocolVersion};
 use vmcp_revision::codec::Decoded;
 use vmcp_revision::{Part, PartName, Serving};
+use vmcp_runtime::{secret_file, secret_variable};
 
-use crate::backend::Live;
+use crate::backend::{Live, Told};
 pub use held::Decode;
 pub(crate) use held::{Held, forget, take};
 pub(crate) use index::{Index, Reading, Target};
@@ -39,6 +44,14 @@ pub(crate) struct Snapshot {
 pub(crate) struct Server {
     pub(crate) name: Name,
     is_default: bool,
+    group: Name,
+    /// Every workload of the group, in order.
+    workloads: Vec<Name>,
+    /// Those that have never said what they offer.
+    unknown: Vec<Name>,
+    /// What becomes of its lists while a backend is unavailable.
+    pub(crate) partial_failure: PartialFailure,
+    reports_every: Option<Duration>,
     pub(crate) index: Index,
     pub(crate) lists: Lists,
     /// Those whose items it offers.
@@ -58,6 +71,10 @@ pub(crate) struct Backend {
     pub(crate) modern: bool,
     pub(crate) legacy: Option<Legacy>,
     pub(crate) completes: bool,
+    /// What carries messages to it.
+    pub(crate) carrier: Carrier,
+    /// What every request to it carries. `None`: that cannot be made, so it is not called.
+    pub(crate) headers: Option<HeaderMap>,
     /// How long a call may take.
     pub(crate) timeouts: Timeouts,
     /// When it is left alone.
@@ -105,6 +122,20 @@ impl Snapshot {
         !self.is_ready || name.map_or(self.is_default_unserved, is_unserved)
     }
 
+    /// Backends that are not called now, since calls to them fail; in order, up to a bound.
+    pub(crate) fn avoided(&self) -> Vec<BackendId> {
+        let backends = self.servers.values().flat_map(|server| server.backends.iter());
+        let avoided: BTreeSet<&BackendId> =
+            backends.filter(|backend| backend.is_avoided()).map(|backend| &backend.id).collect();
+        avoided.into_iter().take(limits::UNWELL_BACKENDS).cloned().collect()
+    }
+
+    /// How often the control plane is told how this replica fares.
+    pub(crate) fn reports_every(&self) -> Duration {
+        let said = self.servers.values().filter_map(|server| server.reports_every);
+        said.min().unwrap_or(limits::REPORT_TIME)
+    }
+
     /// The virtual server at `/<name>/mcp`.
     pub(crate) fn server(&self, name: &str) -> Option<&Arc<Server>> {
         self.servers.get(&name.parse::<Name>().ok()?)
@@ -142,15 +173,48 @@ impl Server {
         }
         let instructions = lists::instructions(offered.iter().map(|(_, share)| *share));
         let completes = offered.iter().any(|(backend, _)| backend.completes);
+        let has_share = |name: &Name| offered.iter().any(|(backend, _)| backend.id.name == *name);
+        let unknown = served.workloads.iter().filter(|name| !has_share(name)).cloned().collect();
         let index = Index::build(&offered);
         let lists = Lists::build(&offered);
         let backends = offered.into_iter().map(|(backend, _)| backend).collect();
-        let is_default = served.is_default;
-        Some(Self { name, is_default, index, lists, backends, instructions, completes, built_from })
+        Some(Self {
+            name,
+            is_default: served.is_default,
+            group: served.group.clone(),
+            unknown,
+            workloads: served.workloads.clone(),
+            partial_failure: served.operational.partial_failure,
+            reports_every: served.operational.status_reporting_interval,
+            index,
+            lists,
+            backends,
+            instructions,
+            completes,
+            built_from,
+        })
+    }
+
+    /// Its workloads of which nothing is to be expected now: those that have never answered, those of which the control plane says so,
+    /// and those that our own calls avoid. In order.
+    pub(crate) fn unavailable<'a>(&'a self, told: &'a Told) -> Vec<&'a Name> {
+        let avoided =
+            self.backends.iter().filter(|backend| backend.is_avoided()).map(|backend| &backend.id.name);
+        let told =
+            told.unavailable(&self.group).iter().filter(|name| self.workloads.binary_search(name).is_ok());
+        let mut all: Vec<&Name> = self.unknown.iter().chain(told).chain(avoided).collect();
+        all.sort();
+        all.dedup();
+        all
     }
 }
 
 impl Backend {
+    /// Whether it is not called now, since calls to it fail.
+    pub(crate) fn is_avoided(&self) -> bool {
+        self.breaker.is_enabled && self.live.is_avoided()
+    }
+
     fn new(
         backend: &vmcp_core::backend::Backend,
         operational: &Operational,
@@ -163,7 +227,19 @@ impl Backend {
         });
         let (id, modern) = (backend.id.clone(), backend.eras.modern);
         let (timeouts, breaker) = (operational.timeouts(&id.name), operational.breaker);
-        Self { id, modern, legacy, completes, timeouts, breaker, live }
+        let carrier = match backend.endpoints.transport {
+            Transport::StreamableHttp => Carrier::StreamableHttp,
+            Transport::Sse => Carrier::Sse,
+        };
+        let headers = backend.endpoints.header_map(|found| match found {
+            Found::Variable(name) => secret_variable(name),
+            Found::File(path) => secret_file(path).map(Into::into),
+        });
+        if let Err(error) = &headers {
+            tracing::error!(backend = %id, %error, "a header of a backend cannot be made, so it is not called");
+        }
+        let headers = headers.ok();
+        Self { id, modern, legacy, completes, carrier, headers, timeouts, breaker, live }
     }
 }
 

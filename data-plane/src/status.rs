@@ -1,6 +1,7 @@
 //! How a data plane is, as an operator reads it.
 
 use serde::Serialize;
+use vmcp_core::limits;
 use vmcp_runtime::unix_ms;
 
 use crate::app::DataPlane;
@@ -32,10 +33,12 @@ pub struct Status {
     pub kept_fault: Option<String>,
     /// Why what is served could not be kept on disk.
     pub spill_error: Option<String>,
-    /// Backends that did not answer the control plane when it last asked, up to a bound.
+    /// Backends of which nothing is to be expected, as the control plane says, up to a bound.
     pub unavailable: Vec<String>,
     /// How many there are in all.
-    pub unavailable_count: u32,
+    pub unavailable_count: usize,
+    /// Backends that this replica does not call now, since calls to them fail, up to a bound.
+    pub avoided: Vec<String>,
 }
 
 /// A part that could not be used.
@@ -61,6 +64,8 @@ pub fn describe(data_plane: &DataPlane) -> Status {
     let observed = data_plane.observed().borrow().clone();
     let connection = data_plane.connection().borrow().clone();
     let told = data_plane.told().borrow().clone();
+    let unavailable = told.backends.iter().filter(|(_, health)| health.is_unavailable());
+    let unavailable: Vec<String> = unavailable.map(|(id, _)| id.to_string()).collect();
     let stale_since_ms = (connection.to.is_none() && connection.heard_ms > 0).then_some(connection.heard_ms);
     let rejected =
         observed.rejected.into_iter().map(|(name, reason)| Rejected { part: name.to_string(), reason });
@@ -81,7 +86,13 @@ pub fn describe(data_plane: &DataPlane) -> Status {
         held_back: held_back.collect(),
         kept_fault: observed.kept_fault,
         spill_error: observed.spill_error,
-        unavailable: told.unavailable.iter().map(ToString::to_string).collect(),
-        unavailable_count: told.unavailable_count,
+        unavailable_count: unavailable.len(),
+        unavailable: unavailable.into_iter().take(limits::MISSING_BACKENDS).collect(),
+        avoided: data_plane
+            .avoided()
+            .iter()
+            .take(limits::MISSING_BACKENDS)
+            .map(ToString::to_string)
+            .collect(),
     }
 }

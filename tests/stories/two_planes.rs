@@ -64,7 +64,7 @@ fn manifest(server: &str, more: &str, workloads: &[(&str, String)]) -> String {
 }
 
 /// Calls a tool in one of the eras.
-async fn call(client: &Client, tool: &str, is_modern: bool) -> Answer {
+pub(crate) async fn call(client: &Client, tool: &str, is_modern: bool) -> Answer {
     if is_modern {
         return client.modern("tools/call", &format!(r#""name":"{tool}","arguments":{{}}"#)).await;
     }

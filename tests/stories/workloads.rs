@@ -1,4 +1,5 @@
 //! Workloads as they come, change, fail and go.
 
 mod hostile;
+mod isolation;
 mod toolhive;

@@ -13,7 +13,7 @@ use vmcp_revision::{PartName, Published, Replica};
 use crate::accept::{DocumentChange, PlacedFault};
 use crate::app::ControlPlane;
 use crate::preview::{CatalogChange, ItemChange};
-use crate::status::{BackendStatus, Counts, DiagnosticStatus, Health, Status};
+use crate::status::{BackendStatus, Counts, DiagnosticStatus, Status};
 use crate::store::Generation;
 
 /// How everything is, the fleet included.
@@ -108,12 +108,7 @@ fn backend(backend: &BackendStatus) -> v1::BackendStatus {
         group: backend.group.clone(),
         url: backend.url.clone(),
         eras: backend.eras.iter().map(ToString::to_string).collect(),
-        health: match backend.health {
-            Health::Unknown => "unknown",
-            Health::Healthy => "healthy",
-            Health::Unhealthy => "unhealthy",
-        }
-        .to_owned(),
+        health: backend.health.to_string(),
         stale: backend.stale,
         counts: backend.counts.map(counts),
         last_error: backend.last_error.clone(),
@@ -143,7 +138,7 @@ fn replica(id: &str, known: &Replica, now: Duration) -> v1::ReplicaStatus {
         revision: held_back.revision,
         parts: held_back.parts.iter().map(ToString::to_string).collect(),
     });
-    let report = known.report;
+    let report = &known.report;
     v1::ReplicaStatus {
         id: id.to_owned(),
         revision: known.revision,

@@ -1,14 +1,15 @@
 //! One list of a backend, page by page to its end.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use http::Uri;
+use bytes::Bytes;
 use vmcp_core::item::{Item, Kind};
 use vmcp_core::limits;
 use vmcp_core::sentence::shown;
 use vmcp_json::{Object, quote};
 use vmcp_mcp::{
-    Call, Exchange, Failure, Message, OURSELVES, Outcome, Session, method, modern_params, request,
+    Exchange, Failure, Message, OURSELVES, Outcome, Peer, Session, method, modern_params, request,
 };
 
 use crate::introspect::within;
@@ -17,7 +18,7 @@ use crate::introspect::within;
 #[derive(Debug)]
 pub(super) struct Asking<'a> {
     pub(super) exchange: &'a Exchange,
-    pub(super) url: &'a Uri,
+    pub(super) peer: &'a Peer,
     pub(super) session: Option<&'a Session>,
 }
 
@@ -30,13 +31,16 @@ pub(super) struct Listed {
     left_out: usize,
     /// It was not read to its end.
     pub(super) is_unread: bool,
+    /// For how long the backend says that it is good.
+    pub(super) fresh: Option<Duration>,
 }
 
 impl Asking<'_> {
     /// Items up to the end or to a bound; what went wrong is said and loses only what came after it.
-    pub(super) async fn list(&self, kind: Kind) -> Listed {
+    /// `room` is what is left of the bytes that the backend may take.
+    pub(super) async fn list(&self, kind: Kind, room: &mut usize) -> Listed {
         let mut listed = Listed::default();
-        let result = within(limits::INVENTORY_TIME, self.pages(kind, &mut listed)).await;
+        let result = within(limits::INVENTORY_TIME, self.pages(kind, &mut listed, room)).await;
         let more = listed.left_out.saturating_sub(limits::INVENTORY_FAULTS);
         if more > 0 {
             listed.faults.push(format!("{more} more {}s were left out", kind.noun()));
@@ -48,17 +52,14 @@ impl Asking<'_> {
         listed
     }
 
-    async fn pages(&self, kind: Kind, listed: &mut Listed) -> Result<(), Failure> {
+    async fn pages(&self, kind: Kind, listed: &mut Listed, room: &mut usize) -> Result<(), Failure> {
         let mut cursor: Option<String> = None;
         let mut seen = HashSet::new();
-        let mut bytes = 0;
         for page in 0..limits::INVENTORY_PAGES {
             let id = format!("\"vmcp-list-{page}\"");
-            let (body, _) = self.exchange.ask(self.call(kind, &id, cursor.as_deref()), &id).await?;
-            bytes += body.len();
-            if bytes > limits::INVENTORY_BYTES {
-                return Err(Failure::TooLarge { limit: limits::INVENTORY_BYTES });
-            }
+            let body = self.ask(kind, &id, cursor.as_deref()).await?;
+            *room =
+                room.checked_sub(body.len()).ok_or(Failure::TooLarge { limit: limits::INVENTORY_BYTES })?;
             let limits = self.exchange.answer_limits();
             let Ok(Message::Response(response)) = Message::parse(&body, &limits) else {
                 return Err(Failure::Protocol("not a response".into()));
@@ -72,6 +73,10 @@ impl Asking<'_> {
                 }
             };
             take(kind, &result, listed)?;
+            // 0 says nothing of how often it changes.
+            let ttl_ms = result.get("ttlMs").and_then(|ttl| ttl.raw().parse().ok()).filter(|ttl| *ttl > 0);
+            let fresh = ttl_ms.map(Duration::from_millis);
+            listed.fresh = [listed.fresh, fresh].into_iter().flatten().min();
             let Some(next) = result.get("nextCursor").and_then(|next| next.as_str()) else { return Ok(()) };
             if next.len() > limits::CURSOR_BYTES || !seen.insert(next.clone().into_owned()) {
                 return Err(Failure::Protocol("a cursor came twice or is too long".into()));
@@ -81,7 +86,7 @@ impl Asking<'_> {
         Err(Failure::Protocol(format!("more than {} pages", limits::INVENTORY_PAGES)))
     }
 
-    fn call(&self, kind: Kind, id: &str, cursor: Option<&str>) -> Call {
+    async fn ask(&self, kind: Kind, id: &str, cursor: Option<&str>) -> Result<Bytes, Failure> {
         let name = match kind {
             Kind::Tool => method::TOOLS_LIST,
             Kind::Resource => method::RESOURCES_LIST,
@@ -91,12 +96,13 @@ impl Asking<'_> {
         let members = cursor.map(|cursor| format!("\"cursor\":{}", quote(cursor))).unwrap_or_default();
         match self.session {
             None => {
-                Call::modern(self.url, name, request(id, name, Some(&modern_params(&OURSELVES, &members))))
+                let body = request(id, name, Some(&modern_params(&OURSELVES, &members)));
+                Ok(self.exchange.ask(self.peer.modern(name, body), id).await?.0)
             }
             Some(session) => {
                 let params = format!("{{{members}}}");
                 let body = request(id, name, (!members.is_empty()).then_some(params.as_str()));
-                Call { url: self.url.clone(), headers: session.headers(), body: body.into() }
+                session.ask(self.exchange, self.peer, body, id).await
             }
         }
     }

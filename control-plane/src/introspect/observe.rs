@@ -1,48 +1,30 @@
-//! One task per backend that asks it, soon again until it has answered, then now and then. What was last observed stays.
+//! One task per backend: meets it, asks for its lists, listens to it, and sees whether it is there; soon again while it is not.
+//! What was last observed stays.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::time::Duration;
 
-use http::Uri;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 use vmcp_core::backend::BackendId;
-use vmcp_core::inventory::Inventory;
 use vmcp_core::limits;
-use vmcp_mcp::Exchange;
+use vmcp_core::operational::HealthChecks;
+use vmcp_mcp::{Exchange, Failure};
 use vmcp_runtime::jittered;
 
-use crate::introspect::inventory;
+use crate::introspect::contact::{Asked, Contact};
+use crate::introspect::ear::{Ear, Heard};
+use crate::introspect::known::{Observation, Observations};
 use crate::workloads::Located;
 
-/// What is known of each backend.
-pub(crate) type Observations = BTreeMap<BackendId, Observation>;
-
-/// What is known of a backend.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Observation {
-    /// What it offers, as it last said.
-    pub(crate) inventory: Option<Arc<Inventory>>,
-    /// Where it said so.
-    pub(crate) url: Option<Uri>,
-    /// Nothing has confirmed it since it was read from the store, or since somebody wants it again.
-    pub(crate) is_stale: bool,
-    /// Why the last question was not answered.
-    pub(crate) last_error: Option<String>,
-    /// Where it was last asked, whatever came of that.
-    pub(crate) asked: Option<Located>,
-}
-
-impl Observation {
-    /// Whether it is to be stored: what the next process begins with.
-    pub(crate) fn is_same_record(&self, other: &Self) -> bool {
-        self.url == other.url
-            && match (&self.inventory, &other.inventory) {
-                (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one == other,
-                (None, None) => true,
-                _ => false,
-            }
-    }
+/// A backend that is observed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Watched {
+    /// Where it is.
+    pub(crate) located: Located,
+    /// How often, and how long.
+    pub(crate) checks: HealthChecks,
 }
 
 /// The tasks, by backend.
@@ -50,7 +32,7 @@ impl Observation {
 pub(crate) struct Observers {
     exchange: Exchange,
     observations: watch::Sender<Observations>,
-    running: BTreeMap<BackendId, (Located, AbortHandle)>,
+    running: BTreeMap<BackendId, (Watched, AbortHandle)>,
     has_begun: bool,
 }
 
@@ -67,13 +49,13 @@ impl Observers {
 
     /// Makes the tasks those of `wanted`: starts what is new or has moved, ends what is gone. What was known of it stays, within
     /// a bound, in case somebody wants it again.
-    pub(crate) fn follow(&mut self, wanted: &BTreeMap<BackendId, Located>) {
+    pub(crate) fn follow(&mut self, wanted: &BTreeMap<BackendId, Watched>) {
         // What was known when the process began is of those that were wanted then.
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         let before: BTreeSet<BackendId> = self.running.keys().cloned().collect();
         let mut gone = Vec::new();
-        self.running.retain(|id, (located, task)| {
-            let stays = wanted.get(id) == Some(located);
+        self.running.retain(|id, (watched, task)| {
+            let stays = wanted.get(id) == Some(watched);
             if !stays {
                 task.abort();
                 gone.extend((!wanted.contains_key(id)).then(|| id.clone()));
@@ -83,13 +65,19 @@ impl Observers {
         if !gone.is_empty() {
             self.observations.send_modify(|all| forget(all, &gone, wanted));
         }
-        for (id, located) in wanted {
+        for (id, watched) in wanted {
             if !self.running.contains_key(id) {
                 let is_back = !is_first && !before.contains(id);
-                self.observations.send_if_modified(|all| is_back && forget_elsewhere(all, id, located));
-                let task =
-                    observe(self.exchange.clone(), id.clone(), located.clone(), self.observations.clone());
-                self.running.insert(id.clone(), (located.clone(), tokio::spawn(task).abort_handle()));
+                self.observations
+                    .send_if_modified(|all| is_back && forget_elsewhere(all, id, &watched.located));
+                let task = Task {
+                    exchange: self.exchange.clone(),
+                    id: id.clone(),
+                    watched: watched.clone(),
+                    observations: self.observations.clone(),
+                };
+                let task = tokio::spawn(task.for_ever()).abort_handle();
+                self.running.insert(id.clone(), (watched.clone(), task));
             }
         }
     }
@@ -105,11 +93,16 @@ fn forget_elsewhere(all: &mut Observations, id: &BackendId, located: &Located) -
 }
 
 /// What nobody wants any more is no longer confirmed; beyond the bound it is not known at all.
-fn forget(all: &mut Observations, gone: &[BackendId], wanted: &BTreeMap<BackendId, Located>) {
+fn forget(all: &mut Observations, gone: &[BackendId], wanted: &BTreeMap<BackendId, Watched>) {
     for id in gone {
         match all.get_mut(id) {
             Some(known) if known.inventory.is_some() => {
-                (known.is_stale, known.last_error, known.asked) = (true, None, None);
+                *known = Observation {
+                    inventory: known.inventory.take(),
+                    url: known.url.take(),
+                    is_stale: true,
+                    ..Observation::default()
+                };
             }
             _ => drop(all.remove(id)),
         }
@@ -126,56 +119,120 @@ impl Drop for Observers {
     }
 }
 
-/// Asks for ever: soon again while there is no whole answer, now and then once there is.
-async fn observe(
+struct Task {
     exchange: Exchange,
     id: BackendId,
-    located: Located,
+    watched: Watched,
     observations: watch::Sender<Observations>,
-) {
-    let mut pause = limits::RETRY_FIRST;
-    loop {
-        let asked = inventory(&exchange, &located.endpoints).await;
-        let is_whole = asked.as_ref().is_ok_and(|inventory| inventory.unread.is_empty());
-        observations.send_if_modified(|all| {
-            let before = all.get(&id).cloned().unwrap_or_default();
-            let now = match asked {
-                Ok(inventory) => {
-                    let inventory = match &before.inventory {
-                        Some(previous) => inventory.keeping(previous),
-                        None => inventory,
-                    };
-                    // What is as it was stays the same value.
-                    let same = before.inventory.clone().filter(|previous| **previous == inventory);
-                    Observation {
-                        inventory: Some(same.unwrap_or_else(|| Arc::new(inventory))),
-                        url: located.url().cloned(),
-                        asked: Some(located.clone()),
-                        ..Observation::default()
-                    }
+}
+
+/// What made a wait end.
+enum Woken {
+    Heard(Heard),
+    Probe,
+    Refresh,
+}
+
+impl Task {
+    /// Whoever comes back is met again within about a fifth of the time for which it was away, and one that comes and goes is not
+    /// met more often for it.
+    async fn for_ever(self) {
+        let mut pause = limits::RETRY_FIRST;
+        loop {
+            let began = Instant::now();
+            let failure = match Contact::open(&self.exchange, &self.watched.located.endpoints).await {
+                Ok(contact) => {
+                    let failure = self.stay(&contact, &mut pause).await;
+                    contact.end_session().await;
+                    (!contact.is_forgotten(&failure)).then_some(failure)
                 }
-                Err(failure) => Observation {
-                    last_error: Some(failure.in_full()),
-                    asked: Some(located.clone()),
-                    ..before.clone()
-                },
+                Err(failure) => Some(failure),
             };
-            // What has not changed stays the same value, by which those who read it see that it has not.
-            let has_changed = now != before || !all.contains_key(&id);
+            if let Some(failure) = failure {
+                self.update(|known| {
+                    known.failed(
+                        &failure,
+                        &self.watched.located,
+                        self.watched.checks.interval,
+                        Instant::now(),
+                    )
+                });
+            }
+            if began.elapsed() > limits::STEADY_TIME {
+                pause = limits::RETRY_FIRST;
+            }
+            self.rest(&mut pause).await;
+        }
+    }
+
+    async fn rest(&self, pause: &mut Duration) {
+        sleep(jittered(*pause, *pause * 5 / 4)).await;
+        let longest = limits::RETRY_LONGEST.min(self.watched.checks.interval.max(limits::RETRY_FIRST));
+        *pause = (*pause * 6 / 5).min(longest);
+    }
+
+    /// For as long as it answers. Returns why it does not any more.
+    async fn stay(&self, contact: &Contact, pause: &mut Duration) -> Failure {
+        let checks = self.watched.checks;
+        let mut probes = interval_at(Instant::now() + checks.interval, checks.interval);
+        probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Before its lists are asked for, so that no change falls between; but nobody waits for it.
+        let mut ear = Ear::new(contact);
+        if let Ok(Heard::Lost(failure)) = timeout(limits::LISTEN_TIME, ear.hear()).await {
+            return failure;
+        }
+        loop {
+            let Asked { inventory, fresh } = contact.ask().await;
+            let asked_at = Instant::now();
+            let is_whole = inventory.unread.is_empty();
+            self.update(|known| known.listed(inventory, &self.watched.located));
+            let refresh_at = asked_at + refresh(is_whole, fresh, pause);
+            loop {
+                let woken = tokio::select! {
+                    heard = ear.hear() => Woken::Heard(heard),
+                    _ = probes.tick() => Woken::Probe,
+                    () = sleep_until(refresh_at) => Woken::Refresh,
+                };
+                match woken {
+                    Woken::Heard(Heard::Lost(failure)) => return failure,
+                    Woken::Heard(Heard::Opened | Heard::Changed) | Woken::Refresh => break,
+                    Woken::Heard(Heard::Silent) | Woken::Probe => {}
+                }
+                match contact.probe(checks.timeout).await {
+                    Ok(took) => self.update(|known| known.answered(took > checks.timeout / 2)),
+                    Err(failure) => return failure,
+                }
+            }
+            // What comes together is one change, and no backend is asked more than once a second.
+            sleep(limits::COALESCE_TIME).await;
+            sleep_until(asked_at + limits::RETRY_FIRST).await;
+            ear.drain().await;
+            ear.open_again();
+        }
+    }
+
+    /// What has not changed stays the same value, by which those who read it see that it has not.
+    fn update(&self, change: impl FnOnce(&Observation) -> Observation) {
+        self.observations.send_if_modified(|all| {
+            let before = all.get(&self.id).cloned().unwrap_or_default();
+            let now = change(&before);
+            let has_changed = now != before || !all.contains_key(&self.id);
             if has_changed {
-                all.insert(id.clone(), now);
+                all.insert(self.id.clone(), now);
             }
             has_changed
         });
-        if is_whole {
-            tracing::debug!(backend = %id, "backend answered");
-            pause = limits::RETRY_FIRST;
-            // Between half of the time and all of it: many backends are not asked at once, and none at once again.
-            tokio::time::sleep(jittered(limits::REFRESH_TIME / 2, limits::REFRESH_TIME)).await;
-        } else {
-            tokio::time::sleep(jittered(pause, pause * 5 / 4)).await;
-            // Whoever comes back is met again within about a fifth of the time for which it was away.
-            pause = (pause * 6 / 5).min(limits::RETRY_LONGEST);
-        }
     }
+}
+
+/// When lists are asked for again without a word of the backend.
+fn refresh(is_whole: bool, fresh: Option<Duration>, pause: &mut Duration) -> Duration {
+    if is_whole {
+        let fresh = fresh.map_or(Duration::MAX, |fresh| fresh.max(limits::SHORTEST_FRESH_TIME));
+        // Between half of the time and all of it: many backends are not asked at once, and none at once again.
+        return jittered(limits::REFRESH_TIME / 2, limits::REFRESH_TIME).min(fresh);
+    }
+    let refresh = jittered(*pause, *pause * 5 / 4);
+    *pause = (*pause * 6 / 5).min(limits::RETRY_LONGEST);
+    refresh
 }

@@ -1,10 +1,11 @@
 //! What an operator wants: virtual servers, groups and their workloads, whole and consistent.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::{fmt, io};
 
-use http::{HeaderName, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::aggregation::Aggregation;
 use crate::name::Name;
@@ -91,6 +92,28 @@ impl Endpoints {
     /// One endpoint over streamable HTTP, with nothing special about it.
     pub fn at(url: Uri) -> Self {
         Self { urls: vec![url], transport: Transport::default(), headers: Vec::new(), ca_bundle: None }
+    }
+
+    /// What every request carries, with the secrets that `find` finds. Values do not print themselves.
+    ///
+    /// # Errors
+    /// A secret that cannot be found, or is nothing that a header can hold; without the secret.
+    pub fn header_map(&self, find: impl Fn(&Found) -> io::Result<OsString>) -> io::Result<HeaderMap> {
+        let mut headers = HeaderMap::with_capacity(self.headers.len());
+        for (name, text) in &self.headers {
+            let whole = match text {
+                Text::Plain(text) => text.as_bytes().to_vec(),
+                Text::Secret { before, found } => {
+                    [before.as_bytes(), find(found)?.as_encoded_bytes()].concat()
+                }
+            };
+            let mut value = HeaderValue::from_bytes(&whole).map_err(|_| {
+                io::Error::other(format!("what the header `{name}` is to hold cannot stand in a header"))
+            })?;
+            value.set_sensitive(true);
+            headers.append(name, value);
+        }
+        Ok(headers)
     }
 }
 

@@ -79,7 +79,7 @@ pub const INVENTORY_PAGES: usize = 100;
 /// Items that introspection takes of one list.
 pub const INVENTORY_ITEMS: usize = 10_000;
 
-/// Bytes of definitions that introspection takes of one backend.
+/// Bytes of definitions that introspection takes of one backend, all lists together.
 pub const INVENTORY_BYTES: usize = 16 * 1024 * 1024;
 
 /// A cursor that a backend hands out.
@@ -172,14 +172,20 @@ pub const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// See [`RETRY_FIRST`].
 pub const RETRY_LONGEST: Duration = Duration::from_secs(30);
 
+/// How long a backend's lists wait until it is listened to.
+pub const LISTEN_TIME: Duration = Duration::from_millis(300);
+
+/// A backend that has answered for so long is met soon again when it goes; one that comes and goes is not.
+pub const STEADY_TIME: Duration = Duration::from_secs(10);
+
+/// A backend that says its lists are good for less is asked after this time all the same; it can say by itself when they change.
+pub const SHORTEST_FRESH_TIME: Duration = Duration::from_secs(5);
+
 /// Time for a stdio child to come up: `npx` and `uvx` may download it first.
 pub const CHILD_START_TIME: Duration = Duration::from_secs(60);
 
 /// Time for a stdio child to end after its input was closed, and again after SIGTERM.
 pub const CHILD_STOP_TIME: Duration = Duration::from_secs(2);
-
-/// A file that holds a secret: a key or a token, with room for a whole certificate chain.
-pub const SECRET_BYTES: u64 = 64 * 1024;
 
 /// One line of a stdio child: an image or a document, base64.
 pub const CHILD_LINE_BYTES: usize = 64 * 1024 * 1024;
@@ -245,10 +251,16 @@ pub const REJECTED_BYTES: usize = PART_BYTES;
 pub const REASON_BYTES: usize = 1_024;
 
 /// What is observed beside revisions is told at most so often.
-pub const OBSERVE_TIME: Duration = Duration::from_secs(5);
+pub const OBSERVE_TIME: Duration = Duration::from_secs(1);
 
-/// Backends that are named when they are unavailable; of the others it is said how many they are.
-pub const UNAVAILABLE_BACKENDS: usize = 20;
+/// Backends whose health is told to replicas if they are not well, and that a replica names when it does not call them.
+pub const UNWELL_BACKENDS: usize = 10_000;
+
+/// Backends that an answer or a page names when they are missing; more are a number.
+pub const MISSING_BACKENDS: usize = 20;
+
+/// A backend that is better is said to be so after this time.
+pub const BETTER_TIME: Duration = Duration::from_secs(5);
 
 /// How often a replica keeps on disk that it has heard a control plane.
 pub const HEARD_TIME: Duration = Duration::from_secs(60);
@@ -271,8 +283,11 @@ pub const RECONNECT_FIRST: Duration = Duration::from_secs(6);
 /// See [`RECONNECT_FIRST`]; so short that all are back within ten seconds.
 pub const RECONNECT_LONGEST: Duration = Duration::from_secs(8);
 
-/// How often a replica says how it fares.
+/// How often a replica says how it fares, if no virtual server says otherwise.
 pub const REPORT_TIME: Duration = Duration::from_secs(5);
+
+/// How often it looks whether it avoids other backends than it has said.
+pub const AVOIDED_TIME: Duration = Duration::from_millis(500);
 
 /// Messages that wait for a stream to take them: the state machine makes the next one when there is room.
 pub const STREAM_MESSAGES: usize = 4;

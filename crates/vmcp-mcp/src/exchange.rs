@@ -161,8 +161,18 @@ impl Exchange {
     /// # Errors
     /// See [`Failure`]. A JSON-RPC error is a response.
     pub async fn ask(&self, call: Call, id: &str) -> Result<(Bytes, Option<SessionId>), Failure> {
+        let answered = self.send(call).await?;
+        self.response(answered, id).await
+    }
+
+    /// The response to a request that we author, out of what came back.
+    pub(crate) async fn response(
+        &self,
+        answered: Answered,
+        id: &str,
+    ) -> Result<(Bytes, Option<SessionId>), Failure> {
         let limits = self.answer_limits();
-        let Answered { session, answer } = self.send(call).await?;
+        let Answered { session, answer } = answered;
         let is_ours =
             |body: &[u8]| read_response(body, &limits).is_some_and(|response| response_is(&response, id));
         let body = match answer {
@@ -183,6 +193,12 @@ impl Exchange {
         } else {
             Err(Failure::Protocol("not a response to the request".into()))
         }
+    }
+
+    /// Opens a stream of events that a server begins by itself.
+    pub(crate) async fn listen(&self, url: Uri, headers: HeaderMap) -> Result<Answer, Failure> {
+        let response = self.open(Method::GET, url, headers, Bytes::new()).await?;
+        Ok(Begun { response, bounds: self.bounds }.answer().await?.answer)
     }
 
     /// Ends a legacy session; whatever comes back is passed over.

@@ -2,14 +2,17 @@
 //! [`Exchange`], the only thing that opens connections to backends. Knows the protocol, and nothing of virtual servers.
 
 pub mod body;
+mod changes;
 pub mod code;
 mod compose;
+mod duplex;
 mod exchange;
 mod failure;
 pub mod header;
 mod message;
 pub mod method;
 mod mirror;
+mod peer;
 mod probe;
 mod retry_after;
 mod session;
@@ -17,14 +20,17 @@ pub mod sse;
 mod stream;
 mod version;
 
+pub use changes::{Change, Changes};
 pub use compose::{
     Implementation, OURSELVES, accepted_meta, error, modern_params, notification, request, result,
 };
+pub use duplex::Duplex;
 pub use exchange::{Answer, Answered, Begun, Bounds, Call, Exchange};
 pub use failure::Failure;
 pub use header::SessionId;
 pub use message::{Id, Malformed, Message, Notification, Outcome, Rejected, Request, Response};
 pub use mirror::{Mirror, mirrors};
+pub use peer::{Carrier, Peer};
 pub use probe::{Discovered, discover, speaks_modern};
 pub use session::{Initialized, Session, close, open};
 pub use stream::EventStream;

@@ -1,15 +1,15 @@
 //! Finds out whether a backend is modern
 //! (MCP 2026-07-28, Versioning, Backward Compatibility with Initialization-Based Versions).
 
-use http::{HeaderMap, HeaderValue, Uri};
 use vmcp_json::Object;
 
 use crate::compose::{Implementation, modern_params, request};
-use crate::exchange::{Call, Exchange, read_response};
+use crate::exchange::{Exchange, read_response};
 use crate::failure::Failure;
 use crate::message::Outcome;
+use crate::peer::{Carrier, Peer};
 use crate::version::ProtocolVersion;
-use crate::{code, header, method};
+use crate::{code, method};
 
 /// What a modern backend says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,15 +28,14 @@ const ID: &str = "\"vmcp-discover\"";
 /// No answer at all, or a modern one that refuses every version we speak.
 pub async fn discover(
     exchange: &Exchange,
-    url: &Uri,
+    peer: &Peer,
     client: &Implementation<'_>,
 ) -> Result<Option<Discovered>, Failure> {
-    let call = modern_call(
-        url,
-        method::DISCOVER,
-        None,
-        request(ID, method::DISCOVER, Some(&modern_params(client, ""))),
-    );
+    if peer.carrier == Carrier::Sse {
+        return Ok(None);
+    }
+    let body = request(ID, method::DISCOVER, Some(&modern_params(client, "")));
+    let call = peer.modern(method::DISCOVER, body);
     let body = match exchange.ask(call, ID).await {
         Ok((body, _)) => body,
         // Whatever is not JSON-RPC comes from a server that does not know the method.
@@ -67,23 +66,4 @@ pub fn speaks_modern(result: &Object<'_>) -> bool {
     let ours = ProtocolVersion::LATEST_MODERN.as_str();
     let versions = result.get("supportedVersions").and_then(|versions| versions.as_array());
     versions.is_some_and(|mut all| all.any(|version| version.as_str().as_deref() == Some(ours)))
-}
-
-/// A modern request with the headers that mirror it. `name` is what `Mcp-Name` mirrors, where the method has it.
-pub(crate) fn modern_call(url: &Uri, method: &'static str, name: Option<&str>, body: String) -> Call {
-    let mut headers = HeaderMap::with_capacity(4);
-    headers
-        .insert(header::PROTOCOL_VERSION, HeaderValue::from_static(ProtocolVersion::LATEST_MODERN.as_str()));
-    headers.insert(header::METHOD, HeaderValue::from_static(method));
-    if let Some(name) = name {
-        headers.insert(header::NAME, header::encode(name));
-    }
-    Call { url: url.clone(), headers, body: body.into() }
-}
-
-impl Call {
-    /// A modern request that we author, with the headers that it needs; for methods that mirror no name.
-    pub fn modern(url: &Uri, method: &'static str, body: String) -> Self {
-        modern_call(url, method, None, body)
-    }
 }

@@ -1,27 +1,34 @@
 //! Sessions with legacy backends: begun with `initialize`, ended with DELETE
 //! (MCP 2025-11-25, Lifecycle; Streamable HTTP, Session Management).
 
-use http::{HeaderMap, HeaderValue, Uri};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
 
 use crate::compose::{Implementation, notification, request};
-use crate::exchange::{Answer, Call, Exchange, read_response};
+use crate::duplex::Duplex;
+use crate::exchange::{Answer, Answered, Exchange, read_response};
 use crate::failure::Failure;
 use crate::header::SessionId;
 use crate::message::Outcome;
+use crate::peer::{Carrier, Peer};
 use crate::version::{Era, ProtocolVersion};
 use crate::{header, method};
 
 /// A session with a legacy backend, or the agreement to have none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Session {
     /// What both sides speak.
     pub version: ProtocolVersion,
     /// Absent if the backend keeps no sessions.
     pub id: Option<SessionId>,
+    /// The stream that the session is, over HTTP with SSE.
+    pub duplex: Option<Arc<Duplex>>,
 }
 
 /// What a legacy backend says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Initialized {
     /// The session that has been begun.
     pub session: Session,
@@ -41,6 +48,42 @@ impl Session {
         headers
     }
 
+    /// Sends one message in this session.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn send(&self, exchange: &Exchange, peer: &Peer, body: Bytes) -> Result<Answered, Failure> {
+        self.send_with(exchange, peer, self.headers(), body).await
+    }
+
+    async fn send_with(
+        &self,
+        exchange: &Exchange,
+        peer: &Peer,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answered, Failure> {
+        match &self.duplex {
+            Some(duplex) => duplex.send(body).await,
+            None => exchange.send(peer.call(headers, body)).await,
+        }
+    }
+
+    /// Asks something in this session and waits for the response. `id` is JSON.
+    ///
+    /// # Errors
+    /// See [`Failure`]. A JSON-RPC error is a response.
+    pub async fn ask(
+        &self,
+        exchange: &Exchange,
+        peer: &Peer,
+        body: String,
+        id: &str,
+    ) -> Result<Bytes, Failure> {
+        let answered = self.send(exchange, peer, body.into()).await?;
+        Ok(exchange.response(answered, id).await?.0)
+    }
+
     /// Sets those headers.
     pub fn write_headers(&self, headers: &mut HeaderMap) {
         headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(self.version.as_str()));
@@ -57,17 +100,22 @@ impl Session {
 /// No answer at all, or one without the session's version.
 pub async fn open(
     exchange: &Exchange,
-    url: &Uri,
+    peer: &Peer,
     client: &Implementation<'_>,
 ) -> Result<Option<Initialized>, Failure> {
+    let duplex = match peer.carrier {
+        Carrier::StreamableHttp => None,
+        Carrier::Sse => Some(Arc::new(Duplex::open(exchange, peer).await?)),
+    };
     let params = format!(
         "{{\"protocolVersion\":\"{}\",\"capabilities\":{{}},\"clientInfo\":{}}}",
         ProtocolVersion::LATEST_LEGACY,
         client.to_json(),
     );
     let body = request(ID, method::INITIALIZE, Some(&params));
-    let call = Call { url: url.clone(), headers: HeaderMap::new(), body: body.into() };
-    let (body, id) = exchange.ask(call, ID).await?;
+    let unversioned = Session { version: ProtocolVersion::LATEST_LEGACY, id: None, duplex: duplex.clone() };
+    let answered = unversioned.send_with(exchange, peer, HeaderMap::new(), body.into()).await?;
+    let (body, id) = exchange.response(answered, ID).await?;
     let limits = exchange.answer_limits();
     let Some(response) = read_response(&body, &limits) else { return Ok(None) };
     let Outcome::Result(result) = response.outcome else { return Ok(None) };
@@ -76,25 +124,24 @@ pub async fn open(
     else {
         return Err(Failure::Protocol(format!("answered initialize with protocol version `{version}`")));
     };
-    let session = Session { version, id };
+    let session = Session { version, id, duplex };
     let instructions =
         result.get("instructions").and_then(|value| value.as_str()).map(|text| text.into_owned());
     let capabilities = result.get("capabilities").map_or("{}", |value| value.raw()).to_owned();
-    confirm(exchange, url, &session).await?;
+    confirm(exchange, peer, &session).await?;
     Ok(Some(Initialized { session, capabilities, instructions }))
 }
 
 /// Ends a session, if there is one.
-pub async fn close(exchange: &Exchange, url: &Uri, session: &Session) {
+pub async fn close(exchange: &Exchange, peer: &Peer, session: &Session) {
     if session.id.is_some() {
-        exchange.delete(url.clone(), session.headers()).await;
+        exchange.delete(peer.url.clone(), peer.with_own(session.headers())).await;
     }
 }
 
-async fn confirm(exchange: &Exchange, url: &Uri, session: &Session) -> Result<(), Failure> {
+async fn confirm(exchange: &Exchange, peer: &Peer, session: &Session) -> Result<(), Failure> {
     let body = notification(method::INITIALIZED, None);
-    let call = Call { url: url.clone(), headers: session.headers(), body: body.into() };
-    match exchange.send(call).await?.answer {
+    match session.send(exchange, peer, body.into()).await?.answer {
         Answer::Refused { status, .. } => Err(Failure::Status(status)),
         Answer::Accepted | Answer::Message(_) | Answer::Stream(_) => Ok(()),
     }

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// A comment that keeps idle connections open.
 pub const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
 
-/// One `message` event with data; comments, events of other types and events without data are not reported.
+/// One event with data; comments and events without data are not reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its lines of data, joined by line feeds.
@@ -33,11 +33,11 @@ pub struct Decoder {
     data: BytesMut,
     has_data: bool,
     id: Option<Bytes>,
-    /// The event says that it is no message.
-    is_other: bool,
+    /// What the event says it is, if that is no message.
+    kind: Option<Box<str>>,
     after_carriage_return: bool,
     at_start: bool,
-    ready: VecDeque<Event>,
+    ready: VecDeque<(Option<Box<str>>, Event)>,
 }
 
 impl Decoder {
@@ -49,16 +49,26 @@ impl Decoder {
             data: BytesMut::new(),
             has_data: false,
             id: None,
-            is_other: false,
+            kind: None,
             after_carriage_return: false,
             at_start: true,
             ready: VecDeque::new(),
         }
     }
 
-    /// The next event that is complete.
+    /// The next message that is complete; events of other types are passed over.
     pub fn next_event(&mut self) -> Option<Event> {
-        self.ready.pop_front()
+        self.next_of("message")
+    }
+
+    /// The next event of this type that is complete; others are passed over.
+    pub fn next_of(&mut self, kind: &str) -> Option<Event> {
+        loop {
+            let (said, event) = self.ready.pop_front()?;
+            if said.as_deref().unwrap_or("message") == kind {
+                return Some(event);
+            }
+        }
     }
 
     /// Takes in a chunk.
@@ -102,9 +112,9 @@ impl Decoder {
         if line.is_empty() {
             let id = self.id.take();
             let data = self.data.split().freeze();
-            let is_other = std::mem::take(&mut self.is_other);
-            if std::mem::take(&mut self.has_data) && !is_other {
-                self.ready.push_back(Event { data, id });
+            let kind = self.kind.take();
+            if std::mem::take(&mut self.has_data) {
+                self.ready.push_back((kind, Event { data, id }));
             }
             return;
         }
@@ -122,7 +132,10 @@ impl Decoder {
                 }
                 self.data.extend_from_slice(value);
             }
-            b"event" => self.is_other = !matches!(value, b"" | b"message"),
+            b"event" => {
+                let is_message = matches!(value, b"" | b"message");
+                self.kind = (!is_message).then(|| String::from_utf8_lossy(value).into());
+            }
             b"id" if !value.contains(&0) => self.id = Some(Bytes::copy_from_slice(value)),
             _ => {}
         }

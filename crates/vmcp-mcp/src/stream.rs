@@ -1,20 +1,32 @@
 //! The events of one answer, as they come.
 
-use crate::failure::Failure;
-use crate::sse::{Decoder, Event, TooLong};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::sync::mpsc;
+
+use crate::failure::Failure;
+use crate::sse::{Decoder, Event, TooLong};
 
 /// A backend's answer as a stream of events. Dropping it closes the exchange.
 #[derive(Debug)]
 pub struct EventStream {
-    body: Incoming,
-    decoder: Decoder,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Body(Box<(Incoming, Decoder)>),
+    /// What is about one request of a session that shares its stream.
+    Shared(mpsc::Receiver<Result<Event, Failure>>),
 }
 
 impl EventStream {
     pub(crate) fn new(body: Incoming, event_bytes: usize) -> Self {
-        Self { body, decoder: Decoder::new(event_bytes) }
+        Self { source: Source::Body(Box::new((body, Decoder::new(event_bytes)))) }
+    }
+
+    pub(crate) fn of(events: mpsc::Receiver<Result<Event, Failure>>) -> Self {
+        Self { source: Source::Shared(events) }
     }
 
     /// The next event; `None` at the end of the stream. Events without data are passed over, since no message is in them.
@@ -22,16 +34,25 @@ impl EventStream {
     /// # Errors
     /// [`Failure::Broken`] and [`Failure::TooLarge`]; the stream is over.
     pub async fn next(&mut self) -> Result<Option<Event>, Failure> {
+        self.next_of("message").await
+    }
+
+    /// The next event of this type that has data.
+    pub(crate) async fn next_of(&mut self, kind: &str) -> Result<Option<Event>, Failure> {
+        let (body, decoder) = match &mut self.source {
+            Source::Shared(events) => return events.recv().await.transpose(),
+            Source::Body(source) => (&mut source.0, &mut source.1),
+        };
         loop {
-            while let Some(event) = self.decoder.next_event() {
+            while let Some(event) = decoder.next_of(kind) {
                 if !event.data.is_empty() {
                     return Ok(Some(event));
                 }
             }
-            let Some(frame) = self.body.frame().await else { return Ok(None) };
+            let Some(frame) = body.frame().await else { return Ok(None) };
             let frame = frame.map_err(|error| Failure::Broken(error.into()))?;
             if let Ok(data) = frame.into_data() {
-                self.decoder.push(&data).map_err(|TooLong { limit }| Failure::TooLarge { limit })?;
+                decoder.push(&data).map_err(|TooLong { limit }| Failure::TooLarge { limit })?;
             }
         }
     }

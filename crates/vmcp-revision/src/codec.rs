@@ -43,17 +43,20 @@ pub struct ServedServer {
     pub operational: Operational,
     /// Headers of clients that are passed on to every backend.
     pub passthrough_headers: Vec<HeaderName>,
+    /// Every workload of its group, in order, whether it has answered or not.
+    pub workloads: Vec<Name>,
 }
 
 impl ServedServer {
-    /// What a data plane needs to know of a virtual server.
-    pub fn of(server: &VirtualServer) -> Self {
+    /// What a data plane needs to know of a virtual server that presents these workloads.
+    pub fn of(server: &VirtualServer, workloads: Vec<Name>) -> Self {
         Self {
             name: server.name.clone(),
             is_default: server.is_default,
             group: server.group.clone(),
             operational: server.operational.clone(),
             passthrough_headers: server.passthrough_headers.clone(),
+            workloads,
         }
     }
 }
@@ -92,6 +95,7 @@ pub fn encode_virtual_server(server: &ServedServer) -> Part {
         group: server.group.to_string(),
         operational: Some(operational::encode(&server.operational)),
         passthrough_headers: headers.collect(),
+        workloads: server.workloads.iter().map(ToString::to_string).collect(),
     };
     part(PartName::VirtualServer(server.name.clone()), &message)
 }
@@ -149,12 +153,14 @@ fn decode_virtual_server(bytes: Bytes) -> Result<(PartName, Decoded), Rejection>
     let message: v1::VirtualServer = read(bytes)?;
     let name = parse_name("name", &message.name)?;
     let headers = message.passthrough_headers.iter().map(|header| endpoints::header_name(header));
+    let workloads = message.workloads.iter().map(|workload| parse_name("workloads", workload));
     let server = ServedServer {
         name: name.clone(),
         is_default: message.is_default,
         group: parse_name("group", &message.group)?,
         operational: operational::decode(message.operational)?,
         passthrough_headers: headers.collect::<Result<_, _>>()?,
+        workloads: workloads.collect::<Result<_, _>>()?,
     };
     Ok((PartName::VirtualServer(name), Decoded::VirtualServer(server)))
 }

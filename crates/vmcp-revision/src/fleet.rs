@@ -1,10 +1,11 @@
 //! The replicas that follow, or have followed: what each serves, rejects and costs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
 
 use crate::protocol::{HeldBack, RejectedPart, Report};
@@ -16,6 +17,16 @@ pub struct Fleet {
     /// Wakes the stream of each when another one takes its place.
     replaced: Arc<Mutex<BTreeMap<String, Arc<Notify>>>>,
     changes: watch::Sender<u64>,
+    avoided: watch::Sender<Avoided>,
+}
+
+/// Which backends are not called now, since calls to them fail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Avoided {
+    /// By how many of the replicas that follow.
+    pub by: BTreeMap<BackendId, usize>,
+    /// How many follow.
+    pub replicas: usize,
 }
 
 /// What is known of a replica.
@@ -55,12 +66,22 @@ pub struct Replica {
 
 impl Fleet {
     pub(crate) fn new() -> Self {
-        Self { replicas: Arc::default(), replaced: Arc::default(), changes: watch::Sender::new(0) }
+        Self {
+            replicas: Arc::default(),
+            replaced: Arc::default(),
+            changes: watch::Sender::new(0),
+            avoided: watch::Sender::default(),
+        }
     }
 
     /// Every replica, as it is now.
     pub fn replicas(&self) -> BTreeMap<String, Replica> {
         self.replicas.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which backends are not called, as that changes.
+    pub fn avoided(&self) -> watch::Receiver<Avoided> {
+        self.avoided.subscribe()
     }
 
     /// Wakes when something has changed.
@@ -90,6 +111,7 @@ impl Fleet {
             }
         }
         replicas.insert(id.to_owned(), replica);
+        self.count_avoided(&replicas);
         drop(replicas);
         self.tell();
         wake
@@ -114,10 +136,28 @@ impl Fleet {
         let before = replica.clone();
         change(replica);
         let has_changed = *replica != before;
+        if replica.stream != before.stream || replica.report.avoided != before.report.avoided {
+            self.count_avoided(&replicas);
+        }
         drop(replicas);
         if has_changed {
             self.tell();
         }
+    }
+
+    fn count_avoided(&self, replicas: &BTreeMap<String, Replica>) {
+        let mut avoided = Avoided::default();
+        for replica in replicas.values().filter(|replica| replica.stream.is_some()) {
+            avoided.replicas += 1;
+            for id in replica.report.avoided.iter().collect::<BTreeSet<_>>() {
+                *avoided.by.entry(id.clone()).or_default() += 1;
+            }
+        }
+        self.avoided.send_if_modified(|known| {
+            let has_changed = *known != avoided;
+            *known = avoided;
+            has_changed
+        });
     }
 
     fn tell(&self) {

@@ -56,12 +56,12 @@ enum End {
 }
 
 impl Follower {
-    /// Follows one of `sources` until `drain` says to stop. `reports` is what the control plane is told now and then; `heard_ms`, when
-    /// what `following` serves was last known to be new.
+    /// Follows one of `sources` until `drain` says to stop. `reports` is what the control plane is told, and how often; which backends are
+    /// avoided it is told at once. `heard_ms` is when what `following` serves was last known to be new.
     pub fn start(
         following: Following,
         sources: Vec<Source>,
-        reports: impl FnMut() -> Report + Send + 'static,
+        reports: impl FnMut() -> (Report, Duration) + Send + 'static,
         heard_ms: u64,
         drain: &Drain,
     ) -> Self {
@@ -109,7 +109,7 @@ impl Follower {
 struct Run {
     following: Following,
     sources: Vec<Source>,
-    reports: Box<dyn FnMut() -> Report + Send>,
+    reports: Box<dyn FnMut() -> (Report, Duration) + Send>,
     hand_over: mpsc::Sender<Arc<Published>>,
     verdicts: mpsc::Receiver<Verdict>,
     /// A revision was handed over, and its verdict is not in.
@@ -175,9 +175,9 @@ impl Run {
         if outbound.send(hello).await.is_err() {
             return End::Broken(format!("{source}: closed at once"));
         }
-        let mut reports = tokio::time::interval(limits::REPORT_TIME);
+        let mut reports = tokio::time::interval(limits::AVOIDED_TIME);
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut reported = Report::default();
+        let (mut reported, mut reported_at) = (Report::default(), None);
         let drain = self.drain.clone();
         let mut heard_at = Instant::now();
         let end = loop {
@@ -193,9 +193,13 @@ impl Run {
                 }
                 Some(ack) = self.take_verdict(), if self.is_pending => Some(ack),
                 _ = reports.tick() => {
-                    let report = (self.reports)();
-                    let is_new = std::mem::replace(&mut reported, report) != report;
-                    is_new.then_some(FromReplica::Report(report))
+                    let (report, every) = (self.reports)();
+                    let is_due = reported_at.is_none_or(|at: Instant| at.elapsed() >= every);
+                    let is_new = (is_due && report != reported) || report.avoided != reported.avoided;
+                    is_new.then(|| {
+                        (reported, reported_at) = (report.clone(), Some(Instant::now()));
+                        FromReplica::Report(report)
+                    })
                 }
                 () = tokio::time::sleep_until(silent_at) => break End::Broken(format!("{source}: silent")),
             };

@@ -12,7 +12,7 @@ mod publish;
 mod published;
 mod serving;
 
-pub use fleet::{Fleet, Replica};
+pub use fleet::{Avoided, Fleet, Replica};
 pub use follow::{Connection, Follower, Verdict};
 pub use grpc::publish_service;
 pub use link::{Source, remote};

@@ -16,6 +16,7 @@ mod rejections;
 
 use bytes::Bytes;
 use vmcp_core::backend::BackendId;
+use vmcp_core::health::Health;
 use vmcp_core::name::Name;
 
 use crate::part::{Digest, PartName};
@@ -116,22 +117,22 @@ pub struct HeldBack {
 }
 
 /// How a replica fares: requests since it started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "the names are those of the metric")]
 pub struct Report {
     pub answered: u64,
     pub forwarded: u64,
     pub refused: u64,
     pub failed: u64,
+    /// Backends that it does not call now, since calls to them fail; up to a bound, in order.
+    pub avoided: Vec<BackendId>,
 }
 
 /// What is not part of any revision; the last one counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observe {
-    /// Backends that did not answer the control plane when it last asked, up to a bound.
-    pub unavailable: Vec<BackendId>,
-    /// How many there are in all.
-    pub unavailable_count: u32,
+    /// Backends that are not well, up to a bound, in order.
+    pub backends: Vec<(BackendId, Health)>,
 }
 
 /// The other end does what the protocol does not allow; the stream ends.

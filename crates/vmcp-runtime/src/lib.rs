@@ -10,6 +10,7 @@ mod listen;
 mod metrics;
 mod plaintext;
 mod program;
+mod secrets;
 mod telemetry;
 
 pub use admin::AdminPages;
@@ -22,4 +23,5 @@ pub use listen::listen;
 pub use metrics::Metrics;
 pub use plaintext::{NotPlain, plain_listener, plain_peer};
 pub use program::{bind, run_program};
+pub use secrets::{secret_file, secret_variable};
 pub use telemetry::{LogFormat, start_telemetry};

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use vmcp_core::desired::{Found, Text};
-use vmcp_core::limits;
+use vmcp_runtime::secret_file;
 
 /// What is inherited from the process that hosts. What its variables hold is not printed.
 #[derive(Clone, Default)]
@@ -77,7 +77,7 @@ impl Environment {
                     value.ok_or_else(|| io::Error::other(format!("the variable `{name}` is not set")))?,
                 );
             }
-            Found::File(file) => whole.push(read_secret(file)?),
+            Found::File(file) => whole.push(secret_file(file)?),
         }
         Ok(whole)
     }
@@ -85,20 +85,6 @@ impl Environment {
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
-}
-
-/// A file's text, without the line break at its end. What is no file, such as a pipe, could keep us waiting for ever.
-fn read_secret(path: &Path) -> io::Result<String> {
-    let metadata = fs_err::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(io::Error::other(format!("`{}` is not a regular file", path.display())));
-    }
-    let mut text = String::new();
-    fs_err::File::open(path)?.take(limits::SECRET_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > limits::SECRET_BYTES {
-        return Err(io::Error::other(format!("`{}` is too large for a secret", path.display())));
-    }
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 impl fmt::Debug for Environment {

@@ -117,12 +117,21 @@ impl Served {
     /// # Panics
     /// It is not after `patience`.
     pub async fn until_healthy(&self, backend: &str, patience: Duration) {
-        let is_healthy = eventually(patience, async || {
+        self.until(backend, "healthy", patience).await;
+    }
+
+    /// Waits until a backend fares so.
+    ///
+    /// # Panics
+    /// It does not after `patience`.
+    pub async fn until(&self, backend: &str, health: &str, patience: Duration) {
+        let is_so = eventually(patience, async || {
             let status = self.status().await;
             let backends = status["backends"].as_array().cloned().unwrap_or_default();
-            backends.iter().any(|b| b["name"] == backend && b["health"] == "healthy")
+            backends.iter().any(|b| b["name"] == backend && b["health"] == health)
         });
-        assert!(is_healthy.await, "`{backend}` is not healthy after {patience:?}:\n{}", self.log());
+        let status = if is_so.await { return } else { self.status().await };
+        panic!("`{backend}` is not {health} after {patience:?}: {}\n{}", status["backends"], self.log());
     }
 
     /// A hosted workload as `/status` shows it.

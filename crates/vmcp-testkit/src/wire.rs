@@ -150,7 +150,7 @@ async fn play(stream: &mut TcpStream, step: Step) -> Option<()> {
 }
 
 async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Recorded> {
-    let mut chunk = [0; 16 * 1024];
+    let mut chunk = vec![0; 16 * 1024];
     let head = loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             break buffer.drain(..end + 4).collect::<Vec<u8>>();

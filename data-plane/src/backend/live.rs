@@ -8,7 +8,7 @@ use http::Uri;
 use tokio::time::Instant;
 use vmcp_core::{limits, operational};
 
-use crate::backend::breaker::{Admission, Breaker, State};
+use crate::backend::breaker::{Admission, Breaker};
 use crate::backend::budget::Budget;
 use crate::backend::slots::Slots;
 
@@ -40,7 +40,7 @@ const EJECTION: operational::Breaker = operational::Breaker {
 };
 
 /// Milliseconds since the process began, from 1.
-pub(crate) fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
     u64::try_from(BEGINNING.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
 }
@@ -67,9 +67,9 @@ impl Live {
         self.endpoints.iter().map(|endpoint| &endpoint.url).eq(urls)
     }
 
-    /// Whether calls go through, as far as failures decide.
-    pub(crate) fn state(&self) -> State {
-        self.breaker.state(now_ms())
+    /// Whether it is not called now, since it fails.
+    pub(crate) fn is_avoided(&self) -> bool {
+        !self.breaker.is_closed()
     }
 
     /// For how long it wants to be left alone.

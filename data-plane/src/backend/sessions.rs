@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use http::Uri;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
-use vmcp_mcp::{self as mcp, Exchange, OURSELVES};
+use vmcp_mcp::{self as mcp, Exchange, OURSELVES, Peer};
 
 use crate::refusal::Reason;
 use crate::snapshot::{Backend, Server};
@@ -23,7 +22,7 @@ pub(crate) struct BackendSessions {
 #[derive(Debug)]
 pub(crate) struct Opened {
     exchange: Exchange,
-    url: Uri,
+    peer: Peer,
     session: mcp::Session,
 }
 
@@ -38,17 +37,21 @@ impl BackendSessions {
         Self { open }
     }
 
-    /// The session of a client with a backend; concurrent first calls begin one, at `url`.
+    /// The session of a client with a backend; concurrent first calls begin one, with `peer`.
     pub(crate) async fn opened(
         &self,
         exchange: &Exchange,
         client: Option<u128>,
         backend: &Arc<Backend>,
-        url: &Uri,
+        peer: Peer,
     ) -> Result<Arc<Opened>, Reason> {
-        let opening = async { open(exchange, backend, url).await.map(Arc::new) };
+        let opening = async { open(exchange, backend, peer).await.map(Arc::new) };
         let Some(client) = client else { return opening.await };
         let key = (client, backend.id.clone());
+        // A stream that has ended cannot be gone on with.
+        if self.open.get(&key).await.is_some_and(|open| open.is_over()) {
+            self.open.invalidate(&key).await;
+        }
         self.open.try_get_with(key, opening).await.map_err(|reason| *reason)
     }
 
@@ -71,12 +74,11 @@ impl BackendSessions {
     }
 }
 
-async fn open(exchange: &Exchange, backend: &Backend, url: &Uri) -> Result<Opened, Reason> {
-    let opening = mcp::open(exchange, url, &OURSELVES);
+async fn open(exchange: &Exchange, backend: &Backend, peer: Peer) -> Result<Opened, Reason> {
+    let opening = mcp::open(exchange, &peer, &OURSELVES);
     match tokio::time::timeout(limits::PROBE_TIME.min(backend.timeouts.first_byte), opening).await {
         Ok(Ok(Some(initialized))) => {
-            let (exchange, url) = (exchange.clone(), url.clone());
-            Ok(Opened { exchange, url, session: initialized.session })
+            Ok(Opened { exchange: exchange.clone(), peer, session: initialized.session })
         }
         Ok(Ok(None)) => Err(Reason::Protocol),
         Ok(Err(failure)) => Err(Reason::from(&failure)),
@@ -89,19 +91,23 @@ impl Opened {
         &self.session
     }
 
-    /// Where it was begun: no other address knows it.
-    pub(crate) fn url(&self) -> &Uri {
-        &self.url
+    /// With whom it was begun: no other address knows it.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    fn is_over(&self) -> bool {
+        self.session.duplex.as_ref().is_some_and(|duplex| duplex.is_over())
     }
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (exchange, url, session) = (self.exchange.clone(), self.url.clone(), self.session.clone());
+        let (exchange, peer, session) = (self.exchange.clone(), self.peer.clone(), self.session.clone());
         runtime.spawn(async move {
             // A backend that does not answer is not waited for; it will forget the session by itself.
-            let ending = mcp::close(&exchange, &url, &session);
+            let ending = mcp::close(&exchange, &peer, &session);
             let _ = tokio::time::timeout(limits::PROBE_TIME, ending).await;
         });
     }

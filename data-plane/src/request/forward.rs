@@ -85,9 +85,13 @@ async fn call_legacy(
     let mut is_second = false;
     loop {
         let backend = admitted.backend().clone();
-        let opened = plane.backend_sessions.opened(&plane.exchange, client, &backend, admitted.url()).await;
+        let opened = plane.backend_sessions.opened(&plane.exchange, client, &backend, admitted.peer()).await;
         let opened = opened.map_err(|reason| admitted.refuse(reason))?;
-        admitted.go_to(opened.url());
+        admitted.go_to(&opened.peer().url);
+        if let Some(duplex) = &opened.session().duplex {
+            let answered = admitted.call_in(duplex, body).await?;
+            return Ok((answered, Some(opened)));
+        }
         let mut headers = opened.session().headers();
         credential.write_headers(&mut headers);
         let answered = admitted.call(&plane.exchange, headers, body.clone()).await?;

@@ -13,10 +13,8 @@ fn name(text: &str) -> Name {
 }
 
 fn server(text: &str, is_default: bool) -> Part {
-    encode_virtual_server(&ServedServer::of(&VirtualServer {
-        is_default,
-        ..VirtualServer::new(name(text), name("g"))
-    }))
+    let server = VirtualServer { is_default, ..VirtualServer::new(name(text), name("g")) };
+    encode_virtual_server(&ServedServer::of(&server, Vec::new()))
 }
 
 fn backend(text: &str) -> Part {

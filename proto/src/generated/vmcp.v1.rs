@@ -15,6 +15,9 @@ pub struct VirtualServer {
     /// Headers of clients that are passed on to every backend.
     #[prost(string, repeated, tag = "5")]
     pub passthrough_headers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Every workload of its group, in order, whether it has answered or not.
+    #[prost(string, repeated, tag = "6")]
+    pub workloads: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// How a virtual server deals with backends that are slow, busy or gone.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -340,7 +343,7 @@ pub struct HeldBack {
     pub parts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// How a replica fares; the last one counts.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Report {
     /// Requests since it started.
     #[prost(uint64, tag = "1")]
@@ -351,6 +354,9 @@ pub struct Report {
     pub refused: u64,
     #[prost(uint64, tag = "4")]
     pub failed: u64,
+    /// Backends that it does not call now, since calls to them fail, up to a bound.
+    #[prost(message, repeated, tag = "5")]
+    pub avoided: ::prost::alloc::vec::Vec<BackendId>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Pong {}
@@ -394,12 +400,18 @@ pub struct Commit {
 /// What is not part of any revision; the last one counts.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Observe {
-    /// Those that did not answer the control plane when it last asked, up to a bound.
+    /// Those that are not well, up to a bound.
     #[prost(message, repeated, tag = "1")]
-    pub unavailable: ::prost::alloc::vec::Vec<BackendId>,
-    /// How many there are in all.
-    #[prost(uint32, tag = "2")]
-    pub unavailable_count: u32,
+    pub backends: ::prost::alloc::vec::Vec<BackendHealth>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackendHealth {
+    #[prost(string, tag = "1")]
+    pub group: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "Health", tag = "3")]
+    pub health: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BackendId {
@@ -449,6 +461,44 @@ pub struct SpilledServer {
     /// Places in `parts`.
     #[prost(uint32, repeated, tag = "3")]
     pub parts: ::prost::alloc::vec::Vec<u32>,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Health {
+    Unspecified = 0,
+    Healthy = 1,
+    Degraded = 2,
+    Unknown = 3,
+    Unauthenticated = 4,
+    Unhealthy = 5,
+}
+impl Health {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "HEALTH_UNSPECIFIED",
+            Self::Healthy => "HEALTH_HEALTHY",
+            Self::Degraded => "HEALTH_DEGRADED",
+            Self::Unknown => "HEALTH_UNKNOWN",
+            Self::Unauthenticated => "HEALTH_UNAUTHENTICATED",
+            Self::Unhealthy => "HEALTH_UNHEALTHY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HEALTH_UNSPECIFIED" => Some(Self::Unspecified),
+            "HEALTH_HEALTHY" => Some(Self::Healthy),
+            "HEALTH_DEGRADED" => Some(Self::Degraded),
+            "HEALTH_UNKNOWN" => Some(Self::Unknown),
+            "HEALTH_UNAUTHENTICATED" => Some(Self::Unauthenticated),
+            "HEALTH_UNHEALTHY" => Some(Self::Unhealthy),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod publish_client {

@@ -52,7 +52,8 @@ fn simulate(number: usize, address: SocketAddr, drain: &Drain) {
     let following =
         Following::new(format!("simulated-{number:03}"), "0".to_owned(), Vec::new(), Arc::default());
     let source = remote(format!("http://{address}").parse().unwrap());
-    let mut follower = Follower::start(following, vec![source], Report::default, 0, drain);
+    let mut follower =
+        Follower::start(following, vec![source], || (Report::default(), Duration::from_secs(5)), 0, drain);
     drain.spawn(async move {
         while let Some(published) = follower.next().await {
             let (rejected, held_back) = (Vec::new(), Vec::new());

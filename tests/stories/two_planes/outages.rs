@@ -95,7 +95,7 @@ async fn two_planes_04_a_control_plane_that_restarts_with_no_backend_in_reach_lo
     assert!(are_asked.await, "{}", control_plane.process().log());
     let status = control_plane.status().await;
     for backend in status["backends"].as_array().unwrap() {
-        assert_eq!((&backend["stale"], &backend["health"]), (&true.into(), &"unhealthy".into()), "{status}");
+        assert_eq!((&backend["stale"], &backend["health"]), (&true.into(), &"degraded".into()), "{status}");
         assert_eq!(number(&backend["counts"]["tools"]), 3);
     }
     let table = control_plane.ctl(&["status"]).await.good().out;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use tokio::sync::watch;
-use vmcp_control_plane::{BackendStatus, Counts, DiagnosticStatus, Health, Status};
+use vmcp_control_plane::{BackendStatus, Counts, DiagnosticStatus, Status};
 use vmcp_core::desired::Desired;
+use vmcp_core::health::Health;
 use vmcp_data_plane::Observed;
 use vmcp_runtime::Drain;
 use vmcp_stdio::ChildState;
@@ -229,6 +230,7 @@ fn describe_state(backend: &BackendStatus, children: &Children) -> (Style, Strin
     }
     match (&backend.counts, &backend.last_error, backend.health) {
         (Some(counts), None, Health::Healthy) => (GREEN, describe(counts)),
+        (Some(counts), None, Health::Degraded) => (YELLOW, format!("{}; degraded", describe(counts))),
         (_, Some(error), _) => (RED, format!("does not answer: {error}")),
         _ => (YELLOW, "is being asked".to_owned()),
     }

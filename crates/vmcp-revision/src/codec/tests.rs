@@ -10,6 +10,7 @@ fn served(text: &str, is_default: bool) -> ServedServer {
         group: name("g"),
         operational: Operational::default(),
         passthrough_headers: Vec::new(),
+        workloads: vec![name("a"), name("b")],
     }
 }
 

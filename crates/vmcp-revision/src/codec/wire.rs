@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 use vmcp_core::backend::BackendId;
+use vmcp_core::health::Health;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_proto::v1::{self, from_replica, to_replica};
@@ -41,6 +42,7 @@ impl From<FromReplica> for v1::FromReplica {
                 forwarded: report.forwarded,
                 refused: report.refused,
                 failed: report.failed,
+                avoided: report.avoided.iter().map(backend).collect(),
             }),
             FromReplica::Pong => from_replica::Message::Pong(v1::Pong {}),
         };
@@ -84,6 +86,12 @@ impl TryFrom<v1::FromReplica> for FromReplica {
                 forwarded: report.forwarded,
                 refused: report.refused,
                 failed: report.failed,
+                avoided: report
+                    .avoided
+                    .iter()
+                    .take(limits::UNWELL_BACKENDS)
+                    .map(read_backend)
+                    .collect::<Result<_, _>>()?,
             }),
             Some(from_replica::Message::Pong(v1::Pong {})) => Self::Pong,
             None => return Err(unreadable("a kind of message that this version does not know")),
@@ -106,10 +114,9 @@ impl From<ToReplica> for v1::ToReplica {
             ToReplica::Commit { revision, digest } => {
                 Wire::Commit(v1::Commit { revision, digest: Bytes::copy_from_slice(digest.as_bytes()) })
             }
-            ToReplica::Observe(observe) => Wire::Observe(v1::Observe {
-                unavailable: observe.unavailable.iter().map(backend).collect(),
-                unavailable_count: observe.unavailable_count,
-            }),
+            ToReplica::Observe(observe) => {
+                Wire::Observe(v1::Observe { backends: observe.backends.iter().map(health).collect() })
+            }
             ToReplica::Drain => Wire::Drain(v1::Drain {}),
             ToReplica::Ping => Wire::Ping(v1::Ping {}),
         };
@@ -138,8 +145,7 @@ impl TryFrom<v1::ToReplica> for ToReplica {
                 Self::Commit { revision, digest: digest(&bytes)? }
             }
             Wire::Observe(observe) => Self::Observe(Observe {
-                unavailable: observe.unavailable.iter().map(read_backend).collect::<Result<_, _>>()?,
-                unavailable_count: observe.unavailable_count,
+                backends: observe.backends.iter().map(read_health).collect::<Result<_, _>>()?,
             }),
             Wire::Drain(v1::Drain {}) => Self::Drain,
             Wire::Ping(v1::Ping {}) => Self::Ping,
@@ -243,6 +249,30 @@ fn read_held_back(held_back: v1::HeldBack) -> Result<HeldBack, Violation> {
 
 fn backend(id: &BackendId) -> v1::BackendId {
     v1::BackendId { group: id.group.to_string(), name: id.name.to_string() }
+}
+
+fn health((id, health): &(BackendId, Health)) -> v1::BackendHealth {
+    let health = match health {
+        Health::Healthy => v1::Health::Healthy,
+        Health::Degraded => v1::Health::Degraded,
+        Health::Unknown => v1::Health::Unknown,
+        Health::Unauthenticated => v1::Health::Unauthenticated,
+        Health::Unhealthy => v1::Health::Unhealthy,
+    };
+    let v1::BackendId { group, name } = backend(id);
+    v1::BackendHealth { group, name, health: health.into() }
+}
+
+/// A word that a later version has for it is none that this one knows.
+fn read_health(message: &v1::BackendHealth) -> Result<(BackendId, Health), Violation> {
+    let health = match v1::Health::try_from(message.health) {
+        Ok(v1::Health::Healthy) => Health::Healthy,
+        Ok(v1::Health::Degraded) => Health::Degraded,
+        Ok(v1::Health::Unauthenticated) => Health::Unauthenticated,
+        Ok(v1::Health::Unhealthy) => Health::Unhealthy,
+        Ok(v1::Health::Unknown | v1::Health::Unspecified) | Err(_) => Health::Unknown,
+    };
+    Ok((BackendId { group: name(&message.group)?, name: name(&message.name)? }, health))
 }
 
 fn read_backend(id: &v1::BackendId) -> Result<BackendId, Violation> {

@@ -18,6 +18,8 @@ use crate::published::Published;
 pub struct Publishing {
     peer: Option<Peer>,
     observed: Option<Arc<Observe>>,
+    /// What is observed has changed, and cannot be said yet.
+    has_more_to_say: bool,
     observed_at: Duration,
     heard_at: Duration,
     pinged_at: Duration,
@@ -79,6 +81,7 @@ impl Publishing {
         Self {
             peer: None,
             observed: None,
+            has_more_to_say: false,
             observed_at: now,
             heard_at: now,
             pinged_at: now,
@@ -133,9 +136,11 @@ impl Publishing {
             return Some(message);
         }
         let is_new = !self.observed.as_ref().is_some_and(|said| said == observe);
+        self.has_more_to_say = is_new;
         if is_new && (self.observed.is_none() || now >= self.observed_at + limits::OBSERVE_TIME) {
             self.observed = Some(observe.clone());
             self.observed_at = now;
+            self.has_more_to_say = false;
             return Some(ToReplica::Observe(Observe::clone(observe)));
         }
         None
@@ -145,7 +150,9 @@ impl Publishing {
     pub fn due_at(&self, can_speak: bool) -> Duration {
         let silent_at = self.heard_at + limits::SILENCE_TIME;
         if can_speak && self.peer.is_some() {
-            silent_at.min(self.pinged_at + limits::PING_TIME)
+            let said_at =
+                if self.has_more_to_say { self.observed_at + limits::OBSERVE_TIME } else { silent_at };
+            silent_at.min(self.pinged_at + limits::PING_TIME).min(said_at)
         } else {
             silent_at
         }

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use vmcp_core::backend::BackendId;
+use vmcp_core::health::Health;
+
 use super::super::planted::{Fault, is_planted};
 use super::super::{FromReplica, Heard, Observe, Publishing, ToReplica, Violation};
 use super::{MEMBERS, Whole, World};
@@ -206,9 +209,13 @@ impl World {
     /// Something is observed that is part of no revision.
     pub(super) fn observe(&mut self) {
         let member = self.rng.usize(0..MEMBERS);
-        let unavailable_count = self.rng.u32(0..3);
+        let count = self.rng.usize(0..3);
+        let health = |number: usize| {
+            let name = format!("b{number}").parse().unwrap();
+            (BackendId { group: "g".parse().unwrap(), name }, Health::Degraded)
+        };
         if let Some(up) = &mut self.members[member].up {
-            up.observe = Arc::new(Observe { unavailable_count, ..Observe::default() });
+            up.observe = Arc::new(Observe { backends: (0..count).map(health).collect() });
         }
     }
 

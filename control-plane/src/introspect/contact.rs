@@ -1,0 +1,176 @@
+//! A backend that has answered: asked for its lists, listened to, and asked now and then whether it is still there.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vmcp_core::desired::{Endpoints, Found, Transport};
+use vmcp_core::inventory::{Eras, Inventory, Legacy};
+use vmcp_core::item::Kind;
+use vmcp_core::limits;
+use vmcp_json::{Limits, Object};
+use vmcp_mcp::{
+    Carrier, Changes, Discovered, Exchange, Failure, Initialized, OURSELVES, Peer, close, discover, method,
+    open, request,
+};
+use vmcp_runtime::{secret_file, secret_variable};
+
+use crate::introspect::lists::Asking;
+use crate::introspect::within;
+
+/// A backend that has answered.
+#[derive(Debug)]
+pub(super) struct Contact {
+    exchange: Exchange,
+    peer: Peer,
+    modern: Option<Discovered>,
+    legacy: Option<Initialized>,
+}
+
+/// What it offers, and for how long it says that is good.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) inventory: Inventory,
+    pub(super) fresh: Option<Duration>,
+}
+
+const PING: &str = "\"vmcp-ping\"";
+
+impl Contact {
+    /// Asks each of its addresses until one answers.
+    ///
+    /// # Errors
+    /// None does, or none speaks a version that we do: what the last one said.
+    pub(super) async fn open(exchange: &Exchange, endpoints: &Endpoints) -> Result<Self, Failure> {
+        let headers = endpoints.header_map(|found| match found {
+            Found::Variable(name) => secret_variable(name),
+            Found::File(path) => secret_file(path).map(Into::into),
+        });
+        let headers = headers.map_err(|error| Failure::Protocol(error.to_string()))?;
+        let carrier = match endpoints.transport {
+            Transport::StreamableHttp => Carrier::StreamableHttp,
+            Transport::Sse => Carrier::Sse,
+        };
+        let mut last = Failure::Protocol("has no address".to_owned());
+        for url in &endpoints.urls {
+            let peer = Peer { url: url.clone(), carrier, headers: headers.clone() };
+            match Self::at(exchange, peer).await {
+                Ok(contact) => return Ok(contact),
+                Err(failure) => last = failure,
+            }
+        }
+        Err(last)
+    }
+
+    async fn at(exchange: &Exchange, peer: Peer) -> Result<Self, Failure> {
+        let modern = match within(limits::PROBE_TIME, discover(exchange, &peer, &OURSELVES)).await {
+            Ok(modern) => modern,
+            // Silence is how some legacy servers treat methods that they do not know.
+            Err(Failure::TimedOut) => None,
+            Err(failure) => return Err(failure),
+        };
+        let legacy = match (within(limits::PROBE_TIME, open(exchange, &peer, &OURSELVES)).await, &modern) {
+            (Ok(legacy), _) => legacy,
+            (Err(_), Some(_)) => None,
+            (Err(failure), None) => return Err(failure),
+        };
+        if modern.is_none() && legacy.is_none() {
+            return Err(Failure::Protocol("speaks no protocol version that we speak".into()));
+        }
+        let contact = Self { exchange: exchange.clone(), peer, modern, legacy };
+        if contact.modern.is_some() {
+            contact.end_session().await;
+        }
+        Ok(contact)
+    }
+
+    /// Every list that the backend has declared, within bounds. One that cannot be read is a fault of the inventory; the others stay.
+    pub(super) async fn ask(&self) -> Asked {
+        let (capabilities, instructions) = match (&self.modern, &self.legacy) {
+            (Some(modern), _) => (modern.capabilities.as_str(), modern.instructions.clone()),
+            (None, Some(legacy)) => (legacy.capabilities.as_str(), legacy.instructions.clone()),
+            (None, None) => ("{}", None),
+        };
+        let session = self.legacy.as_ref().filter(|_| self.modern.is_none()).map(|legacy| &legacy.session);
+        let asking = Asking { exchange: &self.exchange, peer: &self.peer, session };
+        let limits = Limits::new(capabilities.len(), usize::MAX).with_lone_surrogates();
+        let declared = Object::parse(capabilities.as_bytes(), &limits).ok();
+        let declares = |name: &str| declared.as_ref().is_some_and(|declared| declared.member(name).is_some());
+        let completes = declares("completions");
+        let mut inventory = Inventory { instructions, completes, eras: self.eras(), ..Inventory::default() };
+        let mut fresh = None;
+        let mut room = limits::INVENTORY_BYTES;
+        for kind in Kind::ALL {
+            let capability = match kind {
+                Kind::Tool => "tools",
+                Kind::Prompt => "prompts",
+                Kind::Resource | Kind::Template => "resources",
+            };
+            if !declares(capability) {
+                continue;
+            }
+            let listed = asking.list(kind, &mut room).await;
+            inventory.items.extend(listed.items);
+            inventory.faults.extend(listed.faults);
+            inventory.unread.extend(listed.is_unread.then_some(kind));
+            fresh = [fresh, listed.fresh].into_iter().flatten().min();
+        }
+        Asked { inventory, fresh }
+    }
+
+    fn eras(&self) -> Eras {
+        let legacy = self.legacy.as_ref().map(|initialized| Legacy {
+            version: initialized.session.version.to_string(),
+            has_sessions: initialized.session.id.is_some() || initialized.session.duplex.is_some(),
+        });
+        Eras { modern: self.modern.is_some(), legacy }
+    }
+
+    /// What it says of its lists by itself; `None` if it does not.
+    pub(super) async fn changes(&self) -> Result<Option<Changes>, Failure> {
+        match (&self.modern, &self.legacy) {
+            (Some(_), _) => {
+                within(limits::PROBE_TIME, Changes::of_modern(&self.exchange, &self.peer, &OURSELVES)).await
+            }
+            (None, Some(legacy)) => {
+                let listening = Changes::of_legacy(&self.exchange, &self.peer, &legacy.session);
+                within(limits::PROBE_TIME, listening).await
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Whether it is still there, and how long it took to say so.
+    pub(super) async fn probe(&self, patience: Duration) -> Result<Duration, Failure> {
+        let began = Instant::now();
+        within(patience, async {
+            match (&self.modern, &self.legacy) {
+                (Some(_), _) => match discover(&self.exchange, &self.peer, &OURSELVES).await? {
+                    Some(_) => Ok(()),
+                    None => Err(Failure::Protocol("does not answer server/discover any more".into())),
+                },
+                (None, Some(legacy)) => {
+                    let body = request(PING, method::PING, None);
+                    legacy.session.ask(&self.exchange, &self.peer, body, PING).await.map(drop)
+                }
+                (None, None) => Ok(()),
+            }
+        })
+        .await?;
+        Ok(began.elapsed())
+    }
+
+    /// Whether this says no more than that the backend has forgotten our session.
+    pub(super) fn is_forgotten(&self, failure: &Failure) -> bool {
+        let has_session = self.legacy.as_ref().is_some_and(|legacy| legacy.session.id.is_some());
+        has_session && matches!(failure, Failure::Status(status) if status.as_u16() == 404)
+    }
+
+    /// Ends the session, if there is one.
+    pub(super) async fn end_session(&self) {
+        if let Some(legacy) = &self.legacy {
+            // A backend that does not answer that forgets the session by itself.
+            let ending = close(&self.exchange, &self.peer, &legacy.session);
+            let _ = tokio::time::timeout(limits::PROBE_TIME, ending).await;
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What a backend says of its lists by itself: `subscriptions/listen` of a modern one, the listening stream of a legacy one.
+
+use http::StatusCode;
+use tokio::sync::mpsc;
+use vmcp_json::Limits;
+
+use crate::compose::{Implementation, modern_params, request};
+use crate::exchange::{Answer, Exchange};
+use crate::failure::Failure;
+use crate::message::Message;
+use crate::method;
+use crate::peer::Peer;
+use crate::session::Session;
+use crate::stream::EventStream;
+
+/// Which lists have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Tools.
+    Tools,
+    /// Resources or their templates.
+    Resources,
+    /// Prompts.
+    Prompts,
+}
+
+impl Change {
+    /// What a notification says.
+    pub(crate) fn read(method: &str) -> Option<Self> {
+        match method {
+            method::TOOLS_CHANGED => Some(Self::Tools),
+            method::RESOURCES_CHANGED => Some(Self::Resources),
+            method::PROMPTS_CHANGED => Some(Self::Prompts),
+            _ => None,
+        }
+    }
+}
+
+/// A backend that is listened to. Dropping it ends that.
+#[derive(Debug)]
+pub struct Changes {
+    source: Source,
+    limits: Limits,
+}
+
+#[derive(Debug)]
+enum Source {
+    Stream(EventStream),
+    Duplex(mpsc::Receiver<Change>),
+}
+
+const ID: &str = "\"vmcp-listen\"";
+const ALL: &str =
+    r#""notifications":{"toolsListChanged":true,"resourcesListChanged":true,"promptsListChanged":true}"#;
+
+impl Changes {
+    /// Listens to a modern backend. `None`: it does not say.
+    ///
+    /// # Errors
+    /// No answer at all.
+    pub async fn of_modern(
+        exchange: &Exchange,
+        peer: &Peer,
+        client: &Implementation<'_>,
+    ) -> Result<Option<Self>, Failure> {
+        let body = request(ID, method::LISTEN, Some(&modern_params(client, ALL)));
+        let answer = match exchange.send(peer.modern(method::LISTEN, body)).await {
+            Ok(answered) => answered.answer,
+            Err(Failure::Protocol(_)) => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        Ok(Self::of(exchange, answer))
+    }
+
+    /// Listens to a legacy backend. `None`: it does not say.
+    ///
+    /// # Errors
+    /// No answer at all, or it does not know the session any more.
+    pub async fn of_legacy(
+        exchange: &Exchange,
+        peer: &Peer,
+        session: &Session,
+    ) -> Result<Option<Self>, Failure> {
+        if let Some(duplex) = &session.duplex {
+            let source = Source::Duplex(duplex.changes());
+            return Ok(Some(Self { source, limits: exchange.answer_limits() }));
+        }
+        match exchange.listen(peer.url.clone(), peer.with_own(session.headers())).await {
+            Ok(Answer::Refused { status: StatusCode::NOT_FOUND, .. }) if session.id.is_some() => {
+                Err(Failure::Status(StatusCode::NOT_FOUND))
+            }
+            Ok(answer) => Ok(Self::of(exchange, answer)),
+            Err(Failure::Protocol(_)) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn of(exchange: &Exchange, answer: Answer) -> Option<Self> {
+        let Answer::Stream(events) = answer else { return None };
+        Some(Self { source: Source::Stream(events), limits: exchange.answer_limits() })
+    }
+
+    /// The next change; `None` when it says no more.
+    ///
+    /// # Errors
+    /// The connection has broken.
+    pub async fn next(&mut self) -> Result<Option<Change>, Failure> {
+        let events = match &mut self.source {
+            Source::Duplex(changes) => return Ok(changes.recv().await),
+            Source::Stream(events) => events,
+        };
+        while let Some(event) = events.next().await? {
+            if let Ok(Message::Notification(notification)) = Message::parse(&event.data, &self.limits)
+                && let Some(change) = Change::read(&notification.method)
+            {
+                return Ok(Some(change));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,291 @@
+//! The transport of MCP 2024-11-05, HTTP with SSE: one stream of events from the server for as long as the session lasts; messages
+//! to it are posted to where the stream's first event says.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::Uri;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use vmcp_json::Limits;
+
+use crate::changes::Change;
+use crate::compose::{error, result};
+use crate::exchange::{Answer, Answered, Exchange};
+use crate::failure::Failure;
+use crate::message::{Id, Message};
+use crate::peer::Peer;
+use crate::sse::Event;
+use crate::stream::EventStream;
+use crate::{code, method};
+
+/// Notifications that wait for a slow reader; more are dropped. Its response is not.
+const WAITING_EVENTS: usize = 256;
+
+/// A connection over that transport. Dropping it ends the session.
+#[derive(Debug)]
+pub struct Duplex {
+    exchange: Exchange,
+    /// Where messages are posted.
+    peer: Peer,
+    waiting: Arc<Mutex<Waiting>>,
+    limits: Limits,
+    reader: AbortHandle,
+}
+
+/// Requests without a response. Held for moments, and only by those who share one client's session.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// By id, as it was written.
+    requests: HashMap<String, Waiter>,
+    changes: Option<mpsc::Sender<Change>>,
+    is_over: bool,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    /// As it was written.
+    progress_token: Option<String>,
+    events: mpsc::Sender<Result<Event, Failure>>,
+}
+
+impl Duplex {
+    /// Opens the stream and waits until it says where messages go.
+    ///
+    /// # Errors
+    /// See [`Failure`]; the stream is none of this transport, or points to another server.
+    pub async fn open(exchange: &Exchange, peer: &Peer) -> Result<Self, Failure> {
+        let mut events = match exchange.listen(peer.url.clone(), peer.headers.clone()).await? {
+            Answer::Stream(events) => events,
+            Answer::Refused { status, .. } => return Err(Failure::Status(status)),
+            Answer::Message(_) | Answer::Accepted => {
+                return Err(Failure::Protocol("does not open a stream of events".into()));
+            }
+        };
+        let ended = || Failure::Protocol("the stream ended before it said where messages go".into());
+        let first = events.next_of("endpoint").await?.ok_or_else(ended)?;
+        let text = String::from_utf8_lossy(&first.data).into_owned();
+        let url = resolve(&peer.url, text.trim())
+            .ok_or_else(|| Failure::Protocol(format!("sends messages elsewhere: `{text}`")))?;
+        let peer = Peer { url, ..peer.clone() };
+        let waiting = Arc::<Mutex<Waiting>>::default();
+        let limits = exchange.answer_limits();
+        let reader =
+            Reader { exchange: exchange.clone(), peer: peer.clone(), waiting: waiting.clone(), limits };
+        let reader = tokio::spawn(reader.run(events)).abort_handle();
+        Ok(Self { exchange: exchange.clone(), peer, waiting, limits, reader })
+    }
+
+    /// Posts one message. The response to a request comes at the end of a stream of what is about it.
+    ///
+    /// # Errors
+    /// See [`Failure`]; another request of the session has the same id.
+    pub async fn send(&self, body: Bytes) -> Result<Answered, Failure> {
+        let asked = match Message::parse(&body, &self.limits) {
+            Ok(Message::Request(request)) => {
+                let params = request.params.as_ref();
+                let meta = params.and_then(|params| params.get("_meta")).and_then(|meta| meta.as_object());
+                let token = meta.as_ref().and_then(|meta| meta.get("progressToken"));
+                Some((request.id.raw().to_owned(), token.map(|token| token.raw().to_owned())))
+            }
+            _ => None,
+        };
+        let events = match asked {
+            None => None,
+            Some((id, token)) => Some((self.expect(&id, token)?, id)),
+        };
+        let posted = self.exchange.send(self.peer.call(http::HeaderMap::new(), body)).await;
+        let refused = match posted.map(|answered| answered.answer) {
+            Ok(Answer::Refused { status, body, retry_after }) => {
+                Ok(Answer::Refused { status, body, retry_after })
+            }
+            // What is said in the answer to a post is nothing: the response comes on the stream.
+            Ok(_) | Err(Failure::Protocol(_)) => {
+                let answer = match events {
+                    Some((events, _)) => Answer::Stream(EventStream::of(events)),
+                    None => Answer::Accepted,
+                };
+                return Ok(Answered { session: None, answer });
+            }
+            Err(failure) => Err(failure),
+        };
+        if let Some((_, id)) = &events {
+            self.waiting().requests.remove(id);
+        }
+        Ok(Answered { session: None, answer: refused? })
+    }
+
+    /// What the server says of its lists from now on.
+    pub(crate) fn changes(&self) -> mpsc::Receiver<Change> {
+        let (tell, changes) = mpsc::channel(WAITING_EVENTS);
+        self.waiting().changes = Some(tell);
+        changes
+    }
+
+    fn expect(
+        &self,
+        id: &str,
+        progress_token: Option<String>,
+    ) -> Result<mpsc::Receiver<Result<Event, Failure>>, Failure> {
+        let (events, receiver) = mpsc::channel(WAITING_EVENTS);
+        let mut waiting = self.waiting();
+        // Whoever has gone is not waiting any more.
+        waiting.requests.retain(|_, waiter| !waiter.events.is_closed());
+        if waiting.is_over {
+            return Err(Failure::Broken("the stream of the session has ended".into()));
+        }
+        if waiting.requests.contains_key(id) {
+            return Err(Failure::Protocol(format!("a request with id {id} is under way in this session")));
+        }
+        waiting.requests.insert(id.to_owned(), Waiter { progress_token, events });
+        Ok(receiver)
+    }
+
+    /// Whether nothing more will come.
+    pub fn is_over(&self) -> bool {
+        self.waiting().is_over
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Duplex {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+struct Reader {
+    exchange: Exchange,
+    peer: Peer,
+    waiting: Arc<Mutex<Waiting>>,
+    limits: Limits,
+}
+
+impl Reader {
+    async fn run(self, mut events: EventStream) {
+        while let Ok(Some(event)) = events.next().await {
+            self.take(event);
+        }
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.is_over = true;
+        waiting.changes = None;
+        for (_, waiter) in waiting.requests.drain() {
+            // One that has gone, or does not read, hears the end of its stream.
+            let _ =
+                waiter.events.try_send(Err(Failure::Broken("the stream of the session has ended".into())));
+        }
+    }
+
+    fn take(&self, event: Event) {
+        let data = event.data.clone();
+        match Message::parse(&data, &self.limits) {
+            Ok(Message::Response(response)) => {
+                let Some(waiter) = response.id.and_then(|id| self.take_waiter(id)) else { return };
+                if let Err(mpsc::error::TrySendError::Full(last)) = waiter.events.try_send(Ok(event)) {
+                    tokio::spawn(async move { waiter.events.send(last).await });
+                }
+            }
+            Ok(Message::Notification(notification)) => {
+                if let Some(change) = Change::read(&notification.method) {
+                    self.changed(change);
+                    return;
+                }
+                let params = notification.params.as_ref();
+                let token = params.and_then(|params| params.get("progressToken")).map(|token| token.raw());
+                self.tell(token, event);
+            }
+            Ok(Message::Request(request)) => {
+                let id = request.id.raw();
+                let answer = match request.method.as_ref() {
+                    method::PING => result(id, b"{}"),
+                    _ => error(
+                        Some(id),
+                        code::METHOD_NOT_FOUND,
+                        "The client has not declared this capability",
+                        None,
+                    )
+                    .into_bytes(),
+                };
+                let (exchange, call) =
+                    (self.exchange.clone(), self.peer.call(http::HeaderMap::new(), answer));
+                // Whether the server likes the answer changes nothing.
+                tokio::spawn(async move { drop(exchange.send(call).await) });
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn take_waiter(&self, id: Id<'_>) -> Option<Waiter> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = waiting.requests.keys().find(|known| id.is(known)).cloned()?;
+        waiting.requests.remove(&known)
+    }
+
+    /// Progress to whom it belongs; what belongs to nobody in particular, to the only one who waits.
+    fn tell(&self, token: Option<&str>, event: Event) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiter = match token {
+            Some(token) => {
+                waiting.requests.values().find(|waiter| waiter.progress_token.as_deref() == Some(token))
+            }
+            None if waiting.requests.len() == 1 => waiting.requests.values().next(),
+            None => None,
+        };
+        if let Some(waiter) = waiter {
+            let _ = waiter.events.try_send(Ok(event));
+        }
+    }
+
+    fn changed(&self, change: Change) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(changes) = &waiting.changes {
+            // Whoever has so many to read will look at everything anyway.
+            let _ = changes.try_send(change);
+        }
+    }
+}
+
+/// Where messages go: on the same server, whatever it says.
+fn resolve(base: &Uri, text: &str) -> Option<Uri> {
+    if text.contains("://") {
+        let url: Uri = text.parse().ok()?;
+        let is_same = url.scheme() == base.scheme() && url.authority() == base.authority();
+        return is_same.then_some(url);
+    }
+    let path = if text.starts_with('/') {
+        text.to_owned()
+    } else {
+        let folder = base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{folder}/{text}")
+    };
+    if path.starts_with("//") {
+        return None;
+    }
+    let mut parts = base.clone().into_parts();
+    parts.path_and_query = Some(path.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_go_to_the_same_server_only() {
+        let check = |text: &str| {
+            let base = "http://h:1/a/sse".parse().unwrap();
+            resolve(&base, text).map(|url| url.to_string())
+        };
+        assert_eq!(check("/messages?id=1").as_deref(), Some("http://h:1/messages?id=1"));
+        assert_eq!(check("messages?id=1").as_deref(), Some("http://h:1/a/messages?id=1"));
+        assert_eq!(check("http://h:1/x").as_deref(), Some("http://h:1/x"));
+        for elsewhere in ["http://other:1/x", "https://h:1/x", "//other/x", "http://h:2/x", "ftp://h:1/", " "]
+        {
+            assert_eq!(check(elsewhere), None, "{elsewhere}");
+        }
+    }
+}

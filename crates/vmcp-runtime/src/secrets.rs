@@ -1,0 +1,34 @@
+//! Where secrets are found: in variables of this process, and in files.
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// A key or a token, with room for a whole certificate chain.
+const SECRET_BYTES: u64 = 64 * 1024;
+
+/// A variable of this process.
+///
+/// # Errors
+/// It is not set.
+#[expect(clippy::disallowed_methods, reason = "manifests name the variables that are read here")]
+pub fn secret_variable(name: &str) -> io::Result<OsString> {
+    std::env::var_os(name).ok_or_else(|| io::Error::other(format!("the variable `{name}` is not set")))
+}
+
+/// A file's text, without the line break at its end. What is no file, such as a pipe, could keep us waiting for ever.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is too large; what stands in it is not in the error.
+pub fn secret_file(path: &Path) -> io::Result<String> {
+    let metadata = fs_err::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other(format!("`{}` is not a regular file", path.display())));
+    }
+    let mut text = String::new();
+    fs_err::File::open(path)?.take(SECRET_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > SECRET_BYTES {
+        return Err(io::Error::other(format!("`{}` is too large for a secret", path.display())));
+    }
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
