@@ -53,7 +53,7 @@ fn called(backend: &str, recorded: &Recorded) -> vmcp_testkit::Reply {
 }
 
 /// One virtual server over workloads, each with its URL.
-fn manifest(server: &str, more: &str, workloads: &[(&str, String)]) -> String {
+pub(crate) fn manifest(server: &str, more: &str, workloads: &[(&str, String)]) -> String {
     let workloads: Vec<String> =
         workloads.iter().map(|(name, url)| format!("  - {{name: {name}, url: '{url}'}}\n")).collect();
     let workloads =

@@ -1,5 +1,6 @@
 //! Workloads as they come, change, fail and go.
 
+mod freshness;
 mod hostile;
 mod isolation;
 mod toolhive;

@@ -220,6 +220,9 @@ pub const ENDED_SESSIONS: u64 = 100_000;
 /// A comment goes out on a stream after this much silence, so that intermediaries keep it open.
 pub const KEEP_ALIVE_TIME: Duration = Duration::from_secs(15);
 
+/// A client is told at most so often that a list has changed: each time, it asks for the whole list.
+pub const LIST_CHANGED_TIME: Duration = Duration::from_secs(5);
+
 /// How long a modern client may take a list for fresh; subscribers are told at once.
 pub const LIST_FRESH_TIME: Duration = Duration::from_secs(5);
 

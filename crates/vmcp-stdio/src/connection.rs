@@ -93,6 +93,13 @@ impl Connection {
         Ok(asked)
     }
 
+    /// Hears what a legacy child says by itself, without asking it anything.
+    pub(crate) fn listen(&self) -> Result<Asked, CannotAsk> {
+        let (caller, answers) = mpsc::channel(limits::CHILD_NOTIFICATIONS);
+        let id = self.lock().listen(caller).map_err(|Full| CannotAsk::Full)?;
+        Ok(Asked { connection: self.clone(), id, era: Era::Legacy, answers })
+    }
+
     /// Sends a notification on.
     pub(crate) async fn tell(&self, message: &str) {
         // If the child is gone, there is nobody to tell.

@@ -16,7 +16,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode, Uri};
+use http::{HeaderValue, Method, StatusCode, Uri};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use vmcp_core::desired::Command;
@@ -63,7 +63,8 @@ impl StdioHost {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let children = Arc::<Children>::default();
-        let router = Router::new().route("/{secret}/mcp", post(serve)).with_state(children.clone());
+        let router =
+            Router::new().route("/{secret}/mcp", post(serve).get(serve)).with_state(children.clone());
         drain.spawn(listen(listener, router, drain.clone()));
         Ok(Self { address, children, environment, drain })
     }
@@ -136,6 +137,9 @@ async fn serve(
 ) -> Response {
     let Some(child) = children.load().get(&secret).cloned() else { return empty(StatusCode::NOT_FOUND) };
     let Some(up) = child.borrow().clone() else { return empty(StatusCode::SERVICE_UNAVAILABLE) };
+    if request.method() == Method::GET {
+        return hear(&up);
+    }
     let Ok(body) = body::collect(&mut request.into_body(), limits::REQUEST_BYTES).await else {
         return empty(StatusCode::PAYLOAD_TOO_LARGE);
     };
@@ -179,27 +183,39 @@ async fn answer(up: &Up, request: &Request<'_>, body: &Bytes) -> Response {
     }
 }
 
+/// The stream of what a legacy child says by itself (MCP 2025-11-25, Streamable HTTP, Listening for Messages from the Server).
+fn hear(up: &Up) -> Response {
+    match (&up.spoken, up.connection.listen()) {
+        (Spoken::Modern, _) => empty(StatusCode::METHOD_NOT_ALLOWED),
+        (Spoken::Legacy { .. }, Ok(asked)) => events(sse::KEEP_ALIVE, asked),
+        (Spoken::Legacy { .. }, Err(_)) => empty(StatusCode::TOO_MANY_REQUESTS),
+    }
+}
+
 /// One body if the response comes first, else a stream.
 async fn pass_on(mut asked: Asked) -> Response {
     match asked.next().await {
         None => empty(StatusCode::BAD_GATEWAY),
         Some(ToCaller::Response(body)) => json(StatusCode::OK, body),
-        Some(ToCaller::Notification(first)) => {
-            let rest = stream::unfold(Some(asked), |asked| async {
-                let mut asked = asked?;
-                Some(match asked.next().await {
-                    Some(ToCaller::Notification(message)) => (Ok(sse::encode(&message)), Some(asked)),
-                    Some(ToCaller::Response(message)) => (Ok(sse::encode(&message)), None),
-                    // A stream that breaks off says that the child has gone; one that ends would say something else.
-                    None => (Err(std::io::Error::other("the child has gone")), None),
-                })
-            });
-            let events = stream::iter([Ok::<Bytes, std::io::Error>(sse::encode(&first))]).chain(rest);
-            let mut response = Response::new(Body::from_stream(events));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-            response
-        }
+        Some(ToCaller::Notification(first)) => events(sse::encode(&first), asked),
     }
+}
+
+/// A stream that begins so, and ends with the response.
+fn events(first: Bytes, asked: Asked) -> Response {
+    let rest = stream::unfold(Some(asked), |asked| async {
+        let mut asked = asked?;
+        Some(match asked.next().await {
+            Some(ToCaller::Notification(message)) => (Ok(sse::encode(&message)), Some(asked)),
+            Some(ToCaller::Response(message)) => (Ok(sse::encode(&message)), None),
+            // A stream that breaks off says that the child has gone; one that ends would say something else.
+            None => (Err(std::io::Error::other("the child has gone")), None),
+        })
+    });
+    let events = stream::iter([Ok::<Bytes, std::io::Error>(first)]).chain(rest);
+    let mut response = Response::new(Body::from_stream(events));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response
 }
 
 fn json(status: StatusCode, body: Bytes) -> Response {

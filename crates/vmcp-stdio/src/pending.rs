@@ -20,6 +20,8 @@ pub(crate) struct Pending {
 struct Waiting {
     id: String,
     progress_token: Option<String>,
+    /// It waits for what the child says by itself.
+    is_listening: bool,
     caller: mpsc::Sender<ToCaller>,
 }
 
@@ -68,8 +70,21 @@ impl Pending {
         }
         let progress_token = token.map(|token| token.raw().to_owned());
         let message = edits.apply(body);
-        self.waiting.insert(self.last, Waiting { id: request.id.raw().to_owned(), progress_token, caller });
+        let (id, is_listening) = (request.id.raw().to_owned(), request.method == method::LISTEN);
+        self.waiting.insert(self.last, Waiting { id, progress_token, is_listening, caller });
         Ok((self.last, message))
+    }
+
+    /// Takes in somebody who asks nothing and wants to hear what the child says by itself.
+    pub(crate) fn listen(&mut self, caller: mpsc::Sender<ToCaller>) -> Result<u64, Full> {
+        if self.waiting.len() >= limits::CHILD_REQUESTS {
+            return Err(Full);
+        }
+        self.last += 1;
+        // No child knows this id, so it cannot answer it.
+        let listening = Waiting { id: String::new(), progress_token: None, is_listening: true, caller };
+        self.waiting.insert(self.last, listening);
+        Ok(self.last)
     }
 
     /// The caller has gone; says whether it was still waiting.
@@ -97,10 +112,16 @@ impl Pending {
                 FromChild::Done
             }
             Ok(Message::Notification(notification)) => {
-                if notification.method == method::PROGRESS
-                    && let Some(params) = &notification.params
-                {
-                    self.progress(params, line);
+                match (notification.method.as_ref(), &notification.params) {
+                    (method::PROGRESS, Some(params)) => self.progress(params, line),
+                    (
+                        method::TOOLS_CHANGED
+                        | method::RESOURCES_CHANGED
+                        | method::PROMPTS_CHANGED
+                        | method::ACKNOWLEDGED,
+                        _,
+                    ) => self.tell_listeners(line),
+                    _ => {}
                 }
                 FromChild::Done
             }
@@ -114,6 +135,15 @@ impl Pending {
                 let ours = rejected.id.and_then(|id| id.raw().parse().ok());
                 self.waiting.retain(|id, _| Some(*id) != ours);
                 FromChild::Done
+            }
+        }
+    }
+
+    /// Those who read too slowly have enough to look at.
+    fn tell_listeners(&self, line: &Bytes) {
+        for listening in self.waiting.values().filter(|waiting| waiting.is_listening) {
+            if listening.caller.capacity() > 1 {
+                let _ = listening.caller.try_send(ToCaller::Notification(line.clone()));
             }
         }
     }
@@ -202,6 +232,25 @@ mod tests {
             take(&mut pending, r#"{"jsonrpc":"2.0","id":"s","method":"sampling/createMessage"}"#),
             FromChild::Decline("\"s\"".into())
         );
+    }
+
+    #[test]
+    fn what_the_child_says_of_its_lists_goes_to_those_who_listen() {
+        let mut pending = Pending::default();
+        let (listen, mut modern) =
+            begin(&mut pending, r#"{"jsonrpc":"2.0","id":"l","method":"subscriptions/listen","params":{}}"#);
+        assert!(listen.contains(r#""id":1"#), "{listen}");
+        let (caller, mut legacy) = mpsc::channel(3);
+        pending.listen(caller).unwrap();
+        let (_, mut other) = begin(&mut pending, r#"{"jsonrpc":"2.0","id":5,"method":"m"}"#);
+        let said = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+        take(&mut pending, said);
+        let told = ToCaller::Notification(Bytes::from_static(said.as_bytes()));
+        assert_eq!(
+            (modern.try_recv(), legacy.try_recv()),
+            (Ok(told), Ok(ToCaller::Notification(said.into())))
+        );
+        assert!(other.try_recv().is_err());
     }
 
     #[test]

@@ -152,6 +152,14 @@ impl Events {
     /// # Panics
     /// The connection breaks, or 30 s pass.
     pub async fn next(&mut self) -> Option<String> {
+        self.next_within(Duration::from_secs(30)).await
+    }
+
+    /// The same, for who waits longer.
+    ///
+    /// # Panics
+    /// The connection breaks, or nothing comes.
+    pub async fn next_within(&mut self, patience: Duration) -> Option<String> {
         loop {
             if let Some(end) = self.text.find("\n\n") {
                 let event: String = self.text.drain(..end + 2).collect();
@@ -161,8 +169,8 @@ impl Events {
                 }
                 continue;
             }
-            let chunk = tokio::time::timeout(Duration::from_secs(30), self.response.chunk()).await;
-            let chunk = chunk.expect("an event within 30 s").expect("a whole stream")?;
+            let chunk = tokio::time::timeout(patience, self.response.chunk()).await;
+            let chunk = chunk.expect("an event in time").expect("a whole stream")?;
             self.text.push_str(&String::from_utf8_lossy(&chunk));
         }
     }

@@ -1,6 +1,7 @@
 //! A backend below HTTP: what goes over the wire, when, and how the connection ends.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub enum Step {
     Pause(Duration),
     /// These bytes are written again and again, this long apart, until the other end has had enough.
     Repeat(Vec<u8>, Duration),
+    /// These bytes are written whenever the number has grown, until the other end has had enough.
+    WriteEach(Arc<AtomicUsize>, Vec<u8>),
     /// Nothing more comes, and the connection stays.
     Hang,
     /// The connection ends, with what was not read thrown away.
@@ -136,6 +139,17 @@ async fn play(stream: &mut TcpStream, step: Step) -> Option<()> {
                 tokio::time::sleep(apart).await;
             }
         },
+        Step::WriteEach(count, bytes) => {
+            let mut written = count.load(Ordering::SeqCst);
+            loop {
+                let now = count.load(Ordering::SeqCst);
+                for _ in written..now {
+                    stream.write_all(&bytes).await.ok()?;
+                }
+                written = now;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
         Step::Hang => {
             // Until the other end closes.
             let mut rest = [0; 1024];

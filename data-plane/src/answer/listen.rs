@@ -9,6 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
@@ -94,6 +95,9 @@ struct Listener {
     ends: Endings,
     changed: watch::Receiver<u64>,
     known: [u64; 4],
+    /// When the client was last told of a change, and when it may be told of what has changed since.
+    told_at: Option<Instant>,
+    due_at: Option<Instant>,
     ready: VecDeque<Bytes>,
     has_ended: bool,
 }
@@ -117,6 +121,8 @@ impl Listener {
             ends,
             changed,
             known: fingerprints(server),
+            told_at: None,
+            due_at: None,
             ready: VecDeque::from([first]),
             has_ended: false,
         }
@@ -132,19 +138,32 @@ impl Listener {
                 return None;
             }
             let drain = self.plane.drain.clone();
+            let keep_alive_at = Instant::now() + limits::KEEP_ALIVE_TIME;
+            let due_at = self.due_at.unwrap_or(keep_alive_at);
             tokio::select! {
                 () = drain.stopped() => self.end(),
                 changed = self.changed.changed() => match changed {
-                    Ok(()) => self.compare(),
+                    Ok(()) => self.changed(),
                     Err(_) => self.end(),
                 },
-                () = tokio::time::sleep(limits::KEEP_ALIVE_TIME) => return Some(sse::KEEP_ALIVE),
+                () = sleep_until(due_at), if self.due_at.is_some() => self.compare(),
+                () = sleep_until(keep_alive_at) => return Some(sse::KEEP_ALIVE),
             }
+        }
+    }
+
+    /// The first change is told at once; what follows soon is told together.
+    fn changed(&mut self) {
+        let free_at = self.told_at.map(|told| told + limits::LIST_CHANGED_TIME);
+        match free_at.filter(|free_at| *free_at > Instant::now()) {
+            None => self.compare(),
+            later => self.due_at = later,
         }
     }
 
     /// Says what differs from what the client knows; a virtual server that is gone ends the stream.
     fn compare(&mut self) {
+        self.due_at = None;
         let snapshot = self.plane.snapshot.load();
         let Some(server) = snapshot.server(self.server.as_str()) else { return self.end() };
         let now = fingerprints(server);
@@ -163,6 +182,7 @@ impl Listener {
         let params = self.ends.meta.as_ref().map(|meta| format!("{{{meta}}}"));
         for (_, name) in changes.iter().filter(|(has_changed, _)| *has_changed) {
             self.ready.push_back(sse::encode(notification(name, params.as_deref()).as_bytes()));
+            self.told_at = Some(Instant::now());
         }
         self.known = now;
     }
