@@ -6,6 +6,7 @@ mod ear;
 mod known;
 mod lists;
 mod observe;
+mod origins;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use vmcp_mcp::{Exchange, Failure};
 use contact::Contact;
 pub(crate) use known::{Observation, Observations};
 pub(crate) use observe::{Observers, Watched};
+pub(crate) use origins::SpecialOrigins;
 
 /// A backend's inventory, asked for once. A list that cannot be read is a fault of the inventory; the others stay.
 ///

@@ -22,7 +22,7 @@ use vmcp_runtime::Drain;
 use crate::accept::{Accepted, blocking};
 use crate::compile::{Backends, Catalogs, Observed};
 use crate::health::{Healths, checks};
-use crate::introspect::{Observations, Observers, Watched};
+use crate::introspect::{Observations, Observers, SpecialOrigins, Watched};
 use crate::status::{self, Progress, Status};
 use crate::store::{Changes, Store};
 use crate::workloads::{Groups, Hosted, Located, Members, Providers, ToolHiveFolders, Workloads, workloads};
@@ -70,6 +70,7 @@ struct Reconciler {
 pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
     let mut observers = Observers::new(inputs.exchange.clone(), inputs.known.clone());
     let mut observations = observers.subscribe();
+    let mut origins = SpecialOrigins::new(inputs.exchange.clone());
     let mut providers = Providers::new(inputs.folders.clone(), inputs.members.clone());
     let mut groups = providers.subscribe();
     let mut reconciler = Reconciler {
@@ -95,7 +96,9 @@ pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
                 let (located, checks) = (located.clone()?, checks(&accepted.desired, &id.group));
                 Some((id.clone(), Watched { located, checks }))
             });
-            observers.follow(&called.collect());
+            let called = called.collect();
+            origins.follow(&accepted.desired, &called);
+            observers.follow(&called);
             let known = observations.borrow_and_update().clone();
             wake_at = settling.until(accepted.generation, &workloads, &found, &known);
             let is_published = wake_at.is_none();

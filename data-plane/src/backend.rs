@@ -134,9 +134,14 @@ impl Admitted {
     }
 
     /// The call in a session that is a stream of its own.
-    pub(crate) async fn call_in(&self, duplex: &Duplex, body: Bytes) -> Result<Answered, Refusal> {
+    pub(crate) async fn call_in(
+        &self,
+        duplex: &Duplex,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answered, Refusal> {
         let timeouts = &self.backend.timeouts;
-        let sent = timeout(timeouts.first_byte.min(self.left()), duplex.send(body)).await;
+        let sent = timeout(timeouts.first_byte.min(self.left()), duplex.send(headers, body)).await;
         sent.unwrap_or(Err(Failure::TimedOut)).map_err(|failure| self.refuse(Reason::from(&failure)))
     }
 

@@ -160,7 +160,12 @@ impl Follow {
 
     fn swap(&mut self) {
         let previous = self.plane.snapshot.load_full();
-        self.plane.snapshot.store(Arc::new(Snapshot::build(&previous, &self.serving, &self.held)));
+        let snapshot = Snapshot::build(&previous, &self.serving, &self.held);
+        // Each of them has been looked at when its backend was built.
+        if let Err(error) = self.plane.exchange.set_origins(snapshot.origins()) {
+            tracing::error!(%error, "connections are made as they were before this revision");
+        }
+        self.plane.snapshot.store(Arc::new(snapshot));
         self.plane.changed.send_replace(self.serving.held.revision);
         forget(&mut self.held, &self.serving);
     }

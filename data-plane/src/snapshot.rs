@@ -8,15 +8,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::HeaderMap;
+use ::http::{HeaderMap, HeaderName};
 use vmcp_core::backend::BackendId;
 use vmcp_core::catalog::Share;
 use vmcp_core::desired::{Found, Transport};
 use vmcp_core::limits;
 use vmcp_core::name::Name;
-use vmcp_core::operational::{Breaker, Operational, PartialFailure, Timeouts};
-use vmcp_mcp::{Carrier, ProtocolVersion};
-use vmcp_revision::codec::Decoded;
+use vmcp_core::operational::{Breaker, PartialFailure, Timeouts};
+use vmcp_mcp::{Carrier, Origin, OriginName, Origins, ProtocolVersion, check_roots};
+use vmcp_revision::codec::{Decoded, ServedServer};
 use vmcp_revision::{Part, PartName, Serving};
 use vmcp_runtime::{secret_file, secret_variable};
 
@@ -73,8 +73,12 @@ pub(crate) struct Backend {
     pub(crate) completes: bool,
     /// What carries messages to it.
     pub(crate) carrier: Carrier,
-    /// What every request to it carries. `None`: that cannot be made, so it is not called.
+    /// What every request to it carries. `None`: that, or what its TLS is held to, cannot be found, so it is not called.
     pub(crate) headers: Option<HeaderMap>,
+    /// Headers of clients that are passed on to it.
+    pub(crate) passthrough: Arc<[HeaderName]>,
+    /// Certificates (PEM) that its TLS is held to besides the usual ones.
+    roots: Option<Vec<u8>>,
     /// How long a call may take.
     pub(crate) timeouts: Timeouts,
     /// When it is left alone.
@@ -130,6 +134,25 @@ impl Snapshot {
         avoided.into_iter().take(limits::UNWELL_BACKENDS).cloned().collect()
     }
 
+    /// What is special about the servers that backends are at. Where several backends are at one, it is held to what all of them
+    /// trust, and waited for as long as the least patient waits.
+    pub(crate) fn origins(&self) -> Origins {
+        let mut origins = Origins::new();
+        for backend in self.servers.values().flat_map(|server| server.backends.iter()) {
+            for name in backend.live.urls().filter_map(OriginName::of) {
+                let connect = backend.timeouts.connect;
+                let origin = origins.entry(name).or_insert(Origin { roots: None, connect });
+                origin.connect = origin.connect.min(connect);
+                if let Some(roots) = &backend.roots {
+                    let all = origin.roots.get_or_insert_default();
+                    all.push(b'\n');
+                    all.extend_from_slice(roots);
+                }
+            }
+        }
+        origins
+    }
+
     /// How often the control plane is told how this replica fares.
     pub(crate) fn reports_every(&self) -> Duration {
         let said = self.servers.values().filter_map(|server| server.reports_every);
@@ -165,10 +188,7 @@ impl Server {
                     before.and_then(|before| before.backends.iter().find(|known| known.id == backend.id));
                 let live = known.map(|known| known.live.clone()).filter(|live| live.is_at(urls));
                 let live = live.unwrap_or_else(|| Arc::new(Live::new(urls)));
-                offered.push((
-                    Arc::new(Backend::new(backend, &served.operational, share.completes, live)),
-                    share,
-                ));
+                offered.push((Arc::new(Backend::new(backend, served, share.completes, live)), share));
             }
         }
         let instructions = lists::instructions(offered.iter().map(|(_, share)| *share));
@@ -217,7 +237,7 @@ impl Backend {
 
     fn new(
         backend: &vmcp_core::backend::Backend,
-        operational: &Operational,
+        served: &ServedServer,
         completes: bool,
         live: Arc<Live>,
     ) -> Self {
@@ -226,7 +246,7 @@ impl Backend {
             Some(Legacy { version, has_sessions: legacy.has_sessions })
         });
         let (id, modern) = (backend.id.clone(), backend.eras.modern);
-        let (timeouts, breaker) = (operational.timeouts(&id.name), operational.breaker);
+        let (timeouts, breaker) = (served.operational.timeouts(&id.name), served.operational.breaker);
         let carrier = match backend.endpoints.transport {
             Transport::StreamableHttp => Carrier::StreamableHttp,
             Transport::Sse => Carrier::Sse,
@@ -235,11 +255,20 @@ impl Backend {
             Found::Variable(name) => secret_variable(name),
             Found::File(path) => secret_file(path).map(Into::into),
         });
-        if let Err(error) = &headers {
-            tracing::error!(backend = %id, %error, "a header of a backend cannot be made, so it is not called");
+        let roots = backend.endpoints.ca_bundle.as_deref().map(secret_file).transpose();
+        let roots = roots.and_then(|roots| {
+            let roots = roots.map(String::into_bytes);
+            roots.as_deref().map(check_roots).transpose().map(|_| roots)
+        });
+        for error in [headers.as_ref().err(), roots.as_ref().err()].into_iter().flatten() {
+            tracing::error!(backend = %id, %error, "what a backend is called with cannot be found, so it is not called");
         }
-        let headers = headers.ok();
-        Self { id, modern, legacy, completes, carrier, headers, timeouts, breaker, live }
+        let (headers, roots) = match (headers, roots) {
+            (Ok(headers), Ok(roots)) => (Some(headers), roots),
+            _ => (None, None),
+        };
+        let passthrough = served.passthrough_headers.as_slice().into();
+        Self { id, modern, legacy, completes, carrier, headers, passthrough, roots, timeouts, breaker, live }
     }
 }
 

@@ -9,8 +9,8 @@ use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_json::{Limits, Object};
 use vmcp_mcp::{
-    Carrier, Changes, Discovered, Exchange, Failure, Initialized, OURSELVES, Peer, close, discover, method,
-    open, request,
+    Carrier, Changes, Discovered, Exchange, Failure, Initialized, OURSELVES, Peer, check_roots, close,
+    discover, method, open, request,
 };
 use vmcp_runtime::{secret_file, secret_variable};
 
@@ -46,6 +46,12 @@ impl Contact {
             Found::File(path) => secret_file(path).map(Into::into),
         });
         let headers = headers.map_err(|error| Failure::Protocol(error.to_string()))?;
+        if let Some(file) = &endpoints.ca_bundle {
+            let checked = secret_file(file).and_then(|roots| check_roots(roots.as_bytes()));
+            checked.map_err(|error| {
+                Failure::Protocol(format!("`{}` does not hold certificates: {error}", file.display()))
+            })?;
+        }
         let carrier = match endpoints.transport {
             Transport::StreamableHttp => Carrier::StreamableHttp,
             Transport::Sse => Carrier::Sse,

@@ -3,6 +3,7 @@
 pub(crate) mod aggregation;
 pub(crate) mod auth;
 pub(crate) mod group;
+mod header;
 pub(crate) mod operational;
 pub(crate) mod secret;
 pub(crate) mod toolhive;

@@ -20,15 +20,15 @@ pub fn schema() -> Value {
         take_plain_scalars(definition);
         add_synonyms(definition);
     }
-    let either = |one: &str, other: &str| json!([{"required": [one]}, {"required": [other]}]);
-    for (name, alternatives) in [("Workload", either("url", "command")), ("Reference", either("env", "file"))]
-    {
+    let either = |keys: &[&str]| keys.iter().map(|key| json!({"required": [key]})).collect::<Value>();
+    let one_of = [("Workload", either(&["url", "urls", "command"])), ("Reference", either(&["env", "file"]))];
+    for (name, alternatives) in one_of {
         if let Some(definition) = whole.get_mut(name).and_then(Value::as_object_mut) {
             definition.insert("oneOf".to_owned(), alternatives);
         }
     }
     if let Some(group) = whole.get_mut("Group").and_then(Value::as_object_mut) {
-        let either = json!({"anyOf": either("workloads", "toolhive")});
+        let either = json!({"anyOf": either(&["workloads", "toolhive"])});
         match group.get_mut("allOf").and_then(Value::as_array_mut) {
             Some(all) => all.push(either),
             None => drop(group.insert("allOf".to_owned(), json!([either]))),

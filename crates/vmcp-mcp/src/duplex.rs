@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::Uri;
+use http::{HeaderMap, Uri};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use vmcp_json::Limits;
@@ -81,7 +81,7 @@ impl Duplex {
     ///
     /// # Errors
     /// See [`Failure`]; another request of the session has the same id.
-    pub async fn send(&self, body: Bytes) -> Result<Answered, Failure> {
+    pub async fn send(&self, headers: HeaderMap, body: Bytes) -> Result<Answered, Failure> {
         let asked = match Message::parse(&body, &self.limits) {
             Ok(Message::Request(request)) => {
                 let params = request.params.as_ref();
@@ -95,7 +95,7 @@ impl Duplex {
             None => None,
             Some((id, token)) => Some((self.expect(&id, token)?, id)),
         };
-        let posted = self.exchange.send(self.peer.call(http::HeaderMap::new(), body)).await;
+        let posted = self.exchange.send(self.peer.call(headers, body)).await;
         let refused = match posted.map(|answered| answered.answer) {
             Ok(Answer::Refused { status, body, retry_after }) => {
                 Ok(Answer::Refused { status, body, retry_after })
@@ -210,8 +210,7 @@ impl Reader {
                     )
                     .into_bytes(),
                 };
-                let (exchange, call) =
-                    (self.exchange.clone(), self.peer.call(http::HeaderMap::new(), answer));
+                let (exchange, call) = (self.exchange.clone(), self.peer.call(HeaderMap::new(), answer));
                 // Whether the server likes the answer changes nothing.
                 tokio::spawn(async move { drop(exchange.send(call).await) });
             }

@@ -1,5 +1,6 @@
 //! One request to a backend and its answer, over pooled connections. The only thing that opens them.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,13 +8,12 @@ use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use vmcp_json::Limits;
 
 use crate::body::collect;
+use crate::connect::{Connector, Connects, Origins};
 use crate::failure::Failure;
 use crate::header::{self, SessionId};
 use crate::message::{Message, Response};
@@ -23,7 +23,7 @@ use crate::stream::EventStream;
 /// What an answer may cost.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Time until a TCP connection stands, shared by the addresses of its host.
+    /// Time until a connection stands, TLS included.
     pub connect: Duration,
     /// How long an unused connection is kept.
     pub idle: Duration,
@@ -101,8 +101,8 @@ pub struct Begun {
 /// Connections to backends, pooled by origin. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    connector: HttpsConnector<HttpConnector>,
+    client: Client<Connector, Full<Bytes>>,
+    connects: Connects,
     bounds: Bounds,
 }
 
@@ -113,22 +113,21 @@ static BOTH: HeaderValue = HeaderValue::from_static("application/json, text/even
 impl Exchange {
     /// A pool with no connections yet. TLS trusts what the operating system trusts; where that is nobody, what Mozilla does.
     pub fn new(bounds: Bounds) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(bounds.connect));
-        let tls = match HttpsConnectorBuilder::new().with_native_roots() {
-            Ok(tls) => tls,
-            Err(_) => HttpsConnectorBuilder::new().with_webpki_roots(),
-        };
-        let tls = tls.https_or_http().enable_all_versions();
-        let connector = tls.wrap_connector(tcp);
-        Self { client: pool(&connector, &bounds), connector, bounds }
+        let connects = Connects::new(bounds.connect);
+        Self { client: pool(&connects, &bounds), connects, bounds }
+    }
+
+    /// Replaces what is special about the servers at some hosts and ports, for all clones. Connections that stand stay.
+    ///
+    /// # Errors
+    /// Certificates that are none; everything stays as it was.
+    pub fn set_origins(&self, origins: Origins) -> io::Result<()> {
+        self.connects.set(origins)
     }
 
     /// The same with a pool of its own, for a thread that is to share no connection with others.
     pub fn unconnected(&self) -> Self {
-        Self { client: pool(&self.connector, &self.bounds), ..self.clone() }
+        Self { client: pool(&self.connects, &self.bounds), ..self.clone() }
     }
 
     /// How deep and how large an answer may be, for whoever reads one.
@@ -270,14 +269,11 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-fn pool(
-    connector: &HttpsConnector<HttpConnector>,
-    bounds: &Bounds,
-) -> Client<HttpsConnector<HttpConnector>, Full<Bytes>> {
+fn pool(connects: &Connects, bounds: &Bounds) -> Client<Connector, Full<Bytes>> {
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(bounds.idle)
-        .build(connector.clone())
+        .build(connects.connector())
 }
 
 pub(crate) fn read_response<'a>(body: &'a [u8], limits: &Limits) -> Option<Response<'a>> {

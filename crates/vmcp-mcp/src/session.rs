@@ -64,7 +64,7 @@ impl Session {
         body: Bytes,
     ) -> Result<Answered, Failure> {
         match &self.duplex {
-            Some(duplex) => duplex.send(body).await,
+            Some(duplex) => duplex.send(headers, body).await,
             None => exchange.send(peer.call(headers, body)).await,
         }
     }

@@ -62,9 +62,14 @@ impl Live {
         }
     }
 
+    /// Where it is.
+    pub(crate) fn urls(&self) -> impl Iterator<Item = &Uri> {
+        self.endpoints.iter().map(|endpoint| &endpoint.url)
+    }
+
     /// Whether this is about these addresses.
     pub(crate) fn is_at(&self, urls: &[Uri]) -> bool {
-        self.endpoints.iter().map(|endpoint| &endpoint.url).eq(urls)
+        self.urls().eq(urls)
     }
 
     /// Whether it is not called now, since it fails.

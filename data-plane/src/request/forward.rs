@@ -16,7 +16,7 @@ use crate::refusal::{Reason, Refusal};
 use crate::relay::{self, Relay};
 use crate::request::credential::Credential;
 use crate::request::route::Route;
-use crate::snapshot::Legacy;
+use crate::snapshot::{Backend, Legacy};
 
 /// Sends the call to its one backend and returns the answer, whole or as a stream.
 pub(super) async fn forward(
@@ -34,9 +34,11 @@ pub(super) async fn forward(
     }
     let body = outgoing_body(route, bridge, asked, body);
     let mut admitted = backend::admit(backend).await?;
+    let passed = passed_through(backend, headers);
     let (admitted, answered, session) = match bridge.backend_speaks() {
         Era::Modern => {
             let mut out = modern_headers(asked, route, headers)?;
+            out.extend(passed);
             credential.write_headers(&mut out);
             match bridge {
                 // The legacy client may go away without cancelling; a closed exchange would cancel.
@@ -54,7 +56,7 @@ pub(super) async fn forward(
         Era::Legacy => {
             let legacy = backend.legacy.ok_or_else(|| Refusal::backend(Reason::Protocol, backend))?;
             let (answered, session) =
-                call_legacy(plane, &mut admitted, legacy, credential, asked, body).await?;
+                call_legacy(plane, &mut admitted, legacy, credential, asked, (passed, body)).await?;
             (admitted, answered, session)
         }
     };
@@ -70,14 +72,14 @@ async fn call_legacy(
     legacy: Legacy,
     credential: &Credential,
     asked: &Asked<'_>,
-    body: Bytes,
+    (passed, body): (HeaderMap, Bytes),
 ) -> Result<(Answered, Option<Arc<Opened>>), Refusal> {
     let client = match asked.client {
         Client::Legacy { session: Some(session), .. } => Some(session.id),
         Client::Legacy { session: None, .. } | Client::Modern => None,
     };
     if !legacy.has_sessions {
-        let mut headers = HeaderMap::with_capacity(2);
+        let mut headers = passed;
         headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(legacy.version.as_str()));
         credential.write_headers(&mut headers);
         return Ok((admitted.call(&plane.exchange, headers, body).await?, None));
@@ -88,12 +90,13 @@ async fn call_legacy(
         let opened = plane.backend_sessions.opened(&plane.exchange, client, &backend, admitted.peer()).await;
         let opened = opened.map_err(|reason| admitted.refuse(reason))?;
         admitted.go_to(&opened.peer().url);
+        let mut headers = passed.clone();
+        opened.session().write_headers(&mut headers);
+        credential.write_headers(&mut headers);
         if let Some(duplex) = &opened.session().duplex {
-            let answered = admitted.call_in(duplex, body).await?;
+            let answered = admitted.call_in(duplex, headers, body).await?;
             return Ok((answered, Some(opened)));
         }
-        let mut headers = opened.session().headers();
-        credential.write_headers(&mut headers);
         let answered = admitted.call(&plane.exchange, headers, body.clone()).await?;
         match answered.answer {
             Answer::Refused { status: http::StatusCode::NOT_FOUND, .. } if !is_second => {
@@ -103,6 +106,20 @@ async fn call_legacy(
             _ => return Ok((answered, Some(opened))),
         }
     }
+}
+
+/// Headers of the client that its virtual server passes on; not where the backend's own say something.
+fn passed_through(backend: &Backend, incoming: &HeaderMap) -> HeaderMap {
+    let mut passed = HeaderMap::new();
+    for name in backend.passthrough.iter() {
+        if backend.headers.as_ref().is_some_and(|own| own.contains_key(name)) {
+            continue;
+        }
+        for value in incoming.get_all(name) {
+            passed.append(name, value.clone());
+        }
+    }
+    passed
 }
 
 /// The body under the backend's own name, and in its era. If nothing differs, the very same bytes.

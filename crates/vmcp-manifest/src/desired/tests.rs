@@ -373,10 +373,10 @@ fn a_group_can_be_written_inline_as_toolhive_does() {
             .contains("`g` is there already")
     );
     let odd = format!(
-        "{server}backends: [{{name: a, url: 'http://h/', transport: sse, type: entry, command: x}}]\n"
+        "{server}backends: [{{name: a, url: 'http://h/', transport: ssee, type: entry, command: x}}]\n"
     );
     let odd = faults(&odd);
-    for part in ["`sse` is not built yet", "`type` is not built yet", "unknown key `command`"] {
+    for part in ["unknown value `ssee`", "`type` is not built yet", "unknown key `command`"] {
         assert!(odd.contains(part), "{odd}");
     }
     let empty = read_one(&format!("{server}backends: []\n")).unwrap();

@@ -1,14 +1,12 @@
 //! Where the workloads of a ToolHive group are found: in what it keeps on disk, or by its HTTP API.
 
-use std::path::PathBuf;
-
 use vmcp_core::desired::{ToolHive, ToolHiveApi, ToolHiveSource};
 use vmcp_core::name::Name;
 use vmcp_core::sentence::shown;
 
 use crate::decode::Key::Built;
 use crate::decode::{Decoder, Table};
-use crate::document::workload::checked_url;
+use crate::document::workload::{self, checked_url};
 use crate::tree::Node;
 
 pub(crate) const TOOLHIVE: Table = Table {
@@ -39,7 +37,7 @@ pub(super) fn toolhive(
     let group = fields.get("group").map(|(node, path)| group(decoder, node, &path));
     let host = fields.get("host").map(|(node, path)| host(decoder, node, &path));
     let api = fields.get("api").map(|(node, path)| api(decoder, node, &path));
-    let mut folder = |key| fields.get(key).map(|(node, path)| absolute(decoder, node, &path));
+    let mut folder = |key| fields.get(key).map(|(node, path)| workload::absolute(decoder, node, &path));
     let (socket, state, data) = (folder("socket"), folder("state_dir"), folder("data_dir"));
     let asks_api = api.is_some() || socket.is_some();
     for key in ["state_dir", "data_dir"] {
@@ -108,15 +106,4 @@ fn api(decoder: &mut Decoder, node: &Node, path: &str) -> Option<http::Uri> {
             None
         }
     }
-}
-
-/// Whoever reads it may have been started elsewhere than whoever writes it.
-fn absolute(decoder: &mut Decoder, node: &Node, path: &str) -> Option<PathBuf> {
-    let folder: PathBuf = decoder.text(node, path)?;
-    if !folder.is_absolute() {
-        let message = format!("`{}` is not an absolute path", shown(&folder.to_string_lossy()));
-        decoder.fault(&node.place, path, message, None);
-        return None;
-    }
-    Some(folder)
 }

@@ -9,7 +9,7 @@ use vmcp_core::operational::Operational;
 
 use crate::decode::Key::{Built, Later, Synonym};
 use crate::decode::{Decoder, Fields, Table};
-use crate::document::{Document, Places, aggregation, auth, group, operational, workload};
+use crate::document::{Document, Places, aggregation, auth, group, header, operational, workload};
 use crate::tree::Node;
 
 pub(crate) const VIRTUAL_SERVER: Table = Table {
@@ -24,13 +24,13 @@ pub(crate) const VIRTUAL_SERVER: Table = Table {
         Built("aggregation"),
         Built("backends"),
         Built("operational"),
+        Built("passthrough_headers"),
         Later("composite_tools"),
         Later("composite_tool_refs"),
         Later("telemetry"),
         Later("audit"),
         Later("public_url"),
         Later("allowed_hosts"),
-        Later("passthrough_headers"),
         Later("rate_limiting"),
         Later("session_storage"),
         Later("token_cache"),
@@ -68,6 +68,10 @@ pub(super) fn virtual_server(decoder: &mut Decoder, node: &Node) -> Option<Docum
         }
         None => Operational::default(),
     };
+    let passthrough_headers = match fields.get("passthrough_headers") {
+        Some((node, path)) => header::passthrough(decoder, node, &path),
+        None => Vec::new(),
+    };
     let backends = inline(decoder, &fields);
     let (name, name_place) = name?;
     let (group, group_place) = group?;
@@ -78,7 +82,7 @@ pub(super) fn virtual_server(decoder: &mut Decoder, node: &Node) -> Option<Docum
         is_default: is_default.unwrap_or(false),
         aggregation,
         operational,
-        passthrough_headers: Vec::new(),
+        passthrough_headers,
     };
     let places = Places { name: *name_place, group: *group_place, workloads };
     Some(Document::VirtualServer { server: Box::new(server), places, inline })

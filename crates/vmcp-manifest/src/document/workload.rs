@@ -1,13 +1,16 @@
 //! One workload: a server that runs already, or a program to start.
 
+use std::collections::HashSet;
+use std::path::PathBuf;
+
 use http::Uri;
-use vmcp_core::desired::{Address, Command, Endpoints};
+use vmcp_core::desired::{Address, Command, Endpoints, Transport};
 use vmcp_core::name::Name;
 use vmcp_core::sentence::shown;
 
 use crate::decode::Key::{Built, Later, Synonym};
 use crate::decode::{Decoder, Fields, Hosting, Table, join};
-use crate::document::secret;
+use crate::document::{header, secret};
 use crate::tree::Node;
 
 pub(crate) const WORKLOAD: Table = Table {
@@ -15,14 +18,14 @@ pub(crate) const WORKLOAD: Table = Table {
     keys: &[
         Built("name"),
         Built("url"),
+        Built("urls"),
         Built("transport"),
+        Built("headers"),
+        Built("ca_bundle"),
         Built("command"),
         Built("args"),
         Built("env"),
         Built("working_directory"),
-        Later("headers"),
-        Later("ca_bundle"),
-        Later("ca_bundle_path"),
         Later("type"),
         Later("metadata"),
         Later("sessions"),
@@ -38,15 +41,15 @@ pub(crate) const BACKEND: Table = Table {
         Built("name"),
         Built("url"),
         Built("transport"),
+        Built("ca_bundle_path"),
         Later("type"),
-        Later("ca_bundle_path"),
         Later("metadata"),
     ],
 };
 
 pub(crate) const TRANSPORT: Table = Table {
     name: "Transport",
-    keys: &[Built("streamable-http"), Synonym("streamable", "streamable-http"), Later("sse")],
+    keys: &[Built("streamable-http"), Synonym("streamable", "streamable-http"), Built("sse")],
 };
 
 pub(super) fn workload(
@@ -59,19 +62,26 @@ pub(super) fn workload(
     let name = fields.require(decoder, "name", "it goes before the names of its tools");
     let name = name.and_then(|(node, path)| decoder.text(node, &path));
     // Everything is read before anything is decided, so that every fault is found.
-    let url = fields.get("url").map(|(node, path)| url(decoder, node, &path));
-    if let Some((node, path)) = fields.get("transport") {
-        decoder.word(node, &path, &TRANSPORT);
+    let urls = urls(decoder, &fields);
+    let mut transport = Transport::default();
+    if let Some((node, path)) = fields.get("transport")
+        && decoder.word(node, &path, &TRANSPORT) == Some("sse")
+    {
+        transport = Transport::Sse;
     }
+    let headers = fields.get("headers").map(|(node, path)| header::headers(decoder, node, &path));
+    let bundle = fields.get("ca_bundle").or_else(|| fields.get("ca_bundle_path"));
+    let ca_bundle = bundle.and_then(|(node, path)| absolute(decoder, node, &path));
     let program = fields.get("command").map(|(node, path)| program(decoder, node, &path));
     let command = command(decoder, &fields);
-    let address = match (url, program) {
-        (Some(url), None) => {
+    let address = match (urls, program) {
+        (Some(urls), None) => {
             belong(decoder, &fields, &["args", "env", "working_directory"], "command");
-            url.map(|url| Address::Remote(Endpoints::at(url)))
+            let headers = headers.unwrap_or_default();
+            urls.map(|urls| Address::Remote(Endpoints { urls, transport, headers, ca_bundle }))
         }
         (None, Some(program)) => {
-            belong(decoder, &fields, &["transport"], "url");
+            belong(decoder, &fields, &["transport", "headers", "ca_bundle"], "url");
             program.map(|program| Address::Command(Command { program, ..command }))
         }
         (Some(_), Some(_)) => {
@@ -103,6 +113,46 @@ fn program(decoder: &mut Decoder, node: &Node, path: &str) -> Option<String> {
         decoder.fault(&node.place, path, message, Some(help.to_owned()));
     }
     Some(program)
+}
+
+/// Where it is: at one address, or at any of several. `None`: it does not say; within: it says what cannot be used.
+#[expect(clippy::option_option, reason = "absent and unusable are two things")]
+fn urls(decoder: &mut Decoder, fields: &Fields<'_>) -> Option<Option<Vec<Uri>>> {
+    let one = fields.get("url").map(|(node, path)| url(decoder, node, &path));
+    let several = fields.get("urls").map(|(node, path)| {
+        let nodes = decoder.list(node, &path);
+        let read = nodes.iter().enumerate().map(|(at, node)| url(decoder, node, &format!("{path}[{at}]")));
+        let read: Vec<Option<Uri>> = read.collect();
+        let urls: Option<Vec<Uri>> = read.into_iter().collect();
+        let urls = urls?;
+        let is_distinct = urls.iter().collect::<HashSet<_>>().len() == urls.len();
+        if urls.is_empty() || !is_distinct {
+            let message = if is_distinct { "`urls` is empty" } else { "an address stands in `urls` twice" };
+            decoder.fault(&node.place, &path, message.to_owned(), None);
+            return None;
+        }
+        Some(urls)
+    });
+    match (one, several) {
+        (Some(_), Some(_)) => {
+            let message = "a workload has either `url` or `urls`".to_owned();
+            decoder.fault(fields.place, "", message, Some("write all of them in `urls`".to_owned()));
+            Some(None)
+        }
+        (Some(one), None) => Some(one.map(|url| vec![url])),
+        (None, several) => several,
+    }
+}
+
+/// A file that whoever calls the backend reads, wherever that was started.
+pub(super) fn absolute(decoder: &mut Decoder, node: &Node, path: &str) -> Option<PathBuf> {
+    let file: PathBuf = decoder.text(node, path)?;
+    if !file.is_absolute() {
+        let message = format!("`{}` is not an absolute path", shown(&file.to_string_lossy()));
+        decoder.fault(&node.place, path, message, None);
+        return None;
+    }
+    Some(file)
 }
 
 /// Keys that mean nothing without another one.

@@ -37,6 +37,10 @@ pub(super) struct VirtualServer {
     /// How it deals with backends that are slow, busy or gone.
     #[serde(default)]
     operational: Option<Operational>,
+    /// Headers of clients that every backend gets, but for those that a workload's own `headers` say. `Authorization`, `Cookie` and what
+    /// belongs to a connection cannot be among them.
+    #[serde(default)]
+    passthrough_headers: Option<Vec<String>>,
     /// The group written inline, as ToolHive writes it. Empty, it is as if it were not there.
     #[serde(default)]
     backends: Option<Vec<InlineBackend>>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vmcp_core::desired::{ToolHive, ToolHiveApi, ToolHiveSource};
+use vmcp_core::desired::{Address, Endpoints, ToolHive, ToolHiveApi, ToolHiveSource, Transport};
 use vmcp_core::operational::{Operational, PartialFailure, Timeouts};
 
 use super::{faults, read_one};
@@ -107,4 +107,68 @@ fn times_that_cannot_be_meant_are_refused() {
     let short =
         operational("{failure_handling: {health_check_interval: 3s, health_check_timeout: 0}}").unwrap();
     assert_eq!(short.health.timeout, Duration::from_secs(3), "the usual time, as far as it fits");
+}
+
+fn workload(text: &str) -> Result<Endpoints, Vec<String>> {
+    let text = format!("kind: group\nname: team\nworkloads: [{{name: w, {text}}}]\n");
+    match read_one(&text) {
+        Ok(desired) => {
+            let group = desired.groups.into_values().next().unwrap();
+            let Some(Address::Remote(endpoints)) = group.workloads.into_values().next() else { panic!() };
+            Ok(endpoints)
+        }
+        Err(_) => Err(faults(&text)),
+    }
+}
+
+#[test]
+fn a_workload_says_where_it_is_and_what_it_is_shown() {
+    let text = "urls: ['http://a/', 'http://b/'], transport: sse, ca_bundle: /ca.pem, headers: {X-Team: 7, Authorization: {env: KEY, prefix: 'Bearer '}}";
+    let endpoints = workload(text).unwrap();
+    assert_eq!((endpoints.urls.len(), endpoints.transport), (2, Transport::Sse));
+    assert_eq!(endpoints.ca_bundle, Some("/ca.pem".into()));
+    let names: Vec<&str> = endpoints.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["authorization", "x-team"]);
+    let headers = endpoints.header_map(|_| Ok("secret".into())).unwrap();
+    assert_eq!(
+        (&headers["authorization"], &headers["x-team"]),
+        (&"Bearer secret".parse().unwrap(), &"7".parse().unwrap())
+    );
+    assert!(!format!("{headers:?}{endpoints:?}").contains("secret"));
+    for (text, part) in [
+        ("url: 'http://a/', urls: ['http://b/']", "either `url` or `urls`"),
+        ("urls: []", "`urls` is empty"),
+        ("urls: ['http://a/', 'http://a/']", "stands in `urls` twice"),
+        ("urls: ['http://a/', 'nowhere']", "not an http or https address"),
+        ("url: 'http://a/', headers: {Host: x}", "`host` is set by what carries the request"),
+        ("url: 'http://a/', headers: {Mcp-Session-Id: x}", "`mcp-session-id` is set by"),
+        ("url: 'http://a/', headers: {'a b': x}", "`a b` is not the name of a header"),
+        ("url: 'http://a/', headers: {x: 1, X: 2}", "`x` is written twice"),
+        ("url: 'http://a/', headers: {x: \"a\\nb\"}", "this cannot stand in a header"),
+        ("url: 'http://a/', ca_bundle: ca.pem", "`ca.pem` is not an absolute path"),
+        ("command: x, headers: {x: 1}", "`headers` belongs to a `url`"),
+    ] {
+        let found = workload(text).unwrap_err().join("\n");
+        assert!(found.contains(part), "{text}: {found}");
+    }
+}
+
+#[test]
+fn headers_of_clients_are_passed_on_if_they_are_nobody_s_secret() {
+    let read = |text: &str| {
+        let text = format!("{SERVER}passthroughHeaders: {text}\n");
+        read_one(&text).map_err(|_| faults(&text))
+    };
+    let desired = read("[X-Tenant, x-trace, X-Tenant]").unwrap();
+    let server = desired.virtual_servers.into_values().next().unwrap();
+    assert_eq!(server.passthrough_headers, ["x-tenant", "x-trace"]);
+    for (text, part) in [
+        ("[Authorization]", "is not passed on"),
+        ("[cookie]", "is not passed on"),
+        ("[X-Forwarded-For]", "is set by what carries the request"),
+        ("['']", "is not the name of a header"),
+    ] {
+        let found = read(text).unwrap_err().join("\n");
+        assert!(found.contains(part), "{text}: {found}");
+    }
 }

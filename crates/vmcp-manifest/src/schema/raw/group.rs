@@ -16,6 +16,9 @@ pub(in crate::schema) struct InlineBackend {
     /// How it is spoken to.
     #[serde(default)]
     transport: Transport,
+    /// A file (PEM) with certificates that its TLS is held to besides those of the operating system; an absolute path.
+    #[serde(default)]
+    ca_bundle_path: Option<String>,
 }
 
 /// How a server that runs is spoken to.
@@ -24,6 +27,8 @@ pub(in crate::schema) enum Transport {
     #[default]
     #[serde(rename = "streamable-http")]
     StreamableHttp,
+    #[serde(rename = "sse")]
+    Sse,
 }
 
 /// A group: a named set of MCP servers, written out, found by a provider, or both.
@@ -80,9 +85,22 @@ pub(in crate::schema) struct Workload {
     /// Its MCP endpoint.
     #[serde(default)]
     url: Option<String>,
-    /// How a `url` is spoken to.
+    /// Several endpoints of the same server, in place of `url`. Each call goes where the fewest are under way; one that fails is left
+    /// out for a while.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    urls: Option<Vec<String>>,
+    /// How a `url` is spoken to: `sse` is HTTP with SSE, of MCP 2024-11-05.
     #[serde(default)]
     transport: Transport,
+    /// What every request to a `url` carries, by name. References are resolved where the backend is called: by the control plane and by
+    /// each data plane.
+    #[serde(default)]
+    headers: Option<BTreeMap<String, TextOrReference>>,
+    /// A file (PEM) with certificates that the TLS of a `url` is held to besides those of the operating system; an absolute path, read
+    /// where the backend is called.
+    #[serde(default)]
+    ca_bundle: Option<String>,
     /// A program that speaks MCP over standard input and output. Without a path it is looked for in `PATH`.
     #[serde(default)]
     command: Option<String>,
