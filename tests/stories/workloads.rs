@@ -3,4 +3,5 @@
 mod freshness;
 mod hostile;
 mod isolation;
+mod reach;
 mod toolhive;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -10,8 +11,12 @@ use axum::response::Response;
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// A server on a port of its own.
@@ -19,6 +24,7 @@ use tokio::task::JoinHandle;
 pub struct RawBackend {
     address: SocketAddr,
     recorded: Arc<Mutex<Vec<Recorded>>>,
+    stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
@@ -44,6 +50,8 @@ pub enum Reply {
     Status(StatusCode, String),
     /// A body with further headers.
     WithHeaders(Vec<(&'static str, String)>, String),
+    /// The same after a while.
+    After(Duration, Box<Reply>),
     /// Nothing, ever.
     Silence,
 }
@@ -75,8 +83,15 @@ impl RawBackend {
         let recorded = Arc::<Mutex<Vec<Recorded>>>::default();
         let shared = Shared { script: Arc::new(script), recorded: recorded.clone() };
         let router = axum::Router::new().fallback(serve).with_state(shared);
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("serving") });
-        Self { address, recorded, task }
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(serve_until(listener, router, stopped));
+        Self { address, recorded, stop, task }
+    }
+
+    /// Refuses connections from now on, and ends those that stand.
+    pub fn stop(&mut self) {
+        self.stop.send_replace(true);
+        self.task.abort();
     }
 
     /// Where it listens.
@@ -174,14 +189,34 @@ pub fn mcp_reply(recorded: &Recorded, is_modern: bool, tools: &str) -> Option<Re
     })
 }
 
+/// Each connection in a task that ends with the others.
+async fn serve_until(listener: TcpListener, router: axum::Router, stopped: watch::Receiver<bool>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (service, mut stopped) = (TowerToHyperService::new(router.clone()), stopped.clone());
+        tokio::spawn(async move {
+            let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            tokio::select! {
+                // A client that goes away is no fault of ours.
+                _ = serving => {}
+                _ = stopped.wait_for(|stopped| *stopped) => {}
+            }
+        });
+    }
+}
+
 async fn serve(State(shared): State<Shared>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     let recorded = Recorded { method: head.method, headers: head.headers, body };
     shared.recorded.lock().unwrap_or_else(PoisonError::into_inner).push(recorded.clone());
     let json = HeaderValue::from_static("application/json");
-    match (shared.script)(&recorded) {
-        Reply::Silence => std::future::pending().await,
+    let mut reply = (shared.script)(&recorded);
+    while let Reply::After(time, then) = reply {
+        tokio::time::sleep(time).await;
+        reply = *then;
+    }
+    match reply {
+        Reply::Silence | Reply::After(..) => std::future::pending().await,
         Reply::Json(body) => respond(StatusCode::OK, json, body.into()),
         Reply::Status(status, body) => respond(status, json, body.into()),
         Reply::Events(events) => {

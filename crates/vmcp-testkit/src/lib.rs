@@ -9,6 +9,8 @@ mod eventually;
 mod planes;
 mod process;
 mod served;
+mod sse;
+mod tls;
 mod toolhive;
 mod wire;
 
@@ -18,5 +20,7 @@ pub use eventually::eventually;
 pub use planes::{ControlPlane, DataPlane, Programs, Said};
 pub use process::Process;
 pub use served::Served;
+pub use sse::SseBackend;
+pub use tls::{Certificate, TlsDoor};
 pub use toolhive::ToolHiveHome;
 pub use wire::{Step, WireBackend, event, events, well, whole};

@@ -1,7 +1,7 @@
 //! What a replica knows of a backend by its own calls. It outlives snapshots, and is shared by all lanes without a lock.
 
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Uri;
@@ -21,6 +21,7 @@ pub(crate) struct Live {
     /// It has asked to be left alone until then.
     busy_until_ms: AtomicU64,
     endpoints: Vec<Endpoint>,
+    turn: AtomicUsize,
 }
 
 /// One of its addresses.
@@ -59,6 +60,7 @@ impl Live {
             budget: Budget::default(),
             busy_until_ms: AtomicU64::new(0),
             endpoints: urls.iter().map(endpoint).collect(),
+            turn: AtomicUsize::new(0),
         }
     }
 
@@ -98,7 +100,10 @@ impl Live {
         }
         let now_ms = now_ms();
         let load = |place: &usize| self.endpoints[*place].under_way.load(Ordering::Relaxed);
-        let mut places: Vec<usize> = (0..self.endpoints.len()).filter(|place| Some(*place) != not).collect();
+        // Of those that are alike, each in turn.
+        let (count, turn) = (self.endpoints.len(), self.turn.fetch_add(1, Ordering::Relaxed));
+        let in_turn = (0..count).map(|place| turn.wrapping_add(place) % count);
+        let mut places: Vec<usize> = in_turn.filter(|place| Some(*place) != not).collect();
         places.sort_by_key(load);
         let admitted = places.iter().find_map(|place| {
             let admission = self.endpoints[*place].breaker.admit(now_ms).ok()?;
