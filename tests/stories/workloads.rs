@@ -1,7 +1,9 @@
 //! Workloads as they come, change, fail and go.
 
+mod files;
 mod freshness;
 mod hostile;
 mod isolation;
+mod operational;
 mod reach;
 mod toolhive;

@@ -29,6 +29,7 @@ pub struct ControlPlane {
     folder: TempDir,
     process: Option<Process>,
     listen: [String; 3],
+    environment: Vec<(String, PathBuf)>,
 }
 
 /// A data plane.
@@ -57,9 +58,16 @@ pub struct Said {
 impl ControlPlane {
     /// Starts one that is new.
     pub async fn start(programs: Programs) -> Self {
+        Self::start_in(programs, &[]).await
+    }
+
+    /// The same with variables.
+    pub async fn start_in(programs: Programs, environment: &[(&str, &Path)]) -> Self {
+        let environment = environment.iter().map(|(name, path)| ((*name).to_owned(), path.to_path_buf()));
         let folder = TempDir::new().expect("a folder");
         let listen = ["127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"].map(ToOwned::to_owned);
-        let mut control_plane = Self { programs, folder, process: None, listen };
+        let environment = environment.collect();
+        let mut control_plane = Self { programs, folder, process: None, listen, environment };
         control_plane.start_again().await;
         control_plane
     }
@@ -76,8 +84,9 @@ impl ControlPlane {
         let arguments =
             ["--data-dir", &data, "--api-listen", &api, "--publish-listen", &publish, "--http-listen", &http];
         let arguments: Vec<String> = arguments.iter().chain(more).map(|text| (*text).to_owned()).collect();
-        let process =
-            Process::start(Path::new(self.programs.control_plane), &arguments, "control plane started").await;
+        let mut command = Command::new(self.programs.control_plane);
+        command.args(&arguments).envs(self.environment.iter().map(|(name, path)| (name, path)));
+        let process = Process::start_of(command, "control plane started").await;
         self.listen = ["api=", "publish=", "http="].map(|mark| process.said(mark));
         self.process = Some(process);
     }

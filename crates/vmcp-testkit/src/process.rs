@@ -24,7 +24,17 @@ impl Process {
     /// # Panics
     /// It does not within 30 s.
     pub async fn start(program: &Path, arguments: &[String], mark: &str) -> Self {
-        let process = Self::spawn(program, arguments);
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Self::start_of(command, mark).await
+    }
+
+    /// Runs a command and waits until it has written `mark`.
+    ///
+    /// # Panics
+    /// It does not within 30 s.
+    pub async fn start_of(command: Command, mark: &str) -> Self {
+        let process = Self::of(command);
         let has_said = eventually(Duration::from_secs(30), async || process.log().contains(mark)).await;
         assert!(has_said, "`{mark}` is not said after 30 s:\n{}", process.log());
         process

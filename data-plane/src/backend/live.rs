@@ -198,11 +198,13 @@ mod tests {
         assert!((0..10).all(|_| live.pick(None).place == 1));
         assert_eq!(live.pick(Some(1)).place, 0, "better than none");
         tokio::time::advance(Duration::from_secs(2)).await;
-        let trial = live.pick(None);
-        assert_eq!(trial, Picked { place: 0, admission: Admission::Trial });
+        let picks = [live.pick(None), live.pick(None)];
+        let trial = Picked { place: 0, admission: Admission::Trial };
+        assert!(picks.contains(&trial), "{picks:?}");
         assert_eq!(live.pick(None).place, 1, "one at a time");
         live.judge(trial, Some(true));
-        assert_eq!(live.pick(None), Picked { place: 0, admission: Admission::Usual });
+        let again = Picked { place: 0, admission: Admission::Usual };
+        assert!([live.pick(None), live.pick(None)].contains(&again));
     }
 
     #[test]
