@@ -55,7 +55,7 @@ impl Healths {
                 (seen.failures, seen.is_refused, seen.is_slow) =
                     (known.vitals.failures, known.vitals.is_refused, known.vitals.is_slow);
                 seen.is_partial = known.is_stale
-                    || known.inventory.as_ref().is_some_and(|inventory| !inventory.unread.is_empty());
+                    || known.inventory.as_ref().is_some_and(|inventory| !inventory.faults.is_empty());
             }
             let steady = self.steady.entry(id.clone()).or_default();
             let (health, again) = steady.turn(seen.health(), now, limits::BETTER_TIME);

@@ -4,6 +4,7 @@ mod files;
 mod freshness;
 mod hostile;
 mod isolation;
+mod lists;
 mod operational;
 mod reach;
 mod toolhive;
