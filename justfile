@@ -36,6 +36,12 @@ peers:
     cargo build --release --locked --bin vmcpctl
     tests/peers/run target/release/vmcpctl
 
+# Five servers from npm and PyPI behind a release build, used by three independent clients.
+everyday:
+    cargo build --release --locked --bin vmcpctl
+    cargo build --release --locked -p vmcp-tests --example rmcp-client
+    tests/everyday/run target/release/vmcpctl target/release/examples/rmcp-client
+
 # The README's first command, word for word.
 readme:
     tests/readme/run

@@ -7,4 +7,5 @@ mod isolation;
 mod lists;
 mod operational;
 mod reach;
+mod stdio;
 mod toolhive;

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use vmcp_core::desired::Command;
 use vmcp_core::limits;
 use vmcp_core::sentence::shown;
-use vmcp_mcp::{Message, ProtocolVersion, Request, body, code, error, method, result, sse};
+use vmcp_mcp::{Message, ProtocolVersion, Request, body, code, error, header, method, result, sse};
 use vmcp_runtime::{Drain, listen};
 
 use crate::connection::{Asked, CannotAsk};
@@ -140,11 +140,14 @@ async fn serve(
     if request.method() == Method::GET {
         return hear(&up);
     }
+    // The body does not say it: what a modern client has written there travels on to legacy servers.
+    let modern = ProtocolVersion::LATEST_MODERN.as_str();
+    let is_modern = request.headers().get(header::PROTOCOL_VERSION).is_some_and(|version| version == modern);
     let Ok(body) = body::collect(&mut request.into_body(), limits::REQUEST_BYTES).await else {
         return empty(StatusCode::PAYLOAD_TOO_LARGE);
     };
     match Message::parse(&body, &limits::REQUEST) {
-        Ok(Message::Request(request)) => answer(&up, &request, &body).await,
+        Ok(Message::Request(request)) => answer(&up, &request, &body, is_modern).await,
         // What one caller tells is not for a child that others use too, and a child asks nothing through us.
         Ok(Message::Notification(_) | Message::Response(_)) => empty(StatusCode::ACCEPTED),
         Err(rejected) => {
@@ -154,10 +157,7 @@ async fn serve(
     }
 }
 
-async fn answer(up: &Up, request: &Request<'_>, body: &Bytes) -> Response {
-    let meta =
-        request.params.as_ref().and_then(|params| params.get("_meta")).and_then(|meta| meta.as_object());
-    let is_modern = meta.is_some_and(|meta| meta.member("io.modelcontextprotocol/protocolVersion").is_some());
+async fn answer(up: &Up, request: &Request<'_>, body: &Bytes, is_modern: bool) -> Response {
     match (&up.spoken, is_modern) {
         (Spoken::Modern, true) => {}
         (Spoken::Legacy { initialized }, false) if request.method == method::INITIALIZE => {

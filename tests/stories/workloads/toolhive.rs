@@ -249,3 +249,19 @@ async fn a_manifest_is_made_of_a_group_and_stays_true() {
     let said = String::from_utf8_lossy(&missing.stderr);
     assert!(missing.status.code() == Some(1) && said.contains("ToolHive has no group `nobody`"), "{said}");
 }
+
+#[tokio::test]
+async fn the_example_of_a_toolhive_group_is_served() {
+    let one = backend("one", 1).await;
+    let home = ToolHiveHome::new();
+    home.group("team");
+    home.workload("browser", "team", one.port(), "running");
+    let example = crate::root().join("examples/toolhive/vmcp.yaml");
+    let arguments =
+        ["serve", "-f", example.to_str().unwrap(), "--port", "0", "--admin-port", "0", "--log", "info"];
+    let served = Process::of(vmcpctl(&home, &arguments));
+    assert!(eventually(Duration::from_secs(10), async || served.log().contains("serving `team` at")).await);
+    let client = Client::new(served.said("serving `team` at "));
+    let lists = async || client.modern("tools/list", "").await.text().contains("browser_one_0");
+    assert!(eventually(SOON, lists).await, "{}", served.log());
+}

@@ -107,7 +107,8 @@ pub(in crate::schema) struct Workload {
     /// What the program is given.
     #[serde(default)]
     args: Option<Vec<TextOrReference>>,
-    /// Variables besides `PATH`, `HOME`, `USER`, `LANG` and a few more like them; nothing else is inherited.
+    /// Variables besides `PATH`, `HOME`, `USER`, `LANG` the files of certificates that TLS trusts (`SSL_CERT_FILE` and its like), and a
+    /// few more like them; nothing else is inherited.
     #[serde(default)]
     env: Option<BTreeMap<String, TextOrReference>>,
     /// Where the program is started; where `vmcpctl` was started if absent.
