@@ -103,6 +103,12 @@ pub(crate) async fn open_loop(
     measured
 }
 
+/// One request on a connection of its own.
+pub(crate) async fn once(load: &Load) -> anyhow::Result<()> {
+    let mut connection = connect(load).await?;
+    ask(&mut connection, load, 0).await
+}
+
 async fn gather(
     tasks: Vec<tokio::task::JoinHandle<anyhow::Result<Histogram<u64>>>>,
     started: Instant,
@@ -139,7 +145,7 @@ fn has_result(body: &[u8]) -> bool {
     body.windows(9).take(200).any(|window| window == b"\"result\":")
 }
 
-fn histogram() -> anyhow::Result<Histogram<u64>> {
+pub(crate) fn histogram() -> anyhow::Result<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1_000, 60_000_000_000, 3)?)
 }
 

@@ -4,6 +4,7 @@
 mod backend;
 mod catalog;
 mod driver;
+mod isolation;
 mod process;
 mod report;
 mod scenario;

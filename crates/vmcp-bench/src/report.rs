@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::catalog::{CHANGE_MS, PEAK_MIB, Resolved, WHOLE_MS};
 use crate::driver::Measured;
+use crate::isolation::{Isolation, LIMIT};
 
 /// One run.
 #[derive(Debug, Serialize)]
@@ -19,6 +20,7 @@ pub(crate) struct Report {
     processors: usize,
     catalogs: Vec<Resolved>,
     rows: Vec<Row>,
+    pub(crate) isolation: Option<Isolation>,
 }
 
 /// One target under one load.
@@ -91,7 +93,15 @@ impl Latency {
 impl Report {
     pub(crate) fn new(seconds: u64, connections: usize, open_loop_rate: u64) -> Self {
         let processors = std::thread::available_parallelism().map_or(0, usize::from);
-        Self { seconds, connections, open_loop_rate, processors, catalogs: Vec::new(), rows: Vec::new() }
+        Self {
+            seconds,
+            connections,
+            open_loop_rate,
+            processors,
+            catalogs: Vec::new(),
+            rows: Vec::new(),
+            isolation: None,
+        }
     }
 
     pub(crate) fn push(&mut self, row: Row) {
@@ -106,7 +116,11 @@ impl Report {
     pub(crate) fn holds(&self) -> bool {
         let ratios = self.ratios();
         let are_resolved = !self.catalogs.is_empty() && self.catalogs.iter().all(Resolved::holds);
-        are_resolved && !ratios.is_empty() && ratios.iter().all(|(_, ratio, limit)| ratio <= limit)
+        let is_isolated = self.isolation.is_some_and(|isolation| isolation.holds());
+        are_resolved
+            && is_isolated
+            && !ratios.is_empty()
+            && ratios.iter().all(|(_, ratio, limit)| ratio <= limit)
     }
 
     /// `report.md` and `report.json`.
@@ -169,6 +183,18 @@ impl Report {
         for (row, ratio, limit) in self.ratios() {
             let verdict = if ratio <= limit { "holds" } else { "missed" };
             writeln!(text, "| {} | {} | {ratio:.2} | {limit:.1} | {verdict} |", row.asked, row.label())?;
+        }
+        if let Some(isolation) = &self.isolation {
+            let verdict = if isolation.holds() { "holds" } else { "missed" };
+            writeln!(text, "\n## One of twenty backends stops answering\n")?;
+            writeln!(text, "| p99 of calls to the others, µs | while it hangs, µs | × | at most | |")?;
+            writeln!(text, "|---:|---:|---:|---:|---|")?;
+            let Isolation { quiet_p99_us, hanging_p99_us } = isolation;
+            let ratio = isolation.ratio();
+            writeln!(
+                text,
+                "| {quiet_p99_us:.0} | {hanging_p99_us:.0} | {ratio:.2} | {LIMIT:.2} | {verdict} |"
+            )?;
         }
         writeln!(text, "\n## Catalogs of 1,000 backends × 100 tools\n")?;
         writeln!(

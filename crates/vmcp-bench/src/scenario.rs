@@ -14,6 +14,7 @@ use vmcp_mcp::{ProtocolVersion, header, method};
 use crate::Run;
 use crate::catalog;
 use crate::driver::{Load, Prepared, closed_loop, open_loop};
+use crate::isolation;
 use crate::process::Watched;
 use crate::report::{Report, Row};
 use crate::targets;
@@ -25,10 +26,10 @@ const BACKENDS: [usize; 3] = [1, 5, 50];
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
-struct Asking {
-    name: &'static str,
-    method: &'static str,
-    is_modern: bool,
+pub(crate) struct Asking {
+    pub(crate) name: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) is_modern: bool,
 }
 
 const ASKED: [Asking; 3] = [
@@ -55,6 +56,9 @@ pub(crate) async fn run(run: &Run) -> anyhow::Result<()> {
     for count in BACKENDS {
         proxied(run, &vmcpctl, count, &mut report).await?;
     }
+    let isolation = isolation::measure(&vmcpctl, run.seconds).await?;
+    say(&format!("one of twenty hangs: p99 of the others × {:.2}", isolation.ratio()));
+    report.isolation = Some(isolation);
     report.write(&run.out)?;
     if run.enforce && !report.holds() {
         bail!("a target is missed; see {}", run.out.join("report.md").display());
@@ -78,7 +82,7 @@ async fn proxied(run: &Run, vmcpctl: &Path, count: usize, report: &mut Report) -
         (0..count).map(|_| targets::backend(LISTED / count)).collect::<anyhow::Result<Vec<_>>>()?;
     let lister = targets::backend(LISTED)?;
     let addresses: Vec<SocketAddr> = backends.iter().map(|backend| backend.address).collect();
-    let vmcp = targets::vmcp(vmcpctl, &addresses)?;
+    let vmcp = targets::vmcp(vmcpctl, &addresses, "")?;
     let tools: Vec<String> = (0..count).map(|n| format!("b{n}_tool_0")).collect();
     for asking in ASKED {
         let behind_nginx =
@@ -119,7 +123,7 @@ async fn measure(
     Ok(())
 }
 
-fn load(address: SocketAddr, asking: Asking, tools: &[String]) -> Load {
+pub(crate) fn load(address: SocketAddr, asking: Asking, tools: &[String]) -> Load {
     let requests = match asking.method {
         method::TOOLS_CALL => tools.iter().map(|tool| prepared(address, asking, Some(tool))).collect(),
         _ => vec![prepared(address, asking, None)],

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::process::Watched;
@@ -19,6 +20,21 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// It stays, and does nothing.
+    pub(crate) fn pause(&self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// It goes on where it was.
+    pub(crate) fn go_on(&self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let id = i32::try_from(self.child.id())?;
+        Ok(nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), signal)?)
+    }
+
     pub(crate) fn watched(&self) -> anyhow::Result<Watched> {
         Watched::family(self.child.id())
     }
@@ -27,8 +43,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // nginx leaves its workers behind if it is killed.
-        let id = i32::try_from(self.child.id()).unwrap_or_default();
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGTERM);
+        let _ = self.signal(Signal::SIGTERM);
         let _ = self.child.wait();
     }
 }
@@ -80,8 +95,8 @@ pub(crate) fn nginx(backends: &[SocketAddr]) -> anyhow::Result<Option<Running>> 
     Ok(Some(nginx))
 }
 
-/// Ours, before these backends, each with the name `b<n>`.
-pub(crate) fn vmcp(vmcpctl: &Path, backends: &[SocketAddr]) -> anyhow::Result<Running> {
+/// Ours, before these backends, each with the name `b<n>`. `more` are lines of the virtual server.
+pub(crate) fn vmcp(vmcpctl: &Path, backends: &[SocketAddr], more: &str) -> anyhow::Result<Running> {
     let (address, admin) = (free_address()?, free_address()?);
     let folder = TempDir::new()?;
     let workloads: Vec<String> = backends
@@ -90,7 +105,7 @@ pub(crate) fn vmcp(vmcpctl: &Path, backends: &[SocketAddr]) -> anyhow::Result<Ru
         .map(|(n, address)| format!("  - {{name: b{n}, url: 'http://{address}/mcp'}}\n"))
         .collect();
     let manifest = format!(
-        "name: bench\ngroup: g\nincoming_auth: {{type: anonymous}}\n---\nkind: group\nname: g\nworkloads:\n{}",
+        "name: bench\ngroup: g\nincoming_auth: {{type: anonymous}}\n{more}---\nkind: group\nname: g\nworkloads:\n{}",
         workloads.concat()
     );
     let file = folder.path().join("vmcp.yaml");

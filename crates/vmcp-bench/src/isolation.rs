@@ -1,0 +1,98 @@
+//! One of twenty backends stops answering: what callers of the others notice of it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use vmcp_mcp::method;
+
+use crate::driver::{self, Load, open_loop};
+use crate::scenario::{Asking, load};
+use crate::targets;
+
+/// How many backends there are.
+const BACKENDS: usize = 20;
+/// Calls a second to each.
+const RATE: u64 = 10;
+/// With and without the one that hangs, in turn.
+const ROUNDS: usize = 4;
+/// How much the others' 99th percentile may grow.
+pub(crate) const LIMIT: f64 = 1.10;
+
+const CALL: Asking = Asking { name: "tools/call", method: method::TOOLS_CALL, is_modern: true };
+
+/// What callers of the others waited, in microseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Isolation {
+    pub(crate) quiet_p99_us: f64,
+    pub(crate) hanging_p99_us: f64,
+}
+
+impl Isolation {
+    pub(crate) fn ratio(&self) -> f64 {
+        self.hanging_p99_us / self.quiet_p99_us
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        self.ratio() <= LIMIT
+    }
+}
+
+/// Ten calls a second to each of twenty, while the first answers and while it is stopped, in turn.
+pub(crate) async fn measure(vmcpctl: &Path, seconds: u64) -> anyhow::Result<Isolation> {
+    let backends = (0..BACKENDS).map(|_| targets::backend(1)).collect::<anyhow::Result<Vec<_>>>()?;
+    let addresses: Vec<SocketAddr> = backends.iter().map(|backend| backend.address).collect();
+    let operational =
+        "operational: {timeouts: {default: 1s}, failure_handling: {circuit_breaker: {timeout: 2s}}}\n";
+    let vmcp = targets::vmcp(vmcpctl, &addresses, operational)?;
+    let tools: Vec<String> = (1..BACKENDS).map(|n| format!("b{n}_tool_0")).collect();
+    let (others, first) =
+        (load(vmcp.address, CALL, &tools), load(vmcp.address, CALL, &["b0_tool_0".to_owned()]));
+    let stop = Arc::<AtomicBool>::default();
+    let to_first = tokio::spawn(call_whatever_happens(first.clone(), stop.clone()));
+    let rate = RATE * (BACKENDS as u64 - 1);
+    let (mut quiet, mut hanging) = (driver::histogram()?, driver::histogram()?);
+    for _ in 0..ROUNDS {
+        round(&others, rate, seconds, &mut quiet).await?;
+        backends[0].pause()?;
+        round(&others, rate, seconds, &mut hanging).await?;
+        backends[0].go_on()?;
+        answers_again(&first).await?;
+    }
+    stop.store(true, Ordering::Relaxed);
+    to_first.await?;
+    let p99 = |histogram: &Histogram<u64>| histogram.value_at_quantile(0.99) as f64 / 1e3;
+    Ok(Isolation { quiet_p99_us: p99(&quiet), hanging_p99_us: p99(&hanging) })
+}
+
+async fn round(load: &Load, rate: u64, seconds: u64, all: &mut Histogram<u64>) -> anyhow::Result<()> {
+    all.add(open_loop(load, 16, rate, Duration::from_secs(seconds)).await?.latency)?;
+    Ok(())
+}
+
+/// Ten a second, whether the last one was answered or not.
+async fn call_whatever_happens(load: Load, stop: Arc<AtomicBool>) {
+    let mut turns = tokio::time::interval(Duration::from_millis(1_000 / RATE));
+    while !stop.load(Ordering::Relaxed) {
+        turns.tick().await;
+        let load = load.clone();
+        tokio::spawn(async move { drop(driver::once(&load).await) });
+    }
+}
+
+async fn answers_again(load: &Load) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while driver::once(load).await.is_err() {
+        ensure!(
+            began.elapsed() < Duration::from_secs(10),
+            "the backend that was stopped is not called again"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
