@@ -71,8 +71,10 @@ impl ControlPlane {
         let publisher = Publisher::new();
         // Unknown is not empty: what is stored is known before anything is compiled.
         let accepted = acceptor.subscribe().borrow().clone();
-        let found =
-            stored.members.iter().map(|(group, members)| (group.clone(), Found::stored(members.clone())));
+        let found = stored
+            .workloads
+            .iter()
+            .map(|(group, workloads)| (group.clone(), Found::stored(workloads.clone())));
         let wanted = workloads(&accepted.desired, &hosted.borrow(), &found.collect());
         let first = describe(&accepted, 0, &wanted, &stored.observations, &HealthOf::new(), &[]);
         let (tell, status) = watch::channel(Arc::new(first));
@@ -83,7 +85,7 @@ impl ControlPlane {
             folders: toolhive,
             exchange,
             known: stored.observations,
-            members: stored.members,
+            workloads: stored.workloads,
             owners: stored.owners,
             published_generation: stored.published_generation,
         };

@@ -23,7 +23,15 @@ pub(crate) struct Healths {
 }
 
 /// How each backend fares.
-pub(crate) type HealthOf = BTreeMap<BackendId, Health>;
+pub(crate) type HealthOf = BTreeMap<BackendId, Fares>;
+
+/// How a backend fares.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Fares {
+    pub(crate) health: Health,
+    /// Why it is not well, where it is not that it does not answer us.
+    pub(crate) reason: Option<String>,
+}
 
 impl Healths {
     pub(crate) fn new() -> Self {
@@ -59,10 +67,23 @@ impl Healths {
             }
             let steady = self.steady.entry(id.clone()).or_default();
             let (health, again) = steady.turn(seen.health(), now, limits::BETTER_TIME);
-            healths.insert(id.clone(), health);
+            let reason = reason(&seen, located.as_ref()).filter(|_| health != Health::Healthy);
+            healths.insert(id.clone(), Fares { health, reason });
             look_at = [look_at, again].into_iter().flatten().min();
         }
         (healths, look_at.map(|at| self.began + at))
+    }
+}
+
+fn reason(seen: &Seen, located: Option<&Located>) -> Option<String> {
+    let status = located.and_then(|located| located.status.as_deref());
+    match (seen.avoided_by, seen.platform, status) {
+        (0, Some(said), Some(status)) if said != Health::Healthy => Some(format!("ToolHive says `{status}`")),
+        (0, ..) if seen.is_slow => Some("it answers slowly".to_owned()),
+        (0, ..) => None,
+        (avoided, ..) => {
+            Some(format!("calls to it fail: {avoided} of {} replicas leave it alone", seen.replicas))
+        }
     }
 }
 

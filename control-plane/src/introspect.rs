@@ -12,19 +12,20 @@ use std::time::Duration;
 
 use vmcp_core::desired::Endpoints;
 use vmcp_core::inventory::Inventory;
+use vmcp_core::limits;
 use vmcp_mcp::{Exchange, Failure};
 
 use contact::Contact;
 pub(crate) use known::{Observation, Observations};
 pub(crate) use observe::{Observers, Watched};
-pub(crate) use origins::SpecialOrigins;
+pub use origins::set_origins;
 
 /// A backend's inventory, asked for once. A list that cannot be read is a fault of the inventory; the others stay.
 ///
 /// # Errors
 /// The backend cannot be reached, or speaks no version that we do.
 pub async fn inventory(exchange: &Exchange, endpoints: &Endpoints) -> Result<Inventory, Failure> {
-    let contact = Contact::open(exchange, endpoints).await?;
+    let contact = Contact::open(exchange, endpoints, limits::PROBE_TIME).await?;
     let asked = contact.ask().await;
     contact.end_session().await;
     Ok(asked.inventory)

@@ -23,9 +23,9 @@ pub use accept::{
 };
 pub use api::{WholeStatus, whole_status};
 pub use app::{ControlPlane, Settings, StartError};
-pub use introspect::inventory;
+pub use introspect::{inventory, set_origins};
 pub use program::main;
 pub use settings::toolhive_folders;
 pub use status::{BackendStatus, Counts, DiagnosticStatus, Progress, Status, VirtualServerStatus};
 pub use store::{Generation, Store, StoreFault};
-pub use workloads::{Hosted, Located, ToolHiveFolders, look_for_toolhive_group};
+pub use workloads::{Hosted, Located, ToolHiveFolders, find_toolhive_group, look_for_toolhive_group};

@@ -22,10 +22,12 @@ use vmcp_runtime::Drain;
 use crate::accept::{Accepted, blocking};
 use crate::compile::{Backends, Catalogs, Observed};
 use crate::health::{Healths, checks};
-use crate::introspect::{Observations, Observers, SpecialOrigins, Watched};
+use crate::introspect::{Observations, Observers, Watched, set_origins};
 use crate::status::{self, Progress, Status};
 use crate::store::{Changes, Store};
-use crate::workloads::{Groups, Hosted, Located, Members, Providers, ToolHiveFolders, Workloads, workloads};
+use crate::workloads::{
+    FoundWorkloads, Groups, Hosted, Located, Providers, ToolHiveFolders, Workloads, workloads,
+};
 
 /// Everything that is read.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ pub(crate) struct Inputs {
     /// What was known before this process.
     pub(crate) known: Observations,
     /// What providers had found before this process.
-    pub(crate) members: BTreeMap<Name, Members>,
+    pub(crate) workloads: BTreeMap<Name, FoundWorkloads>,
     pub(crate) owners: BTreeMap<Name, Owners>,
     /// The generation of the last revision before this process; 0 if there was none.
     pub(crate) published_generation: u64,
@@ -58,7 +60,7 @@ struct Reconciler {
     catalogs: Catalogs,
     /// As they are in the store.
     stored: Observations,
-    stored_members: BTreeMap<Name, Members>,
+    stored_found: BTreeMap<Name, FoundWorkloads>,
     /// What is to be stored with the next revision.
     unstored: Changes,
     progress: Progress,
@@ -70,14 +72,13 @@ struct Reconciler {
 pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
     let mut observers = Observers::new(inputs.exchange.clone(), inputs.known.clone());
     let mut observations = observers.subscribe();
-    let mut origins = SpecialOrigins::new(inputs.exchange.clone());
-    let mut providers = Providers::new(inputs.folders.clone(), inputs.members.clone());
+    let mut providers = Providers::new(inputs.folders.clone(), inputs.workloads.clone());
     let mut groups = providers.subscribe();
     let mut reconciler = Reconciler {
         outputs,
         catalogs: Catalogs::new(std::mem::take(&mut inputs.owners)),
         stored: std::mem::take(&mut inputs.known),
-        stored_members: std::mem::take(&mut inputs.members),
+        stored_found: std::mem::take(&mut inputs.workloads),
         unstored: Changes::default(),
         progress: Progress::default(),
         healths: Healths::new(),
@@ -96,15 +97,21 @@ pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
                 let (located, checks) = (located.clone()?, checks(&accepted.desired, &id.group));
                 Some((id.clone(), Watched { located, checks }))
             });
-            let called = called.collect();
-            origins.follow(&accepted.desired, &called);
+            let called: BTreeMap<BackendId, Watched> = called.collect();
+            let endpoints =
+                called.iter().map(|(id, watched)| (id.clone(), watched.located.endpoints.clone()));
+            let endpoints: BTreeMap<BackendId, Endpoints> = endpoints.collect();
+            set_origins(&inputs.exchange, &accepted.desired, &endpoints);
             observers.follow(&called);
+            // Certificates can be replaced.
+            let has_files = endpoints.values().any(Endpoints::has_files);
+            let files_at = has_files.then(|| Instant::now() + limits::FILES_TIME);
             let known = observations.borrow_and_update().clone();
             wake_at = settling.until(accepted.generation, &workloads, &found, &known);
             let is_published = wake_at.is_none();
             let world = World { accepted: &accepted, workloads: &workloads, found: &found, known: &known };
             let again = reconciler.reconcile(&world, is_published).await;
-            wake_at = [wake_at, again].into_iter().flatten().min();
+            wake_at = [wake_at, again, files_at].into_iter().flatten().min();
         }
         tokio::select! {
             () = drain.stopped() => return,
@@ -132,7 +139,7 @@ impl Reconciler {
     async fn reconcile(&mut self, world: &World<'_>, is_published: bool) -> Option<Instant> {
         let World { accepted, workloads, known, .. } = *world;
         let backends = backends(workloads, known);
-        self.outputs.backends.send_replace(Arc::new(all_backends(known)));
+        self.outputs.backends.send_replace(Arc::new(all_backends(accepted, workloads, known)));
         let mut compiled = self.catalogs.compile(&accepted.desired, &backends);
         self.unstored.owners.extend(compiled.owners.drain(..));
         let mut outcome = Ok(());
@@ -198,15 +205,15 @@ impl Reconciler {
     /// What is known and not stored.
     fn gather(&mut self, world: &World<'_>) {
         let known = world.known;
-        let groups = self.stored_members.keys().chain(world.found.keys());
+        let groups = self.stored_found.keys().chain(world.found.keys());
         for group in groups.cloned().collect::<BTreeSet<_>>() {
-            let now = world.found.get(&group).and_then(|found| found.members.clone());
-            if self.stored_members.get(&group) != now.as_ref() {
+            let now = world.found.get(&group).and_then(|found| found.workloads.clone());
+            if self.stored_found.get(&group) != now.as_ref() {
                 match &now {
-                    Some(members) => drop(self.stored_members.insert(group.clone(), members.clone())),
-                    None => drop(self.stored_members.remove(&group)),
+                    Some(workloads) => drop(self.stored_found.insert(group.clone(), workloads.clone())),
+                    None => drop(self.stored_found.remove(&group)),
                 }
-                self.unstored.members.insert(group, now);
+                self.unstored.workloads.insert(group, now);
             }
         }
         let mut changed: BTreeMap<BackendId, Option<_>> = self.unstored.observations.drain(..).collect();
@@ -253,13 +260,14 @@ impl Reconciler {
         self.store_error = outcome.err();
         let avoided = self.outputs.publisher.fleet().avoided().borrow().clone();
         let (health, look_at) = self.healths.turn(&accepted.desired, workloads, known, &avoided);
-        let unwell = health.iter().filter(|(_, health)| **health != Health::Healthy);
-        let unwell = unwell.take(limits::UNWELL_BACKENDS).map(|(id, health)| (id.clone(), *health));
+        let unwell = health.iter().filter(|(_, fares)| fares.health != Health::Healthy);
+        let unwell = unwell.take(limits::UNWELL_BACKENDS).map(|(id, fares)| (id.clone(), fares.health));
         self.outputs.publisher.observe(Observe { backends: unwell.collect() });
         let revision = self.outputs.publisher.current().revision;
         let mut status = status::describe(accepted, revision, workloads, known, &health, diagnostics);
         status.count(self.catalogs.shares());
         status.add_found(found);
+        status.add_unknown_names(&accepted.desired, found);
         (status.progress, status.error) = (self.progress, self.store_error.clone());
         self.outputs.status.send_replace(Arc::new(status));
         let retry_at = self.store_error.as_ref().map(|_| Instant::now() + STORE_RETRY_TIME);
@@ -303,7 +311,7 @@ impl Settling {
                 known.asked == *located || (known.inventory.is_some() && known.url.as_ref() == url)
             })
         };
-        let are_found = found.values().all(|found| found.is_asked || found.members.is_some());
+        let are_found = found.values().all(|found| found.is_asked || found.workloads.is_some());
         if (are_found && workloads.iter().all(is_known))
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
         {
@@ -313,9 +321,12 @@ impl Settling {
     }
 }
 
-/// What is known of every backend, wanted or not.
-fn all_backends(known: &Observations) -> Backends {
-    let backends = known.iter().filter_map(|(id, known)| {
+/// What is known of every backend, wanted or not; of groups that a provider finds, of those that are in them.
+fn all_backends(accepted: &Accepted, workloads: &Workloads, known: &Observations) -> Backends {
+    let is_found =
+        |group: &Name| accepted.desired.groups.get(group).is_some_and(|group| group.toolhive.is_some());
+    let there = known.iter().filter(|(id, _)| !is_found(&id.group) || workloads.contains_key(*id));
+    let backends = there.filter_map(|(id, known)| {
         let (url, inventory) = (known.url.clone()?, known.inventory.clone()?);
         Some((id.clone(), Some(Observed { endpoints: Endpoints::at(url), inventory })))
     });

@@ -1,21 +1,23 @@
 //! How things are, as an operator reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::Uri;
 use serde::{Serialize, Serializer};
+use vmcp_core::aggregation::ConflictResolution;
 use vmcp_core::backend::BackendId;
 use vmcp_core::catalog::Share;
+use vmcp_core::desired::Desired;
 use vmcp_core::diagnostic::{Diagnostic, Severity};
 use vmcp_core::health::Health;
 use vmcp_core::inventory::Inventory;
 use vmcp_core::item::Kind;
 use vmcp_core::name::Name;
-use vmcp_core::sentence::shown;
+use vmcp_core::sentence::{nearest, shown};
 
 use crate::accept::Accepted;
-use crate::health::HealthOf;
+use crate::health::{Fares, HealthOf};
 use crate::introspect::{Observation, Observations};
 use crate::workloads::{Groups, Located, Workloads};
 
@@ -79,7 +81,7 @@ pub struct BackendStatus {
     pub stale: bool,
     /// What it offers.
     pub counts: Option<Counts>,
-    /// Why it last did not answer.
+    /// Why it last did not answer, or is not well otherwise.
     pub last_error: Option<String>,
     /// What the provider that found it says of it, such as `running`.
     pub workload_status: Option<String>,
@@ -119,11 +121,12 @@ impl Status {
     pub(crate) fn add_found(&mut self, found: &Groups) {
         for backend in &mut self.backends {
             let group = found.iter().find(|(group, _)| group.as_str() == backend.group);
-            let members = group.and_then(|(_, found)| found.members.as_ref());
-            let member = members.and_then(|all| all.iter().find(|(name, _)| name.as_str() == backend.name));
-            let Some((_, member)) = member else { continue };
-            backend.workload_status = Some(member.status.clone());
-            backend.labels.clone_from(&member.labels);
+            let workloads = group.and_then(|(_, found)| found.workloads.as_ref());
+            let workload =
+                workloads.and_then(|all| all.iter().find(|(name, _)| name.as_str() == backend.name));
+            let Some((_, workload)) = workload else { continue };
+            backend.workload_status = Some(workload.status.clone());
+            backend.labels.clone_from(&workload.labels);
         }
         for (group, found) in found {
             for server in self.virtual_servers.iter().filter(|server| server.group == group.as_str()) {
@@ -135,6 +138,36 @@ impl Status {
                     help: None,
                     line: None,
                 }));
+            }
+        }
+    }
+
+    /// Workloads that a virtual server names and that its provider has not found: probably misspelt, and nothing else would say so.
+    pub(crate) fn add_unknown_names(&mut self, desired: &Desired, found: &Groups) {
+        for server in desired.virtual_servers.values() {
+            let Some(group) = desired.groups.get(&server.group) else { continue };
+            let Some(workloads) = found.get(&group.name).and_then(|found| found.workloads.as_ref()) else {
+                continue;
+            };
+            let in_order = match &server.aggregation.conflict_resolution {
+                ConflictResolution::Priority(order) => order.as_slice(),
+                ConflictResolution::Prefix | ConflictResolution::Manual => &[],
+            };
+            let named = server.operational.per_workload.keys().chain(server.aggregation.tools.keys());
+            let named: BTreeSet<&Name> = named.chain(in_order).collect();
+            for name in named {
+                if workloads.contains_key(name) || group.workloads.contains_key(name) {
+                    continue;
+                }
+                let near = nearest(name.as_str(), workloads.keys().map(Name::as_str));
+                self.diagnostics.push(DiagnosticStatus {
+                    severity: Severity::Note.as_str(),
+                    virtual_server: server.name.to_string(),
+                    backends: Vec::new(),
+                    message: format!("the group `{}` has no workload `{name}` now", group.name),
+                    help: near.map(|near| format!("did you mean `{near}`?")),
+                    line: None,
+                });
             }
         }
     }
@@ -192,8 +225,8 @@ pub(crate) fn describe(
         counts: Counts::default(),
     });
     let backends = workloads.iter().map(|(id, located)| {
-        let health = health.get(id).copied().unwrap_or_default();
-        describe_backend(id, located.as_ref().and_then(Located::url), health, known.get(id))
+        let fares = health.get(id).cloned().unwrap_or_default();
+        describe_backend(id, located.as_ref().and_then(Located::url), fares, known.get(id))
     });
     let diagnostics = diagnostics.iter().map(DiagnosticStatus::from);
     Status {
@@ -219,11 +252,11 @@ fn as_word<S: Serializer>(health: &Health, serializer: S) -> Result<S::Ok, S::Er
 fn describe_backend(
     id: &BackendId,
     url: Option<&Uri>,
-    health: Health,
+    Fares { health, reason }: Fares,
     known: Option<&Observation>,
 ) -> BackendStatus {
     let inventory = known.and_then(|observation| observation.inventory.as_ref());
-    let last_error = known.and_then(|observation| observation.last_error.clone());
+    let last_error = known.and_then(|observation| observation.last_error.clone()).or(reason);
     let eras = inventory.map(|inventory| {
         let (modern, legacy) = (inventory.eras.modern, inventory.eras.legacy.is_some());
         [(modern, "modern"), (legacy, "legacy")]

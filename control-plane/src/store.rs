@@ -20,7 +20,7 @@ use vmcp_core::owners::Owners;
 use vmcp_manifest::Written;
 
 use crate::introspect::Observations;
-use crate::workloads::Members;
+use crate::workloads::FoundWorkloads;
 pub(crate) use changes::Changes;
 use changes::write_changes;
 pub use records::Generation;
@@ -34,7 +34,7 @@ const GENERATIONS: TableDefinition<'static, u64, &'static [u8]> = TableDefinitio
 /// By `group/name`.
 const OBSERVATIONS: Table = TableDefinition::new("observations");
 /// What providers have found, by group.
-const MEMBERS: Table = TableDefinition::new("members");
+const FOUND: Table = TableDefinition::new("found");
 /// By `virtual server/backend`.
 const OWNERS: Table = TableDefinition::new("owners");
 
@@ -86,7 +86,7 @@ pub(crate) struct Stored {
     pub(crate) documents: Vec<Written>,
     pub(crate) observations: Observations,
     /// What providers had found, by group.
-    pub(crate) members: BTreeMap<Name, Members>,
+    pub(crate) workloads: BTreeMap<Name, FoundWorkloads>,
     pub(crate) owners: BTreeMap<Name, Owners>,
     /// The generation of the last revision; 0 if there has been none.
     pub(crate) published_generation: u64,
@@ -151,7 +151,7 @@ impl Store {
         let store = Self { inner: Arc::new(Inner { database, sealed, _lock: lock }) };
         store.write(|transaction, sealed| {
             let mut meta = transaction.open_table(META).map_err(fault)?;
-            for table in [DOCUMENTS, OBSERVATIONS, MEMBERS, OWNERS] {
+            for table in [DOCUMENTS, OBSERVATIONS, FOUND, OWNERS] {
                 transaction.open_table(table).map_err(fault)?;
             }
             transaction.open_table(GENERATIONS).map_err(fault)?;
@@ -208,11 +208,11 @@ impl Store {
                 }
             }
         }
-        for entry in read.open_table(MEMBERS).map_err(fault)?.iter().map_err(fault)? {
+        for entry in read.open_table(FOUND).map_err(fault)?.iter().map_err(fault)? {
             let (key, value) = entry.map_err(fault)?;
-            let clear = opened(sealed, "members", key.value(), value.value())?;
+            let clear = opened(sealed, "found", key.value(), value.value())?;
             let group = key.value().parse().map_err(|error| StoreFault::Record(format!("{error}")))?;
-            stored.members.insert(group, records::read_members(&clear)?);
+            stored.workloads.insert(group, records::read_found(&clear)?);
         }
         for entry in read.open_table(OWNERS).map_err(fault)?.iter().map_err(fault)? {
             let (key, value) = entry.map_err(fault)?;

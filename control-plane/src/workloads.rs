@@ -10,9 +10,9 @@ use http::Uri;
 use vmcp_core::backend::BackendId;
 use vmcp_core::desired::{Address, Desired, Endpoints};
 
-pub(crate) use found::{Found, Groups, Member, Members};
+pub(crate) use found::{Found, FoundWorkload, FoundWorkloads, Groups};
 pub(crate) use providers::Providers;
-pub use toolhive::{ToolHiveFolders, look_for_toolhive_group};
+pub use toolhive::{ToolHiveFolders, find_toolhive_group, look_for_toolhive_group};
 
 /// Where a backend is called, and in which of its lives: a child that has been started again may offer something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +50,9 @@ pub(crate) fn workloads(desired: &Desired, hosted: &Hosted, found: &Groups) -> W
         let Some(group) = desired.groups.get(&server.group) else { continue };
         let id = |name: &vmcp_core::name::Name| BackendId { group: group.name.clone(), name: name.clone() };
         if group.toolhive.is_some()
-            && let Some(members) = found.get(&group.name).and_then(|found| found.members.as_ref())
+            && let Some(there) = found.get(&group.name).and_then(|found| found.workloads.as_ref())
         {
-            workloads.extend(members.iter().map(|(name, member)| (id(name), Some(member.located()))));
+            workloads.extend(there.iter().map(|(name, workload)| (id(name), Some(workload.located()))));
         }
         for (name, address) in &group.workloads {
             let located = match address {

@@ -93,8 +93,21 @@ impl Admitted {
     /// Goes where a session was begun.
     pub(crate) fn go_to(&mut self, url: &Uri) {
         if let Some(place) = self.backend.live.place_of(url).filter(|place| *place != self.picked.place) {
+            self.backend.live.judge(self.picked, None);
             self.move_to(Picked { place, admission: Admission::Usual });
         }
+    }
+
+    /// Goes to another address, since this one could not be connected to and so has executed nothing. Not, if there is none, or if so
+    /// much has been sent again already.
+    pub(crate) fn go_elsewhere(&mut self) -> bool {
+        let live = &self.backend.live;
+        let may_go = live.len() > 1 && !self.left().is_zero() && live.budget.take(now_ms());
+        if may_go {
+            live.judge(self.picked, Some(false));
+            self.move_to(live.pick(Some(self.picked.place)));
+        }
+        may_go
     }
 
     fn move_to(&mut self, picked: Picked) {
@@ -104,33 +117,43 @@ impl Admitted {
         self.picked = picked;
     }
 
-    /// The call, until its answer begins, or is there if it is one body. An address that could not be connected to has executed
-    /// nothing, so another one is tried, within the budget.
+    /// The call, until its answer begins, or is there if it is one body. Each address is tried at most once.
     pub(crate) async fn call(
         &mut self,
         exchange: &Exchange,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         body: Bytes,
     ) -> Result<Answered, Refusal> {
+        let mut others = self.backend.live.len() - 1;
+        loop {
+            let failure = match self.call_here(exchange, headers.clone(), body.clone()).await {
+                Ok(answered) => return Ok(answered),
+                Err(failure) => failure,
+            };
+            let may_go = others > 0 && matches!(failure, Failure::Unreachable(_));
+            if !may_go || !self.go_elsewhere() {
+                return Err(self.refuse(Reason::from(&failure)));
+            }
+            others -= 1;
+        }
+    }
+
+    /// The call at this address, whatever comes of it.
+    pub(crate) async fn call_here(
+        &self,
+        exchange: &Exchange,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answered, Failure> {
         // What MCP needs goes before what the manifest says.
         for (name, value) in self.backend.headers.iter().flatten() {
             headers.entry(name).or_insert_with(|| value.clone());
         }
-        loop {
-            let call = Call { url: self.url().clone(), headers: headers.clone(), body: body.clone() };
-            let failure = match self.send(exchange, call).await {
-                Ok(answered) => return Ok(answered),
-                Err(failure) => failure,
-            };
-            tracing::debug!(backend = %self.backend.id, error = &failure as &dyn std::error::Error, "call failed");
-            let live = &self.backend.live;
-            let may_move = matches!(failure, Failure::Unreachable(_)) && live.len() > 1;
-            if !may_move || !live.budget.take(now_ms()) {
-                return Err(self.refuse(Reason::from(&failure)));
-            }
-            live.judge(self.picked, Some(false));
-            self.move_to(live.pick(Some(self.picked.place)));
+        let called = self.send(exchange, Call { url: self.url().clone(), headers, body }).await;
+        if let Err(failure) = &called {
+            tracing::debug!(backend = %self.backend.id, error = failure as &dyn std::error::Error, "call failed");
         }
+        called
     }
 
     /// The call in a session that is a stream of its own.
@@ -139,17 +162,20 @@ impl Admitted {
         duplex: &Duplex,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Answered, Refusal> {
-        let timeouts = &self.backend.timeouts;
-        let sent = timeout(timeouts.first_byte.min(self.left()), duplex.send(headers, body)).await;
-        sent.unwrap_or(Err(Failure::TimedOut)).map_err(|failure| self.refuse(Reason::from(&failure)))
+    ) -> Result<Answered, Failure> {
+        let sent = timeout(self.patience(), duplex.send(headers, body)).await;
+        sent.unwrap_or(Err(Failure::TimedOut))
+    }
+
+    /// How long an answer may take to begin.
+    pub(crate) fn patience(&self) -> Duration {
+        self.backend.timeouts.first_byte.min(self.left())
     }
 
     async fn send(&self, exchange: &Exchange, call: Call) -> Result<Answered, Failure> {
-        let timeouts = &self.backend.timeouts;
-        let begun = timeout(timeouts.first_byte.min(timeouts.total), exchange.begin(call));
+        let begun = timeout(self.patience(), exchange.begin(call));
         let begun = begun.await.unwrap_or(Err(Failure::TimedOut))?;
-        let answer = timeout(timeouts.idle.min(self.left()), begun.answer());
+        let answer = timeout(self.backend.timeouts.idle.min(self.left()), begun.answer());
         answer.await.unwrap_or(Err(Failure::TimedOut))
     }
 
@@ -168,10 +194,19 @@ impl Admitted {
         }
     }
 
+    /// The backend says something on the way to its answer. Whoever waits to see whether it is back need not wait for the end.
+    pub(crate) fn is_alive(&self) {
+        if self.admission == Admission::Trial || self.picked.admission == Admission::Trial {
+            self.succeeded();
+        }
+    }
+
     /// The caller's answer where the backend did not do as it should, and what that shows of it.
     pub(crate) fn refuse(&self, reason: Reason) -> Refusal {
-        if reason.is_failure() {
-            self.failed();
+        match reason.verdict() {
+            Some(true) => self.succeeded(),
+            Some(false) => self.failed(),
+            None => {}
         }
         Refusal::backend(reason, &self.backend)
     }

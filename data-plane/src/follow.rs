@@ -14,7 +14,7 @@ use vmcp_runtime::unix_ms;
 
 use crate::backend::Told;
 use crate::plane::Plane;
-use crate::snapshot::{Decode, Held, Snapshot, forget, take};
+use crate::snapshot::{Decode, FilesRead, Held, Snapshot, forget, take};
 use spill::Kept;
 pub(crate) use spill::new_id;
 pub use spill::{StateDir, StateFault};
@@ -77,7 +77,7 @@ impl Follow {
             rejected.extend(why.map(|why| ((part.name.clone(), part.digest), why)));
         }
         self.serving = serving.resumed(|part| !rejected.contains_key(&(part.name.clone(), part.digest)));
-        self.swap();
+        self.swap(FilesRead::Changed);
         let (revision, generation) = (self.serving.held.revision, self.serving.held.generation);
         self.plane.counters.serves(revision, rejected.len());
         tracing::info!(revision, rejected = rejected.len(), "serving what was kept on disk");
@@ -101,15 +101,28 @@ impl Follow {
         let mut connection = follower.connection();
         let mut told = follower.observed();
         let mut minutes = tokio::time::interval(limits::HEARD_TIME);
+        let mut looks = tokio::time::interval(limits::FILES_TIME);
         loop {
             let published = tokio::select! {
                 published = follower.next() => published,
                 Ok(()) = connection.changed() => {
-                    self.plane.counters.follows(connection.borrow_and_update().to.is_some());
+                    let is_connected = connection.borrow_and_update().to.is_some();
+                    self.plane.counters.follows(is_connected);
+                    if !is_connected {
+                        // What nobody says any more may not be so; what our own calls show still is.
+                        self.plane.told.store(Arc::default());
+                    }
                     continue;
                 }
                 Ok(()) = told.changed() => {
                     self.plane.told.store(Arc::new(Told::of(&told.borrow_and_update())));
+                    continue;
+                }
+                _ = looks.tick() => {
+                    // A key or a certificate that has been replaced is used before long.
+                    if self.plane.snapshot.load().has_references() {
+                        self.swap(FilesRead::Again);
+                    }
                     continue;
                 }
                 _ = minutes.tick() => {
@@ -125,7 +138,7 @@ impl Follow {
             let rejected = take(&mut self.held, published.parts.values(), self.decode);
             let (serving, held_back) = self.serving.advance(&published, &rejected.keys().cloned().collect());
             self.serving = serving;
-            self.swap();
+            self.swap(FilesRead::Changed);
             self.plane.counters.serves(published.revision, rejected.len());
             tracing::info!(
                 revision = published.revision,
@@ -158,9 +171,9 @@ impl Follow {
         self.serving.is_ready() && (self.wanted.is_empty() || !self.serving.servers.is_empty())
     }
 
-    fn swap(&mut self) {
+    fn swap(&mut self, files: FilesRead) {
         let previous = self.plane.snapshot.load_full();
-        let snapshot = Snapshot::build(&previous, &self.serving, &self.held);
+        let snapshot = Snapshot::build(&previous, &self.serving, &self.held, files);
         // Each of them has been looked at when its backend was built.
         if let Err(error) = self.plane.exchange.set_origins(snapshot.origins()) {
             tracing::error!(%error, "connections are made as they were before this revision");

@@ -36,6 +36,8 @@ pub(crate) enum Reason {
     Timeout,
     /// What it answered is not MCP.
     Protocol,
+    /// It says "no" in a way that is not MCP, as to a body that is too large for it.
+    Declined,
     /// What it answered is over a bound.
     TooLarge,
     /// It does not accept our credential.
@@ -53,7 +55,7 @@ impl Reason {
         match self {
             Self::Unavailable => "backend_unavailable",
             Self::Timeout => "backend_timeout",
-            Self::Protocol => "backend_protocol_error",
+            Self::Protocol | Self::Declined => "backend_protocol_error",
             Self::TooLarge => "backend_response_too_large",
             Self::Auth => "backend_auth_failed",
             Self::Busy => "backend_busy",
@@ -62,16 +64,23 @@ impl Reason {
         }
     }
 
-    /// Whether this shows that the backend does not work.
-    pub(crate) const fn is_failure(self) -> bool {
-        matches!(self, Self::Unavailable | Self::Timeout | Self::Protocol)
+    /// Whether this shows that the backend works: it does not if it cannot be reached, is late or talks nonsense, and nothing is shown
+    /// by its being busy. What one client asks for must not close a backend to others.
+    pub(crate) const fn verdict(self) -> Option<bool> {
+        match self {
+            Self::Unavailable | Self::Timeout | Self::Protocol => Some(false),
+            Self::Busy => None,
+            Self::Declined | Self::Auth | Self::TooLarge | Self::InputRequired | Self::StreamLimit => {
+                Some(true)
+            }
+        }
     }
 
     const fn sentence(self) -> &'static str {
         match self {
             Self::Unavailable => "is not available",
             Self::Timeout => "did not answer in time",
-            Self::Protocol => "did not answer as MCP demands",
+            Self::Protocol | Self::Declined => "did not answer as MCP demands",
             Self::TooLarge => "answered more than is passed on",
             Self::Auth => "does not accept the credential it is called with",
             Self::Busy => "is busy",
@@ -101,6 +110,8 @@ impl From<StatusCode> for Reason {
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Self::Auth,
             StatusCode::TOO_MANY_REQUESTS => Self::Busy,
+            StatusCode::REQUEST_TIMEOUT => Self::Protocol,
+            status if status.is_client_error() => Self::Declined,
             _ => Self::Protocol,
         }
     }

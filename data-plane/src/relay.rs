@@ -5,6 +5,7 @@ mod stream;
 pub(crate) use stream::event_stream;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use vmcp_core::limits;
 use vmcp_json::{Edits, Limits, Object};
 use vmcp_mcp::{Answer, Answered, Era, Id, Message, code, error, method, result};
 
+use crate::asked::Asked;
 use crate::backend::{Admitted, Opened};
 use crate::bridge::{self, Bridge};
 use crate::plane::Plane;
@@ -24,8 +26,10 @@ use crate::reply::json;
 pub(crate) struct Relay {
     plane: Arc<Plane>,
     /// The call's place at the backend, kept until the answer has gone out.
-    admitted: Admitted,
+    admitted: Arc<Admitted>,
     bridge: Bridge,
+    /// How often the backend has asked something on the way.
+    asked: AtomicUsize,
     /// The client's id, as it wrote it.
     id: String,
     /// The backend session that must live as long as the answer.
@@ -84,7 +88,8 @@ impl Relay {
         id: &str,
         session: Option<Arc<Opened>>,
     ) -> Self {
-        Self { plane, admitted, bridge, id: id.to_owned(), session }
+        let (admitted, asked) = (Arc::new(admitted), AtomicUsize::new(0));
+        Self { plane, admitted, bridge, asked, id: id.to_owned(), session }
     }
 
     /// The client's answer where the backend's cannot be passed on.
@@ -92,11 +97,13 @@ impl Relay {
         self.admitted.refuse(reason).with_id(&self.id)
     }
 
-    /// Reads one message of the backend and decides what becomes of it. What is about the request shows that the backend works.
+    /// Reads one message of the backend and decides what becomes of it. A response shows that the backend works.
     fn pass(&self, body: Bytes) -> Result<Passed, Refusal> {
         let passed = self.read(body).map_err(|reason| self.refusal(reason))?;
-        if !matches!(passed, Passed::Nothing) {
-            self.admitted.succeeded();
+        match passed {
+            Passed::Response(_) => self.admitted.succeeded(),
+            Passed::Progress(_) | Passed::Notification(_) => self.admitted.is_alive(),
+            Passed::Nothing => {}
         }
         Ok(passed)
     }
@@ -137,6 +144,9 @@ impl Relay {
     fn tell_backend(&self, answer: Vec<u8>) {
         self.plane.counters.dropped().inc();
         let Some(session) = &self.session else { return };
+        if self.asked.fetch_add(1, Ordering::Relaxed) >= limits::ASKED_OF_CLIENT {
+            return;
+        }
         let (plane, held) = (self.plane.clone(), session.clone());
         tokio::spawn(async move {
             let telling = held.session().send(&plane.exchange, held.peer(), answer.into());
@@ -150,6 +160,15 @@ impl Relay {
         let is_modern = self.bridge == Bridge::None(Era::Modern);
         let says_something = matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND);
         if is_modern && says_something { status } else { StatusCode::OK }
+    }
+}
+
+/// Whether a body is the backend's own answer to the request, whatever its status.
+pub(crate) fn is_response_to(asked: &Asked<'_>, body: &[u8]) -> bool {
+    let limits = Limits::new(body.len(), limits::DEPTH).with_lone_surrogates();
+    match Message::parse(body, &limits) {
+        Ok(Message::Response(response)) => response.id.is_some_and(|id| id.is(asked.request.id.raw())),
+        _ => false,
     }
 }
 

@@ -39,6 +39,15 @@ pub(crate) struct Snapshot {
     is_ready: bool,
 }
 
+/// Whether files that backends refer to are read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FilesRead {
+    /// Where a virtual server has changed.
+    Changed,
+    /// Everywhere.
+    Again,
+}
+
 /// One virtual server, whole.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -60,6 +69,8 @@ pub(crate) struct Server {
     pub(crate) instructions: Option<String>,
     /// Whether any backend completes arguments.
     pub(crate) completes: bool,
+    /// Some backend is called with what stands in a file.
+    has_references: bool,
     /// The parts that it was built from; if they are the same, so is it.
     built_from: Parts,
 }
@@ -79,6 +90,8 @@ pub(crate) struct Backend {
     pub(crate) passthrough: Arc<[HeaderName]>,
     /// Certificates (PEM) that its TLS is held to besides the usual ones.
     roots: Option<Vec<u8>>,
+    /// It is called with what stands in files, or something that it is called with could not be found.
+    has_references: bool,
     /// How long a call may take.
     pub(crate) timeouts: Timeouts,
     /// When it is left alone.
@@ -97,11 +110,13 @@ pub(crate) struct Legacy {
 impl Snapshot {
     /// Cannot fail: what refers to something that is not held is not there. A virtual server whose parts are what they were is
     /// the same value as before, with its indexes and rendered lists.
-    pub(crate) fn build(previous: &Self, serving: &Serving, held: &Held) -> Self {
+    pub(crate) fn build(previous: &Self, serving: &Serving, held: &Held, files: FilesRead) -> Self {
         let mut servers = HashMap::new();
         for (name, whole) in &serving.servers {
-            let before =
-                previous.servers.get(name).filter(|before| Arc::ptr_eq(&before.built_from, &whole.parts));
+            let before = previous.servers.get(name).filter(|before| {
+                let is_read_again = files == FilesRead::Again && before.has_references;
+                Arc::ptr_eq(&before.built_from, &whole.parts) && !is_read_again
+            });
             let server = match before {
                 Some(server) => Some(server.clone()),
                 None => {
@@ -118,6 +133,11 @@ impl Snapshot {
         let is_default_unserved = chosen.is_some_and(|name| !servers.contains_key(&name));
         let is_ready = serving.is_ready();
         Self { default, servers, unserved, is_default_unserved, is_ready }
+    }
+
+    /// Whether anything that is called refers to a file, which may have been replaced.
+    pub(crate) fn has_references(&self) -> bool {
+        self.servers.values().any(|server| server.has_references)
     }
 
     /// Whether a virtual server that was published cannot be used here, so that another replica is to be asked.
@@ -195,6 +215,7 @@ impl Server {
         let completes = offered.iter().any(|(backend, _)| backend.completes);
         let has_share = |name: &Name| offered.iter().any(|(backend, _)| backend.id.name == *name);
         let unknown = served.workloads.iter().filter(|name| !has_share(name)).cloned().collect();
+        let has_references = offered.iter().any(|(backend, _)| backend.has_references);
         let index = Index::build(&offered);
         let lists = Lists::build(&offered);
         let backends = offered.into_iter().map(|(backend, _)| backend).collect();
@@ -211,6 +232,7 @@ impl Server {
             backends,
             instructions,
             completes,
+            has_references,
             built_from,
         })
     }
@@ -263,12 +285,26 @@ impl Backend {
         for error in [headers.as_ref().err(), roots.as_ref().err()].into_iter().flatten() {
             tracing::error!(backend = %id, %error, "what a backend is called with cannot be found, so it is not called");
         }
+        let has_references = backend.endpoints.has_files() || headers.is_err() || roots.is_err();
         let (headers, roots) = match (headers, roots) {
             (Ok(headers), Ok(roots)) => (Some(headers), roots),
             _ => (None, None),
         };
         let passthrough = served.passthrough_headers.as_slice().into();
-        Self { id, modern, legacy, completes, carrier, headers, passthrough, roots, timeouts, breaker, live }
+        Self {
+            id,
+            modern,
+            legacy,
+            completes,
+            carrier,
+            headers,
+            passthrough,
+            roots,
+            has_references,
+            timeouts,
+            breaker,
+            live,
+        }
     }
 }
 

@@ -52,16 +52,18 @@ pub(crate) fn validate(validate: Validate) -> anyhow::Result<ExitCode> {
 /// Serves until the process is told to stop.
 pub(crate) fn serve(serve: Serve) -> anyhow::Result<ExitCode> {
     let loaded = match &serve.group {
-        Some(group) if serve.config.is_empty() => {
+        Some(group) => {
             if !serve.host.is_loopback() {
                 anyhow::bail!(
                     "`--group` lets everybody in, so it serves this machine alone: write a manifest to listen on {}",
                     serve.host
                 );
             }
+            // Nobody means a group that is not there.
+            toolhive::look(group)?;
             manifests::loaded(toolhive::manifest(group, None)?.into())
         }
-        _ => manifests::load(&serve.config)?,
+        None => manifests::load(&serve.config)?,
     };
     let loaded = match loaded {
         Ok(loaded) => loaded,

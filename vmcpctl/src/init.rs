@@ -14,7 +14,7 @@ use crate::toolhive;
 
 /// Writes the manifest, and says what was not taken over and which variables must be set.
 pub(crate) fn run(init: &Init) -> anyhow::Result<ExitCode> {
-    let Some(from) = &init.from else { return of_group(init) };
+    let Some(from) = init.from.as_ref().filter(|_| init.group.is_none()) else { return of_group(init) };
     let file = legible(&from.display().to_string());
     let text = read_bounded(from).map_err(|error| anyhow!("{}", legible(&error.to_string())))?;
     let file_name = from.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

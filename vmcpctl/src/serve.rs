@@ -37,7 +37,6 @@ pub(crate) async fn run(serve: Serve, loaded: Loaded) -> anyhow::Result<()> {
     let (address, admin_address) = (listener.local_addr()?, admin_listener.local_addr()?);
 
     let (drain, metrics) = (Drain::new(), Metrics::new());
-    let exchange = Exchange::new(Bounds::default());
     // Children end after those who call them.
     let children = Drain::new();
     let host = StdioHost::start(settings::environment(), children.clone()).await?;
@@ -48,7 +47,8 @@ pub(crate) async fn run(serve: Serve, loaded: Loaded) -> anyhow::Result<()> {
         hosting: Programs::Here,
         hosted: hosting.hosted(),
         toolhive: toolhive_folders(),
-        exchange: exchange.clone(),
+        // What is special about origins each plane knows for itself.
+        exchange: Exchange::new(Bounds::default()),
         drain: drain.clone(),
     })?;
     let data_plane = DataPlane::start(vmcp_data_plane::Settings {
@@ -59,7 +59,7 @@ pub(crate) async fn run(serve: Serve, loaded: Loaded) -> anyhow::Result<()> {
         state: None,
         session_key: None,
         decode: codec::decode,
-        exchange,
+        exchange: Exchange::new(Bounds::default()),
         metrics: metrics.clone(),
         drain: drain.clone(),
     })?;

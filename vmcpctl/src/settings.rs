@@ -94,8 +94,8 @@ pub(crate) struct Serve {
         num_args = 1..
     )]
     pub(crate) config: Vec<PathBuf>,
-    /// Serve a ToolHive group without a manifest: to this machine alone and to everybody on it. A manifest goes before it
-    #[arg(long, value_name = "NAME", env = "VMCP_GROUP")]
+    /// Serve a ToolHive group in place of manifests: to this machine alone and to everybody on it
+    #[arg(long, value_name = "NAME")]
     pub(crate) group: Option<String>,
     /// Address on which MCP clients come in
     #[arg(long, default_value = "127.0.0.1", env = "VMCP_HOST")]
@@ -138,16 +138,10 @@ pub(crate) enum Output {
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// The client's file, in which its servers stand under `mcpServers`, `servers` or `context_servers`
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "VMCP_FROM",
-        required_unless_present = "group",
-        conflicts_with = "group"
-    )]
+    #[arg(long, value_name = "FILE", env = "VMCP_FROM", required_unless_present = "group")]
     pub(crate) from: Option<PathBuf>,
     /// The ToolHive group that is presented, as it comes and goes
-    #[arg(short, long, value_name = "NAME", env = "VMCP_GROUP")]
+    #[arg(short, long, value_name = "NAME")]
     pub(crate) group: Option<String>,
     /// What the virtual server and its group are called [default: `mine`, or as ToolHive calls the group]
     #[arg(long, env = "VMCP_NAME")]

@@ -7,20 +7,27 @@ mod page;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use vmcp_core::desired::{Desired, VirtualServer};
+use vmcp_control_plane::{find_toolhive_group, toolhive_folders};
+use vmcp_core::desired::{Address, Desired, VirtualServer};
 use vmcp_core::diagnostic::Severity;
 use vmcp_core::inventory::Inventory;
 use vmcp_core::owners::{Guarded, Owners};
 use vmcp_core::resolve::{Offered, Resolver};
 
-use crate::settings::{Output, YELLOW};
-use crate::terminal::print_line;
+use crate::settings::{DIM, Output, RED, YELLOW};
+use crate::terminal::{legible, print_line};
 use ask::Asked;
 
 /// How much a good manifest describes.
 pub(crate) fn count(desired: &Desired, output: Output) -> anyhow::Result<ExitCode> {
     let count = data::Count::of(desired);
     warn_of_nothing(desired);
+    for group in desired.groups.values().filter(|group| group.toolhive.is_some()) {
+        anstream::eprintln!(
+            "{DIM}note{DIM:#}: the workloads of `{}` are those of a ToolHive group, found when it is served; `--connect` looks now",
+            group.name
+        );
+    }
     let text = match output {
         Output::Json => serde_json::to_string_pretty(&count)?,
         Output::Table => format!(
@@ -44,6 +51,8 @@ fn warn_of_nothing(desired: &Desired) {
 /// The catalog of every virtual server as its backends make it now. The answer is no if one of them does not answer to the end, or
 /// if a name is withheld until the operator settles it.
 pub(crate) async fn connect(desired: &Desired, output: Output) -> anyhow::Result<ExitCode> {
+    let (desired, are_found) = found(desired).await;
+    let desired = &desired;
     let asked = ask::all(desired).await?;
     let resolvers: Vec<Resolver> =
         desired.virtual_servers.values().map(|server| resolve(server, desired, &asked)).collect();
@@ -58,8 +67,31 @@ pub(crate) async fn connect(desired: &Desired, output: Output) -> anyhow::Result
     let is_whole = |answer: &Result<Arc<Inventory>, String>| {
         answer.as_ref().is_ok_and(|inventory| inventory.unread.is_empty())
     };
-    let is_good = asked.values().all(is_whole) && resolvers.iter().all(is_settled);
+    let is_good = are_found && asked.values().all(is_whole) && resolvers.iter().all(is_settled);
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// With the workloads that ToolHive has now; and whether it says.
+async fn found(desired: &Desired) -> (Desired, bool) {
+    let (mut desired, mut are_found) = (desired.clone(), true);
+    for group in desired.groups.values_mut() {
+        let Some(toolhive) = &group.toolhive else { continue };
+        let (workloads, faults) = match find_toolhive_group(toolhive, toolhive_folders()).await {
+            Ok(found) => found,
+            Err(why) => {
+                are_found = false;
+                anstream::eprintln!("{RED}error{RED:#}: group `{}`: {}", group.name, legible(&why));
+                continue;
+            }
+        };
+        for fault in faults {
+            anstream::eprintln!("{YELLOW}warning{YELLOW:#}: group `{}`: {}", group.name, legible(&fault));
+        }
+        for (name, endpoints) in workloads {
+            group.workloads.entry(name).or_insert(Address::Remote(endpoints));
+        }
+    }
+    (desired, are_found)
 }
 
 fn resolve(server: &VirtualServer, desired: &Desired, asked: &Asked) -> Resolver {

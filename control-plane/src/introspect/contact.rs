@@ -24,6 +24,8 @@ pub(super) struct Contact {
     peer: Peer,
     modern: Option<Discovered>,
     legacy: Option<Initialized>,
+    /// It may speak an era that it has not shown, because of something that passes.
+    pub(super) is_unsure: bool,
 }
 
 /// What it offers, and for how long it says that is good.
@@ -33,6 +35,15 @@ pub(super) struct Asked {
     pub(super) fresh: Option<Duration>,
 }
 
+/// It is still there.
+#[derive(Debug)]
+pub(super) struct Probed {
+    /// How long it took to say so.
+    pub(super) took: Duration,
+    /// Whether it says of itself what it said when it was met.
+    pub(super) is_same: bool,
+}
+
 const PING: &str = "\"vmcp-ping\"";
 
 impl Contact {
@@ -40,7 +51,11 @@ impl Contact {
     ///
     /// # Errors
     /// None does, or none speaks a version that we do: what the last one said.
-    pub(super) async fn open(exchange: &Exchange, endpoints: &Endpoints) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        exchange: &Exchange,
+        endpoints: &Endpoints,
+        patience: Duration,
+    ) -> Result<Self, Failure> {
         let headers = endpoints.header_map(|found| match found {
             Found::Variable(name) => secret_variable(name),
             Found::File(path) => secret_file(path).map(Into::into),
@@ -59,7 +74,7 @@ impl Contact {
         let mut last = Failure::Protocol("has no address".to_owned());
         for url in &endpoints.urls {
             let peer = Peer { url: url.clone(), carrier, headers: headers.clone() };
-            match Self::at(exchange, peer).await {
+            match Self::at(exchange, peer, patience).await {
                 Ok(contact) => return Ok(contact),
                 Err(failure) => last = failure,
             }
@@ -67,22 +82,29 @@ impl Contact {
         Err(last)
     }
 
-    async fn at(exchange: &Exchange, peer: Peer) -> Result<Self, Failure> {
-        let modern = match within(limits::PROBE_TIME, discover(exchange, &peer, &OURSELVES)).await {
+    async fn at(exchange: &Exchange, peer: Peer, patience: Duration) -> Result<Self, Failure> {
+        let mut is_unsure = false;
+        let modern = match within(patience, discover(exchange, &peer, &OURSELVES)).await {
             Ok(modern) => modern,
-            // Silence is how some legacy servers treat methods that they do not know.
-            Err(Failure::TimedOut) => None,
+            // Silence, or a fault, is how some legacy servers treat methods that they do not know.
+            Err(Failure::TimedOut | Failure::Status(_)) => {
+                is_unsure = true;
+                None
+            }
             Err(failure) => return Err(failure),
         };
-        let legacy = match (within(limits::PROBE_TIME, open(exchange, &peer, &OURSELVES)).await, &modern) {
+        let legacy = match (within(patience, open(exchange, &peer, &OURSELVES)).await, &modern) {
             (Ok(legacy), _) => legacy,
-            (Err(_), Some(_)) => None,
+            (Err(_), Some(_)) => {
+                is_unsure = true;
+                None
+            }
             (Err(failure), None) => return Err(failure),
         };
         if modern.is_none() && legacy.is_none() {
             return Err(Failure::Protocol("speaks no protocol version that we speak".into()));
         }
-        let contact = Self { exchange: exchange.clone(), peer, modern, legacy };
+        let contact = Self { exchange: exchange.clone(), peer, modern, legacy, is_unsure };
         if contact.modern.is_some() {
             contact.end_session().await;
         }
@@ -139,30 +161,36 @@ impl Contact {
             }
             (None, Some(legacy)) => {
                 let listening = Changes::of_legacy(&self.exchange, &self.peer, &legacy.session);
-                within(limits::PROBE_TIME, listening).await
+                match within(limits::PROBE_TIME, listening).await {
+                    // Some have no such route; only one that has forgotten the session does not answer in it either.
+                    Err(failure) if self.is_forgotten(&failure) => {
+                        self.probe(limits::PROBE_TIME).await.map(|_| None)
+                    }
+                    heard => heard,
+                }
             }
             (None, None) => Ok(None),
         }
     }
 
-    /// Whether it is still there, and how long it took to say so.
-    pub(super) async fn probe(&self, patience: Duration) -> Result<Duration, Failure> {
+    /// Whether it is still there.
+    pub(super) async fn probe(&self, patience: Duration) -> Result<Probed, Failure> {
         let began = Instant::now();
         within(patience, async {
             match (&self.modern, &self.legacy) {
-                (Some(_), _) => match discover(&self.exchange, &self.peer, &OURSELVES).await? {
-                    Some(_) => Ok(()),
+                (Some(known), _) => match discover(&self.exchange, &self.peer, &OURSELVES).await? {
+                    Some(now) => Ok(now == *known),
                     None => Err(Failure::Protocol("does not answer server/discover any more".into())),
                 },
                 (None, Some(legacy)) => {
                     let body = request(PING, method::PING, None);
-                    legacy.session.ask(&self.exchange, &self.peer, body, PING).await.map(drop)
+                    legacy.session.ask(&self.exchange, &self.peer, body, PING).await.map(|_| true)
                 }
-                (None, None) => Ok(()),
+                (None, None) => Ok(true),
             }
         })
-        .await?;
-        Ok(began.elapsed())
+        .await
+        .map(|is_same| Probed { took: began.elapsed(), is_same })
     }
 
     /// Whether this says no more than that the backend has forgotten our session.

@@ -1,11 +1,10 @@
 //! Listening to what a backend says of its lists by itself, for as long as it does.
 
 use std::fmt;
-use std::future::pending;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use vmcp_core::limits;
 use vmcp_mcp::{Changes, Failure};
 
@@ -15,8 +14,10 @@ use crate::introspect::contact::Contact;
 pub(super) struct Ear<'c> {
     contact: &'c Contact,
     state: State<'c>,
-    /// When it is tried again if the backend says nothing.
+    /// When it is tried again, where the backend says nothing now.
     again_at: Instant,
+    opened_at: Instant,
+    pause: Duration,
 }
 
 enum State<'c> {
@@ -36,40 +37,58 @@ pub(super) enum Heard {
     /// From now on none are heard.
     Silent,
     /// The backend does not know us any more.
-    Lost(Failure),
+    Lost,
 }
 
 impl<'c> Ear<'c> {
     pub(super) fn new(contact: &'c Contact) -> Self {
-        Self { contact, state: State::Opening(Box::pin(contact.changes())), again_at: again_at() }
+        let (state, now) = (State::Opening(Box::pin(contact.changes())), Instant::now());
+        Self { contact, state, again_at: now, opened_at: now, pause: limits::RETRY_FIRST }
     }
 
     /// The next thing, whenever that is. Nothing is lost if nobody waits for the end.
     pub(super) async fn hear(&mut self) -> Heard {
-        match &mut self.state {
-            State::Closed => pending().await,
-            State::Opening(opening) => match opening.await {
-                Ok(Some(changes)) => {
-                    self.state = State::Open(changes);
-                    Heard::Opened
+        loop {
+            match &mut self.state {
+                State::Closed => {
+                    sleep_until(self.again_at).await;
+                    self.state = State::Opening(Box::pin(self.contact.changes()));
                 }
-                Err(failure) if self.contact.is_forgotten(&failure) => {
-                    self.state = State::Closed;
-                    Heard::Lost(failure)
-                }
-                Ok(None) | Err(_) => {
-                    self.state = State::Closed;
-                    pending().await
-                }
-            },
-            State::Open(changes) => match changes.next().await {
-                Ok(Some(_)) => Heard::Changed,
-                Ok(None) | Err(_) => {
-                    (self.state, self.again_at) = (State::Closed, again_at());
-                    Heard::Silent
-                }
-            },
+                State::Opening(opening) => match opening.await {
+                    Ok(Some(changes)) => {
+                        (self.state, self.opened_at) = (State::Open(changes), Instant::now());
+                        return Heard::Opened;
+                    }
+                    Err(failure) if self.contact.is_forgotten(&failure) => {
+                        self.close(limits::DEAF_TIME);
+                        return Heard::Lost;
+                    }
+                    // It says nothing by itself.
+                    Ok(None) => self.close(limits::DEAF_TIME),
+                    Err(_) => self.close_for_a_while(),
+                },
+                State::Open(changes) => match changes.next().await {
+                    Ok(Some(_)) => return Heard::Changed,
+                    Ok(None) | Err(_) => {
+                        self.close_for_a_while();
+                        return Heard::Silent;
+                    }
+                },
+            }
         }
+    }
+
+    fn close(&mut self, pause: Duration) {
+        (self.state, self.again_at) = (State::Closed, Instant::now() + pause);
+    }
+
+    /// A stream that something in between cuts now and then is opened again soon; one that never stands, later and later.
+    fn close_for_a_while(&mut self) {
+        if self.opened_at.elapsed() > limits::STEADY_TIME {
+            self.pause = limits::RETRY_FIRST;
+        }
+        self.close(self.pause);
+        self.pause = (self.pause * 2).min(limits::RETRY_LONGEST);
     }
 
     /// What has been said already is about what is asked for next.
@@ -81,17 +100,6 @@ impl<'c> Ear<'c> {
             }
         }
     }
-
-    /// Tries again now and then, where the backend has said nothing so far.
-    pub(super) fn open_again(&mut self) {
-        if matches!(self.state, State::Closed) && Instant::now() >= self.again_at {
-            (self.state, self.again_at) = (State::Opening(Box::pin(self.contact.changes())), again_at());
-        }
-    }
-}
-
-fn again_at() -> Instant {
-    Instant::now() + limits::REFRESH_TIME / 2
 }
 
 impl fmt::Debug for Ear<'_> {

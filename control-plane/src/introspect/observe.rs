@@ -13,7 +13,7 @@ use vmcp_core::operational::HealthChecks;
 use vmcp_mcp::{Exchange, Failure};
 use vmcp_runtime::jittered;
 
-use crate::introspect::contact::{Asked, Contact};
+use crate::introspect::contact::{Asked, Contact, Probed};
 use crate::introspect::ear::{Ear, Heard};
 use crate::introspect::known::{Observation, Observations};
 use crate::workloads::Located;
@@ -126,6 +126,14 @@ struct Task {
     observations: watch::Sender<Observations>,
 }
 
+/// Why a backend is met anew.
+enum Left {
+    /// It does not answer.
+    Failed(Failure),
+    /// It has forgotten us, or is not what it was, or may not be.
+    Again,
+}
+
 /// What made a wait end.
 enum Woken {
     Heard(Heard),
@@ -137,32 +145,35 @@ impl Task {
     /// Whoever comes back is met again within about a fifth of the time for which it was away, and one that comes and goes is not
     /// met more often for it.
     async fn for_ever(self) {
-        let mut pause = limits::RETRY_FIRST;
+        let (mut pause, mut has_answered, started) = (limits::RETRY_FIRST, false, Instant::now());
         loop {
             let began = Instant::now();
-            let failure = match Contact::open(&self.exchange, &self.watched.located.endpoints).await {
+            // One that has just come up may be slow once.
+            let patience = if has_answered { self.watched.checks.timeout } else { limits::PROBE_TIME };
+            match Contact::open(&self.exchange, &self.watched.located.endpoints, patience).await {
                 Ok(contact) => {
-                    let failure = self.stay(&contact, &mut pause).await;
-                    contact.end_session().await;
-                    (!contact.is_forgotten(&failure)).then_some(failure)
+                    let left = self.stay(&contact, &mut pause).await;
+                    has_answered = true;
+                    match left {
+                        Left::Failed(failure) => self.failed(&failure),
+                        Left::Again => {}
+                    }
+                    // Nobody waits for a backend that does not answer.
+                    tokio::spawn(async move { contact.end_session().await });
                 }
-                Err(failure) => Some(failure),
-            };
-            if let Some(failure) = failure {
-                self.update(|known| {
-                    known.failed(
-                        &failure,
-                        &self.watched.located,
-                        self.watched.checks.interval,
-                        Instant::now(),
-                    )
-                });
+                Err(failure) => self.failed(&failure),
             }
-            if began.elapsed() > limits::STEADY_TIME {
+            let is_coming_up = !has_answered && started.elapsed() < limits::COMING_UP_TIME;
+            if is_coming_up || began.elapsed() > limits::STEADY_TIME {
                 pause = limits::RETRY_FIRST;
             }
             self.rest(&mut pause).await;
         }
+    }
+
+    fn failed(&self, failure: &Failure) {
+        let Watched { located, checks } = &self.watched;
+        self.update(|known| known.failed(failure, located, checks.interval, Instant::now()));
     }
 
     async fn rest(&self, pause: &mut Duration) {
@@ -171,16 +182,18 @@ impl Task {
         *pause = (*pause * 6 / 5).min(longest);
     }
 
-    /// For as long as it answers. Returns why it does not any more.
-    async fn stay(&self, contact: &Contact, pause: &mut Duration) -> Failure {
+    /// For as long as it answers and is what it was.
+    async fn stay(&self, contact: &Contact, pause: &mut Duration) -> Left {
         let checks = self.watched.checks;
         let mut probes = interval_at(Instant::now() + checks.interval, checks.interval);
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Before its lists are asked for, so that no change falls between; but nobody waits for it.
         let mut ear = Ear::new(contact);
-        if let Ok(Heard::Lost(failure)) = timeout(limits::LISTEN_TIME, ear.hear()).await {
-            return failure;
+        if let Ok(Heard::Lost) = timeout(limits::LISTEN_TIME, ear.hear()).await {
+            return Left::Again;
         }
+        let met_at = Instant::now();
+        let known_for = if contact.is_unsure { limits::REFRESH_TIME } else { limits::DEAF_TIME };
         loop {
             let Asked { inventory, fresh } = contact.ask().await;
             let asked_at = Instant::now();
@@ -194,20 +207,22 @@ impl Task {
                     () = sleep_until(refresh_at) => Woken::Refresh,
                 };
                 match woken {
-                    Woken::Heard(Heard::Lost(failure)) => return failure,
+                    Woken::Heard(Heard::Lost) => return Left::Again,
+                    Woken::Refresh if met_at.elapsed() > known_for => return Left::Again,
                     Woken::Heard(Heard::Opened | Heard::Changed) | Woken::Refresh => break,
                     Woken::Heard(Heard::Silent) | Woken::Probe => {}
                 }
                 match contact.probe(checks.timeout).await {
-                    Ok(took) => self.update(|known| known.answered(took > checks.timeout / 2)),
-                    Err(failure) => return failure,
+                    Ok(Probed { is_same: false, .. }) => return Left::Again,
+                    Ok(Probed { took, .. }) => self.update(|known| known.answered(took > checks.timeout / 2)),
+                    Err(failure) if contact.is_forgotten(&failure) => return Left::Again,
+                    Err(failure) => return Left::Failed(failure),
                 }
             }
             // What comes together is one change, and no backend is asked more than once a second.
             sleep(limits::COALESCE_TIME).await;
             sleep_until(asked_at + limits::RETRY_FIRST).await;
             ear.drain().await;
-            ear.open_again();
         }
     }
 

@@ -7,9 +7,9 @@ use vmcp_core::name::Name;
 use vmcp_core::owners::Owners;
 
 use super::sealed::Sealed;
-use super::{MEMBERS, OBSERVATIONS, OWNERS, Outcome, fault, records};
+use super::{FOUND, OBSERVATIONS, OWNERS, Outcome, fault, records};
 use crate::introspect::Observation;
-use crate::workloads::Members;
+use crate::workloads::FoundWorkloads;
 
 /// What has changed since the last revision.
 #[derive(Debug, Default)]
@@ -17,14 +17,14 @@ pub(crate) struct Changes {
     /// `None`: nothing is remembered of it any more.
     pub(crate) observations: Vec<(BackendId, Option<Observation>)>,
     /// `None`: no provider finds anything of the group any more.
-    pub(crate) members: BTreeMap<Name, Option<Members>>,
+    pub(crate) workloads: BTreeMap<Name, Option<FoundWorkloads>>,
     /// Of the names of one backend in one virtual server. Empty: it has none.
     pub(crate) owners: BTreeMap<(Name, Name), Owners>,
 }
 
 impl Changes {
     pub(crate) fn is_empty(&self) -> bool {
-        self.observations.is_empty() && self.members.is_empty() && self.owners.is_empty()
+        self.observations.is_empty() && self.workloads.is_empty() && self.owners.is_empty()
     }
 }
 
@@ -44,12 +44,12 @@ pub(super) fn write_changes(
             None => drop(observations.remove(key.as_str()).map_err(fault)?),
         }
     }
-    let mut found = transaction.open_table(MEMBERS).map_err(fault)?;
-    for (group, members) in &changes.members {
+    let mut found = transaction.open_table(FOUND).map_err(fault)?;
+    for (group, workloads) in &changes.workloads {
         let key = group.as_str();
-        match members {
-            Some(members) => {
-                let record = sealed.seal("members", key, &records::write_members(members)?)?;
+        match workloads {
+            Some(workloads) => {
+                let record = sealed.seal("found", key, &records::write_found(workloads)?)?;
                 found.insert(key, record.as_slice()).map_err(fault)?;
             }
             None => drop(found.remove(key).map_err(fault)?),

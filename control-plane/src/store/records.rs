@@ -16,7 +16,7 @@ use vmcp_manifest::Written;
 use super::StoreFault;
 use super::sealed::Sealed;
 use crate::introspect::Observation;
-use crate::workloads::{Member, Members};
+use crate::workloads::{FoundWorkload, FoundWorkloads};
 
 /// An accepted desired state, without its documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ struct ObservationRecord {
 }
 
 #[derive(Serialize, Deserialize)]
-struct MemberRecord {
+struct WorkloadRecord {
     name: String,
     url: String,
     is_sse: bool,
@@ -71,26 +71,26 @@ struct MemberRecord {
 }
 
 /// What a provider has found of a group.
-pub(super) fn write_members(members: &Members) -> Result<Vec<u8>, StoreFault> {
-    let members = members.iter().map(|(name, member)| MemberRecord {
+pub(super) fn write_found(workloads: &FoundWorkloads) -> Result<Vec<u8>, StoreFault> {
+    let workloads = workloads.iter().map(|(name, workload)| WorkloadRecord {
         name: name.to_string(),
-        url: member.endpoints.urls.first().map(ToString::to_string).unwrap_or_default(),
-        is_sse: member.endpoints.transport == Transport::Sse,
-        status: member.status.clone(),
-        labels: member.labels.clone(),
+        url: workload.endpoints.urls.first().map(ToString::to_string).unwrap_or_default(),
+        is_sse: workload.endpoints.transport == Transport::Sse,
+        status: workload.status.clone(),
+        labels: workload.labels.clone(),
     });
-    write(&members.collect::<Vec<_>>())
+    write(&workloads.collect::<Vec<_>>())
 }
 
-pub(super) fn read_members(clear: &[u8]) -> Result<Members, StoreFault> {
-    let records: Vec<MemberRecord> = read(clear)?;
-    let members = records.into_iter().map(|record| {
+pub(super) fn read_found(clear: &[u8]) -> Result<FoundWorkloads, StoreFault> {
+    let records: Vec<WorkloadRecord> = read(clear)?;
+    let workloads = records.into_iter().map(|record| {
         let transport = if record.is_sse { Transport::Sse } else { Transport::StreamableHttp };
         let endpoints = Endpoints { transport, ..Endpoints::at(record.url.parse().map_err(unreadable)?) };
-        let member = Member { endpoints, status: record.status, labels: record.labels };
-        Ok((record.name.parse().map_err(unreadable)?, member))
+        let workload = FoundWorkload { endpoints, status: record.status, labels: record.labels };
+        Ok((record.name.parse().map_err(unreadable)?, workload))
     });
-    members.collect()
+    workloads.collect()
 }
 
 pub(super) fn write_generation(

@@ -6,7 +6,7 @@ use vmcp_core::desired::{Endpoints, Transport};
 
 use super::*;
 use crate::introspect::Observation;
-use crate::workloads::{Member, Members};
+use crate::workloads::{FoundWorkload, FoundWorkloads};
 
 fn written(text: &str) -> Vec<Written> {
     documents(Source { name: "m.yaml", text })
@@ -44,15 +44,18 @@ fn changes(backend: &str, tool: &str) -> Changes {
     Changes {
         observations: vec![(id(backend), Some(observed(tool)))],
         owners: BTreeMap::from([(("s".parse().unwrap(), name), owners)]),
-        members: BTreeMap::from([("g".parse().unwrap(), Some(members()))]),
+        workloads: BTreeMap::from([("g".parse().unwrap(), Some(workloads()))]),
     }
 }
 
-fn members() -> Members {
+fn workloads() -> FoundWorkloads {
     let endpoints =
         Endpoints { transport: Transport::Sse, ..Endpoints::at("http://127.0.0.1:1/sse".parse().unwrap()) };
     let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
-    Members::from([("found".parse().unwrap(), Member { endpoints, status: "running".into(), labels })])
+    FoundWorkloads::from([(
+        "found".parse().unwrap(),
+        FoundWorkload { endpoints, status: "running".into(), labels },
+    )])
 }
 
 #[test]
@@ -87,12 +90,12 @@ fn what_is_stored_is_there_after_a_restart_and_no_number_comes_twice() {
     let gone = Changes {
         observations: vec![(id("b"), None)],
         owners: BTreeMap::from([(("s".parse().unwrap(), "b".parse().unwrap()), Owners::new())]),
-        members: BTreeMap::from([("g".parse().unwrap(), None)]),
+        workloads: BTreeMap::from([("g".parse().unwrap(), None)]),
     };
-    assert_eq!(store.load().unwrap().members, BTreeMap::from([("g".parse().unwrap(), members())]));
+    assert_eq!(store.load().unwrap().workloads, BTreeMap::from([("g".parse().unwrap(), workloads())]));
     store.remember(&gone).unwrap();
     let stored = store.load().unwrap();
-    assert!(stored.members.is_empty());
+    assert!(stored.workloads.is_empty());
     assert_eq!(stored.observations.keys().collect::<Vec<_>>(), [&id("c")]);
     assert_eq!(stored.owners.values().map(BTreeMap::len).sum::<usize>(), 1);
 }

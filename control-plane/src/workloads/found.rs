@@ -11,13 +11,13 @@ use crate::workloads::Located;
 pub(crate) type Groups = BTreeMap<Name, Found>;
 
 /// The workloads of a group.
-pub(crate) type Members = BTreeMap<Name, Member>;
+pub(crate) type FoundWorkloads = BTreeMap<Name, FoundWorkload>;
 
 /// What a provider has found of one group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Found {
     /// Those that were there when the provider last answered. `None`: it never has.
-    pub(crate) members: Option<Members>,
+    pub(crate) workloads: Option<FoundWorkloads>,
     /// It has been asked since this process began, whatever came of that.
     pub(crate) is_asked: bool,
     /// What is wrong: why the provider does not answer, or what it says that cannot be used.
@@ -26,7 +26,7 @@ pub(crate) struct Found {
 
 /// A workload that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Member {
+pub(crate) struct FoundWorkload {
     pub(crate) endpoints: Endpoints,
     /// The provider's word, such as `running`.
     pub(crate) status: String,
@@ -36,13 +36,27 @@ pub(crate) struct Member {
 
 impl Found {
     /// As it was stored.
-    pub(crate) fn stored(members: Members) -> Self {
-        Self { members: Some(members), ..Self::default() }
+    pub(crate) fn stored(workloads: FoundWorkloads) -> Self {
+        Self { workloads: Some(workloads), ..Self::default() }
     }
 
-    /// The provider has answered.
-    pub(crate) fn answered(&mut self, members: Members, faults: Vec<String>) {
-        *self = Self { members: Some(members), is_asked: true, faults };
+    /// The provider has answered. Of those in `kept` it could not say enough: what is known of them stays, with the status that it
+    /// says, if any.
+    pub(crate) fn answered(
+        &mut self,
+        mut workloads: FoundWorkloads,
+        kept: BTreeMap<Name, Option<String>>,
+        faults: Vec<String>,
+    ) {
+        let mut before = self.workloads.take().unwrap_or_default();
+        for (name, status) in kept {
+            let Some(mut workload) = before.remove(&name).filter(|_| !workloads.contains_key(&name)) else {
+                continue;
+            };
+            workload.status = status.unwrap_or(workload.status);
+            workloads.insert(name, workload);
+        }
+        *self = Self { workloads: Some(workloads), is_asked: true, faults };
     }
 
     /// The provider has not answered: what was there stays.
@@ -51,7 +65,7 @@ impl Found {
     }
 }
 
-impl Member {
+impl FoundWorkload {
     pub(crate) fn located(&self) -> Located {
         Located { status: Some(self.status.clone()), ..Located::at(self.endpoints.clone()) }
     }

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use vmcp_core::desired::{Desired, ToolHive, ToolHiveApi, ToolHiveSource};
 use vmcp_core::name::Name;
 
-use crate::workloads::found::{Found, Groups, Members};
+use crate::workloads::found::{Found, FoundWorkloads, Groups};
 use crate::workloads::toolhive::{Api, Files, Seen, ToolHiveFolders};
 
 /// How often files are looked at: fast enough for people, and nothing for a disk.
@@ -26,8 +26,8 @@ pub(crate) struct Providers {
 
 impl Providers {
     /// Begins with what was found before.
-    pub(crate) fn new(folders: ToolHiveFolders, known: BTreeMap<Name, Members>) -> Self {
-        let known = known.into_iter().map(|(group, members)| (group, Found::stored(members)));
+    pub(crate) fn new(folders: ToolHiveFolders, known: BTreeMap<Name, FoundWorkloads>) -> Self {
+        let known = known.into_iter().map(|(group, workloads)| (group, Found::stored(workloads)));
         Self { folders, found: watch::Sender::new(known.collect()), running: BTreeMap::new() }
     }
 
@@ -115,7 +115,7 @@ fn tell(found: &watch::Sender<Groups>, group: &Name, seen: Result<Seen, String>)
         let Some(known) = all.get_mut(group) else { return false };
         let before = known.clone();
         match seen {
-            Ok(Seen { members, faults }) => known.answered(members, faults),
+            Ok(Seen { workloads, kept, faults }) => known.answered(workloads, kept, faults),
             Err(why) => known.failed(why),
         }
         for fault in known.faults.iter().filter(|fault| !before.faults.contains(fault)) {

@@ -12,7 +12,7 @@ use vmcp_core::desired::{Endpoints, ToolHive, ToolHiveSource, Transport};
 use vmcp_core::name::Name;
 use vmcp_core::sentence::shown;
 
-use crate::workloads::found::{Member, Members};
+use crate::workloads::found::{FoundWorkload, FoundWorkloads};
 
 pub(super) use api::Api;
 pub(super) use files::Files;
@@ -36,8 +36,30 @@ impl ToolHiveFolders {
 /// What is in a group, and what of it cannot be used.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
-    pub(super) members: Members,
+    pub(super) workloads: FoundWorkloads,
+    /// Those of which not enough can be said now: what was known of them stays, with this status, if it has one.
+    pub(super) kept: BTreeMap<Name, Option<String>>,
     pub(super) faults: Vec<String>,
+}
+
+/// Who is in a ToolHive group now, and what of it cannot be used.
+///
+/// # Errors
+/// Nobody says: the files cannot be read, or the API does not answer.
+pub async fn find_toolhive_group(
+    toolhive: &ToolHive,
+    folders: ToolHiveFolders,
+) -> Result<(BTreeMap<Name, Endpoints>, Vec<String>), String> {
+    let seen = match &toolhive.source {
+        ToolHiveSource::Files { state, data } => {
+            let mut files = Files::new(toolhive, folders.with(state.clone(), data.clone()));
+            let looking = tokio::task::spawn_blocking(move || files.look());
+            looking.await.map_err(|error| error.to_string())??
+        }
+        ToolHiveSource::Api(api) => Api::new(toolhive, api)?.ask().await?,
+    };
+    let found = seen.workloads.into_iter().map(|(name, workload)| (name, workload.endpoints));
+    Ok((found.collect(), seen.faults))
 }
 
 /// Who is in a ToolHive group by the files of whoever asks, one line each, and what cannot be used. Blocks.
@@ -51,11 +73,11 @@ pub fn look_for_toolhive_group(
     let source = ToolHiveSource::Files { state: None, data: None };
     let toolhive = ToolHive { group: group.to_owned(), host: "127.0.0.1".to_owned(), source };
     let seen = Files::new(&toolhive, folders).look()?;
-    let line = |(name, member): (&Name, &Member)| {
-        let url = member.endpoints.urls.first().map(ToString::to_string).unwrap_or_default();
-        format!("{name}: {url} ({})", shown(&member.status))
+    let line = |(name, workload): (&Name, &FoundWorkload)| {
+        let url = workload.endpoints.urls.first().map(ToString::to_string).unwrap_or_default();
+        format!("{name}: {url} ({})", shown(&workload.status))
     };
-    Ok((seen.members.iter().map(line).collect(), seen.faults))
+    Ok((seen.workloads.iter().map(line).collect(), seen.faults))
 }
 
 /// What matters of a workload.
@@ -75,6 +97,15 @@ struct Described {
     container_labels: BTreeMap<String, String>,
 }
 
+/// Where a workload is called.
+enum Called {
+    At(Endpoints),
+    /// It is no MCP server.
+    Nowhere,
+    /// It has no port at the moment, as while it is made again.
+    NotYet,
+}
+
 const OWN_LABELS: [&str; 6] = [
     "toolhive",
     "toolhive-name",
@@ -89,8 +120,8 @@ impl Described {
         if self.group.is_empty() { "default" } else { &self.group }
     }
 
-    /// Where ToolHive's proxy is called for it; `None` for what is no MCP server.
-    fn endpoints(&self, host: &str) -> Result<Option<Endpoints>, String> {
+    /// Where ToolHive's proxy is called for it.
+    fn endpoints(&self, host: &str) -> Result<Called, String> {
         let mode = match self.transport.as_str() {
             "stdio" | "" => &self.proxy_mode,
             other => other,
@@ -98,12 +129,12 @@ impl Described {
         let transport = match mode {
             "sse" => Transport::Sse,
             "streamable-http" | "streamable" | "" => Transport::StreamableHttp,
-            "inspector" => return Ok(None),
+            "inspector" => return Ok(Called::Nowhere),
             other => return Err(format!("`{other}` is no transport that is known here")),
         };
         let labelled = || self.container_labels.get("toolhive-port").and_then(|port| port.parse().ok());
         let port = Some(self.port).filter(|port| *port != 0).or_else(labelled);
-        let Some(port) = port else { return Err("it has no port yet".to_owned()) };
+        let Some(port) = port else { return Ok(Called::NotYet) };
         let remote = self.remote_url.parse::<Uri>().ok();
         let remote = remote.as_ref().map(Uri::path).filter(|path| *path != "/" && !path.is_empty());
         let path = match transport {
@@ -112,7 +143,7 @@ impl Described {
         };
         let url = format!("http://{host}:{port}{path}");
         let url = url.parse().map_err(|error| format!("`{url}` is not an address: {error}"))?;
-        Ok(Some(Endpoints { transport, ..Endpoints::at(url) }))
+        Ok(Called::At(Endpoints { transport, ..Endpoints::at(url) }))
     }
 
     fn labels(&self) -> BTreeMap<String, String> {
@@ -124,15 +155,25 @@ impl Described {
 impl Seen {
     /// Adds a workload of the group.
     fn add(&mut self, name: &str, described: &Described, status: &str, host: &str) {
-        let member = name.parse::<Name>().map_err(|why| why.to_string()).and_then(|name| {
-            let endpoints = described.endpoints(host)?;
-            let (status, labels) = (status.to_owned(), described.labels());
-            Ok(endpoints.map(|endpoints| (name, Member { endpoints, status, labels })))
-        });
-        match member {
-            Ok(member) => self.members.extend(member),
-            Err(why) => self.faults.push(format!("the workload `{name}` is left out: {why}")),
+        let left_out = |why: &dyn std::fmt::Display| format!("the workload `{name}` is left out: {why}");
+        let name = match name.parse::<Name>() {
+            Ok(name) => name,
+            Err(why) => return self.faults.push(left_out(&why)),
+        };
+        match described.endpoints(host) {
+            Ok(Called::At(endpoints)) => {
+                let (status, labels) = (status.to_owned(), described.labels());
+                self.workloads.insert(name, FoundWorkload { endpoints, status, labels });
+            }
+            Ok(Called::Nowhere) => {}
+            Ok(Called::NotYet) => drop(self.kept.insert(name, Some(status.to_owned()))),
+            Err(why) => self.faults.push(left_out(&why)),
         }
+    }
+
+    /// Nothing can be said of a workload of this name.
+    fn keep(&mut self, name: &str) {
+        self.kept.extend(name.parse::<Name>().ok().map(|name| (name, None)));
     }
 }
 
@@ -142,8 +183,9 @@ mod tests {
 
     fn url(described: &Described) -> String {
         match described.endpoints("127.0.0.1") {
-            Ok(Some(endpoints)) => format!("{:?} {}", endpoints.transport, endpoints.urls[0]),
-            Ok(None) => "none".to_owned(),
+            Ok(Called::At(endpoints)) => format!("{:?} {}", endpoints.transport, endpoints.urls[0]),
+            Ok(Called::Nowhere) => "none".to_owned(),
+            Ok(Called::NotYet) => "not yet".to_owned(),
             Err(why) => why,
         }
     }
@@ -167,7 +209,7 @@ mod tests {
         assert_eq!(of("streamable-http", "", remote, 1), "StreamableHttp http://127.0.0.1:1/v1/mcp");
         assert_eq!(of("sse", "", "https://api.example.com/", 1), "Sse http://127.0.0.1:1/sse");
         assert_eq!(of("inspector", "", "", 1), "none");
-        assert_eq!(of("stdio", "", "", 0), "it has no port yet");
+        assert_eq!(of("stdio", "", "", 0), "not yet");
         assert_eq!(of("quic", "", "", 1), "`quic` is no transport that is known here");
         let labels = [("toolhive-port", "7"), ("toolhive", "true"), ("team", "a")];
         let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();

@@ -94,6 +94,13 @@ impl Endpoints {
         Self { urls: vec![url], transport: Transport::default(), headers: Vec::new(), ca_bundle: None }
     }
 
+    /// Whether something stands in files, which can be replaced.
+    pub fn has_files(&self) -> bool {
+        let is_file =
+            |(_, text): &(HeaderName, Text)| matches!(text, Text::Secret { found: Found::File(_), .. });
+        self.ca_bundle.is_some() || self.headers.iter().any(is_file)
+    }
+
     /// What every request carries, with the secrets that `find` finds. Values do not print themselves.
     ///
     /// # Errors

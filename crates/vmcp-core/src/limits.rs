@@ -140,6 +140,9 @@ pub const STREAM_EVENTS: usize = 72_000;
 /// Bytes of one backend's stream, all events together.
 pub const STREAM_BYTES: usize = 256 * 1024 * 1024;
 
+/// What a backend asks on the way to one answer and is told "no" to; it has understood by then.
+pub const ASKED_OF_CLIENT: usize = 16;
+
 /// Progress is passed on at most so often; what comes between is replaced by what comes last.
 pub const PROGRESS_TIME: Duration = Duration::from_millis(100);
 
@@ -171,6 +174,16 @@ pub const COALESCE_TIME: Duration = Duration::from_millis(50);
 pub const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// See [`RETRY_FIRST`].
 pub const RETRY_LONGEST: Duration = Duration::from_secs(30);
+
+/// A backend that says nothing of its lists by itself is asked again whether it does after this time, and met anew, since it may have
+/// learnt something.
+pub const DEAF_TIME: Duration = Duration::from_secs(10 * 60);
+
+/// How often files that hold secrets and certificates are read again.
+pub const FILES_TIME: Duration = Duration::from_secs(10);
+
+/// How long a workload that has never answered is met every second: many take a while to come up.
+pub const COMING_UP_TIME: Duration = Duration::from_secs(120);
 
 /// How long a backend's lists wait until it is listened to.
 pub const LISTEN_TIME: Duration = Duration::from_millis(300);

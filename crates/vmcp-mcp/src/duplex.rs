@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Uri};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use vmcp_json::Limits;
 
@@ -21,7 +22,14 @@ use crate::stream::EventStream;
 use crate::{code, method};
 
 /// Notifications that wait for a slow reader; more are dropped. Its response is not.
-const WAITING_EVENTS: usize = 256;
+const WAITING_EVENTS: usize = 64;
+
+/// A notification that is larger is of no use to anybody.
+const NOTIFICATION_BYTES: usize = 256 * 1024;
+
+/// Answers to what the server asks, under way at a time, and how long each may take; more are not given.
+const ANSWERS: usize = 4;
+const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// A connection over that transport. Dropping it ends the session.
 #[derive(Debug)]
@@ -70,9 +78,14 @@ impl Duplex {
             .ok_or_else(|| Failure::Protocol(format!("sends messages elsewhere: `{text}`")))?;
         let peer = Peer { url, ..peer.clone() };
         let waiting = Arc::<Mutex<Waiting>>::default();
-        let limits = exchange.answer_limits();
-        let reader =
-            Reader { exchange: exchange.clone(), peer: peer.clone(), waiting: waiting.clone(), limits };
+        let (limits, answers) = (exchange.answer_limits(), Arc::new(Semaphore::new(ANSWERS)));
+        let reader = Reader {
+            exchange: exchange.clone(),
+            peer: peer.clone(),
+            waiting: waiting.clone(),
+            limits,
+            answers,
+        };
         let reader = tokio::spawn(reader.run(events)).abort_handle();
         Ok(Self { exchange: exchange.clone(), peer, waiting, limits, reader })
     }
@@ -163,6 +176,7 @@ struct Reader {
     peer: Peer,
     waiting: Arc<Mutex<Waiting>>,
     limits: Limits,
+    answers: Arc<Semaphore>,
 }
 
 impl Reader {
@@ -210,9 +224,13 @@ impl Reader {
                     )
                     .into_bytes(),
                 };
+                let Ok(place) = self.answers.clone().try_acquire_owned() else { return };
                 let (exchange, call) = (self.exchange.clone(), self.peer.call(HeaderMap::new(), answer));
                 // Whether the server likes the answer changes nothing.
-                tokio::spawn(async move { drop(exchange.send(call).await) });
+                tokio::spawn(async move {
+                    let _ = tokio::time::timeout(ANSWER_TIME, exchange.send(call)).await;
+                    drop(place);
+                });
             }
             Err(_) => {}
         }
@@ -226,6 +244,9 @@ impl Reader {
 
     /// Progress to whom it belongs; what belongs to nobody in particular, to the only one who waits.
     fn tell(&self, token: Option<&str>, event: Event) {
+        if event.data.len() > NOTIFICATION_BYTES {
+            return;
+        }
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let waiter = match token {
             Some(token) => {

@@ -1,6 +1,7 @@
 //! Finds out whether a backend is modern
 //! (MCP 2026-07-28, Versioning, Backward Compatibility with Initialization-Based Versions).
 
+use http::StatusCode;
 use vmcp_json::Object;
 
 use crate::compose::{Implementation, modern_params, request};
@@ -38,7 +39,9 @@ pub async fn discover(
     let call = peer.modern(method::DISCOVER, body);
     let body = match exchange.ask(call, ID).await {
         Ok((body, _)) => body,
-        // Whatever is not JSON-RPC comes from a server that does not know the method.
+        // These say something of this moment, and nothing of the server.
+        Err(failure @ Failure::Status(status)) if is_passing(status) => return Err(failure),
+        // Whatever else is not JSON-RPC comes from a server that does not know the method.
         Err(Failure::Status(_) | Failure::Protocol(_)) => return Ok(None),
         Err(failure) => return Err(failure),
     };
@@ -59,6 +62,11 @@ pub async fn discover(
         }
         Outcome::Error { .. } => Ok(None),
     }
+}
+
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
 }
 
 /// Whether the result of `server/discover` names the modern version that we speak.

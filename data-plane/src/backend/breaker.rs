@@ -72,9 +72,10 @@ impl Breaker {
         }
     }
 
-    /// Whether calls go through without question. Asks no clock.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.open_until_ms.load(Ordering::Acquire) == 0
+    /// Whether calls are refused now. One that waits for somebody to try is not known to fail any more. A closed one asks no clock.
+    pub(crate) fn is_open(&self, now_ms: impl FnOnce() -> u64) -> bool {
+        let until_ms = self.open_until_ms.load(Ordering::Acquire);
+        until_ms != 0 && now_ms() < until_ms
     }
 
     /// How it is.

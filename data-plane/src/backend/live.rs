@@ -76,7 +76,7 @@ impl Live {
 
     /// Whether it is not called now, since it fails.
     pub(crate) fn is_avoided(&self) -> bool {
-        !self.breaker.is_closed()
+        self.breaker.is_open(now_ms)
     }
 
     /// For how long it wants to be left alone.

@@ -2,12 +2,15 @@
 //! have none. Each is ended when nobody can use it any more.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use http::Uri;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
-use vmcp_mcp::{self as mcp, Exchange, OURSELVES, Peer};
+use vmcp_mcp::{self as mcp, Exchange, Failure, OURSELVES, Peer};
 
 use crate::refusal::Reason;
 use crate::snapshot::{Backend, Server};
@@ -24,6 +27,17 @@ pub(crate) struct Opened {
     exchange: Exchange,
     peer: Peer,
     session: mcp::Session,
+}
+
+/// A session could not be begun.
+#[derive(Debug)]
+pub(crate) struct NotOpened {
+    pub(crate) reason: Reason,
+    /// No connection came to stand.
+    pub(crate) is_unreachable: bool,
+    /// Where.
+    pub(crate) url: Uri,
+    is_judged: AtomicBool,
 }
 
 impl BackendSessions {
@@ -44,15 +58,22 @@ impl BackendSessions {
         client: Option<u128>,
         backend: &Arc<Backend>,
         peer: Peer,
-    ) -> Result<Arc<Opened>, Reason> {
-        let opening = async { open(exchange, backend, peer).await.map(Arc::new) };
-        let Some(client) = client else { return opening.await };
+        patience: Duration,
+    ) -> Result<Arc<Opened>, Arc<NotOpened>> {
+        let is_current = |open: &Opened| {
+            backend.live.place_of(&open.peer.url).is_some()
+                && Some(&open.peer.headers) == backend.headers.as_ref()
+                && open.peer.carrier == backend.carrier
+                && !open.is_over()
+        };
+        let opening = async { open(exchange, peer, patience).await.map(Arc::new) };
+        let Some(client) = client else { return opening.await.map_err(Arc::new) };
         let key = (client, backend.id.clone());
-        // A stream that has ended cannot be gone on with.
-        if self.open.get(&key).await.is_some_and(|open| open.is_over()) {
+        // A stream that has ended, or leads where the backend is no more, cannot be gone on with.
+        if self.open.get(&key).await.is_some_and(|open| !is_current(&open)) {
             self.open.invalidate(&key).await;
         }
-        self.open.try_get_with(key, opening).await.map_err(|reason| *reason)
+        self.open.try_get_with(key, opening).await
     }
 
     /// The backend does not know this one any more. One that another call has begun in its place stays.
@@ -74,15 +95,33 @@ impl BackendSessions {
     }
 }
 
-async fn open(exchange: &Exchange, backend: &Backend, peer: Peer) -> Result<Opened, Reason> {
+async fn open(exchange: &Exchange, peer: Peer, patience: Duration) -> Result<Opened, NotOpened> {
     let opening = mcp::open(exchange, &peer, &OURSELVES);
-    match tokio::time::timeout(limits::PROBE_TIME.min(backend.timeouts.first_byte), opening).await {
+    let opened = tokio::time::timeout(limits::PROBE_TIME.min(patience), opening).await;
+    let reason = match opened {
         Ok(Ok(Some(initialized))) => {
-            Ok(Opened { exchange: exchange.clone(), peer, session: initialized.session })
+            return Ok(Opened { exchange: exchange.clone(), peer, session: initialized.session });
         }
-        Ok(Ok(None)) => Err(Reason::Protocol),
-        Ok(Err(failure)) => Err(Reason::from(&failure)),
-        Err(_) => Err(Reason::Timeout),
+        Ok(Ok(None)) => Reason::Protocol,
+        Ok(Err(failure)) => {
+            let (is_unreachable, reason) =
+                (matches!(failure, Failure::Unreachable(_)), Reason::from(&failure));
+            return Err(NotOpened {
+                reason,
+                is_unreachable,
+                url: peer.url,
+                is_judged: AtomicBool::new(false),
+            });
+        }
+        Err(_) => Reason::Timeout,
+    };
+    Err(NotOpened { reason, is_unreachable: false, url: peer.url, is_judged: AtomicBool::new(false) })
+}
+
+impl NotOpened {
+    /// Whether nobody else has said yet what this shows of the backend: of those who waited for one opening, one does.
+    pub(crate) fn is_first(&self) -> bool {
+        !self.is_judged.swap(true, Ordering::Relaxed)
     }
 }
 

@@ -205,8 +205,17 @@ impl Drop for Running {
         };
         let Some(mut events) = self.events.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        // Until then it is a call under way like any other.
+        let (admitted, mut flood) = (self.relay.admitted.clone(), std::mem::take(&mut self.flood));
         runtime.spawn(async move {
-            let to_the_end = async { while let Ok(Some(_)) = events.next().await {} };
+            let idle = admitted.backend().timeouts.idle;
+            let to_the_end = async {
+                while let Ok(Ok(Some(event))) = tokio::time::timeout(idle, events.next()).await {
+                    if !flood.takes(&event.data) {
+                        return;
+                    }
+                }
+            };
             // What does not end by then is closed.
             let _ = tokio::time::timeout(patience, to_the_end).await;
         });

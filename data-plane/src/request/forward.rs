@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use vmcp_json::{Edits, quote};
-use vmcp_mcp::{Answer, Answered, Era, ProtocolVersion, header};
+use vmcp_mcp::{Answer, Answered, Era, Failure, ProtocolVersion, header};
 
 use crate::asked::{Asked, Client};
 use crate::backend::{self, Admitted, Opened};
@@ -84,27 +84,56 @@ async fn call_legacy(
         credential.write_headers(&mut headers);
         return Ok((admitted.call(&plane.exchange, headers, body).await?, None));
     }
+    let backend = admitted.backend().clone();
     let mut is_second = false;
     loop {
-        let backend = admitted.backend().clone();
-        let opened = plane.backend_sessions.opened(&plane.exchange, client, &backend, admitted.peer()).await;
-        let opened = opened.map_err(|reason| admitted.refuse(reason))?;
-        admitted.go_to(&opened.peer().url);
-        let mut headers = passed.clone();
-        opened.session().write_headers(&mut headers);
-        credential.write_headers(&mut headers);
-        if let Some(duplex) = &opened.session().duplex {
-            let answered = admitted.call_in(duplex, headers, body).await?;
-            return Ok((answered, Some(opened)));
-        }
-        let answered = admitted.call(&plane.exchange, headers, body.clone()).await?;
-        match answered.answer {
-            Answer::Refused { status: http::StatusCode::NOT_FOUND, .. } if !is_second => {
-                plane.backend_sessions.forget(client, &backend, &opened).await;
-                is_second = true;
+        let opening = plane.backend_sessions.opened(
+            &plane.exchange,
+            client,
+            &backend,
+            admitted.peer(),
+            admitted.patience(),
+        );
+        let opened = match opening.await {
+            Ok(opened) => opened,
+            Err(failed) => {
+                admitted.go_to(&failed.url);
+                if failed.is_unreachable && !is_second && admitted.go_elsewhere() {
+                    is_second = true;
+                    continue;
+                }
+                // What one opening shows counts once, however many waited for it.
+                return Err(match failed.is_first() {
+                    true => admitted.refuse(failed.reason),
+                    false => Refusal::backend(failed.reason, &backend),
+                });
             }
-            _ => return Ok((answered, Some(opened))),
+        };
+        admitted.go_to(&opened.peer().url);
+        let session = opened.session();
+        let mut headers = passed.clone();
+        session.write_headers(&mut headers);
+        credential.write_headers(&mut headers);
+        let called = match &session.duplex {
+            Some(duplex) => admitted.call_in(duplex, headers, body.clone()).await,
+            None => admitted.call_here(&plane.exchange, headers, body.clone()).await,
+        };
+        let is_lost = match &called {
+            Ok(Answered { answer: Answer::Refused { status, body, .. }, .. }) => {
+                let is_session = session.id.is_some() || session.duplex.is_some();
+                *status == StatusCode::NOT_FOUND && is_session && !relay::is_response_to(asked, body)
+            }
+            // Nothing has been sent; another address does not know this session.
+            Err(Failure::Unreachable(_)) if !is_second && admitted.go_elsewhere() => true,
+            Ok(_) | Err(_) => false,
+        };
+        if is_lost && !is_second {
+            plane.backend_sessions.forget(client, &backend, &opened).await;
+            is_second = true;
+            continue;
         }
+        let answered = called.map_err(|failure| admitted.refuse(Reason::from(&failure)))?;
+        return Ok((answered, Some(opened)));
     }
 }
 

@@ -59,7 +59,8 @@ impl World {
         let published = Arc::new(Published::new(self.revision, 1, parts));
         let rejected = take(&mut self.held, published.parts.values(), decode);
         self.serving = self.serving.advance(&published, &rejected.into_keys().collect()).0;
-        self.snapshot = Arc::new(Snapshot::build(&self.snapshot, &self.serving, &self.held));
+        self.snapshot =
+            Arc::new(Snapshot::build(&self.snapshot, &self.serving, &self.held, FilesRead::Changed));
         forget(&mut self.held, &self.serving);
         self.snapshot.clone()
     }

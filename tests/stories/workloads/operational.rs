@@ -314,3 +314,50 @@ async fn workloads_07_circuit_breaker_enabled_failure_threshold_and_timeout() {
         assert!(tried.await && began.elapsed() > Duration::from_millis(2_200), "{:?}", began.elapsed());
     }
 }
+
+#[tokio::test]
+async fn a_backend_that_is_back_is_well_and_listed_even_if_nobody_calls_it() {
+    for is_modern in ERAS {
+        let (backend, is_well, _) = turning(is_modern).await;
+        let operational = "{failure_handling: {partial_failure_mode: fail, circuit_breaker: {failure_threshold: 2, timeout: 2s}}}";
+        let served = serve(operational, &[("b", backend.url())]).await;
+        is_well.store(false, Ordering::SeqCst);
+        let client = served.client();
+        for _ in 0..3 {
+            assert!(call(&client, "b_x", is_modern).await.json()["error"].is_object());
+        }
+        let refused = client.modern("tools/list", "").await;
+        assert_eq!(reason(&refused), "backend_unavailable", "{}", refused.text());
+        served.until("b", "unhealthy", Duration::from_secs(3)).await;
+        let why = served.status().await["backends"][0]["last_error"].clone();
+        assert_eq!(why, "calls to it fail: 1 of 1 replicas leave it alone");
+        is_well.store(true, Ordering::SeqCst);
+        let lists = async || client.modern("tools/list", "").await.code().is_none();
+        assert!(eventually(Duration::from_secs(12), lists).await, "{}", served.status().await);
+        served.until_healthy("b", Duration::from_secs(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_one_client_asks_for_does_not_close_a_backend_to_others() {
+    for is_modern in ERAS {
+        let backend = RawBackend::start(move |recorded: &Recorded| {
+            let all = tools(&["large", "x"]);
+            mcp_reply(recorded, is_modern, &all).unwrap_or_else(|| {
+                match recorded.json()["params"]["name"].as_str() {
+                    Some("large") => Reply::Status(http::StatusCode::PAYLOAD_TOO_LARGE, "too large".into()),
+                    _ => recorded.result(GOOD),
+                }
+            })
+        })
+        .await;
+        let served =
+            serve("{failure_handling: {circuit_breaker: {failure_threshold: 2}}}", &[("b", backend.url())])
+                .await;
+        for _ in 0..6 {
+            let answer = call(&served.client(), "b_large", is_modern).await;
+            assert_eq!(reason(&answer), "backend_protocol_error", "{}", answer.text());
+        }
+        assert!(call(&served.client(), "b_x", is_modern).await.text().contains("here"));
+    }
+}

@@ -90,7 +90,8 @@ async fn a_backend_over_sse_is_listed_called_and_listened_to() {
         backend.sessions()
     );
     let declined = backend.recorded().iter().filter(|r| r.text().contains("-32601")).count();
-    assert!(declined >= 22, "what it asks is declined: {declined}");
+    // A few at a time; whoever asks more than is answered hears nothing.
+    assert!(declined >= 4, "what it asks is declined: {declined}");
 
     backend.hang_up();
     let answer = client.post(
@@ -212,6 +213,58 @@ async fn workloads_05_tls_is_held_to_name_time_and_authority() {
         assert!(error.contains(part), "{name}: {error}");
         assert_eq!(backend["counts"], serde_json::Value::Null, "{name}");
     }
+}
+
+#[tokio::test]
+async fn certificates_that_are_put_in_place_later_are_used() {
+    let backend = RawBackend::start(|recorded: &Recorded| {
+        mcp_reply(recorded, true, TOOL).unwrap_or_else(|| recorded.result(HERE))
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("ca.pem");
+    let door = TlsDoor::before(&backend.url(), Certificate::Good).await;
+    let workloads = [
+        format!("{{name: plain, url: '{}'}}", backend.url()),
+        format!("{{name: private, url: '{}', ca_bundle: '{}'}}", door.url(), bundle.display()),
+    ];
+    let served = serve("", &workloads).await;
+    served.until_healthy("plain", Duration::from_secs(10)).await;
+    let is_said = eventually(Duration::from_secs(5), async || {
+        served.status().await.to_string().contains("does not hold certificates")
+    });
+    assert!(is_said.await, "{}", served.status().await);
+    fs_err::write(&bundle, door.authority()).unwrap();
+    served.until_healthy("private", Duration::from_secs(30)).await;
+    let client = served.client();
+    let works = async || call(&client, "private_x", true).await.text().contains("here");
+    assert!(eventually(Duration::from_secs(5), works).await, "{}", served.log());
+}
+
+#[tokio::test]
+async fn a_key_that_is_replaced_is_used_before_long() {
+    let wanted = Arc::new(std::sync::Mutex::new("old".to_owned()));
+    let expected = wanted.clone();
+    let backend = RawBackend::start(move |recorded: &Recorded| {
+        if recorded.header("x-key") != Some(expected.lock().unwrap().as_str()) {
+            return Reply::Status(http::StatusCode::UNAUTHORIZED, String::new());
+        }
+        mcp_reply(recorded, true, TOOL).unwrap_or_else(|| recorded.result(HERE))
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    fs_err::write(&key, "old").unwrap();
+    let workload =
+        format!("{{name: b, url: '{}', headers: {{X-Key: {{file: '{}'}}}}}}", backend.url(), key.display());
+    let served = serve("", &[workload]).await;
+    served.until_healthy("b", Duration::from_secs(10)).await;
+    *wanted.lock().unwrap() = "new".to_owned();
+    assert_eq!(reason(&call(&served.client(), "b_x", true).await), "backend_auth_failed");
+    fs_err::write(&key, "new").unwrap();
+    let client = served.client();
+    let works = async || call(&client, "b_x", true).await.text().contains("here");
+    assert!(eventually(Duration::from_secs(15), works).await);
 }
 
 #[tokio::test]

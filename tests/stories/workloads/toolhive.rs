@@ -90,14 +90,14 @@ async fn workloads_02_a_workload_that_is_starting_is_in_within_two_seconds_of_an
     let is_known =
         eventually(SOON, async || world.control_plane.status().await.to_string().contains("starting"));
     assert!(is_known.await);
-    // It takes a while to come up, as an image that is pulled first does.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    home.status("late", "running");
+    // Its proxy runs, and what is behind it takes a while to come up.
+    tokio::time::sleep(Duration::from_secs(12)).await;
     let late = RawBackend::start_at(port, |recorded: &Recorded| {
         vmcp_testkit::mcp_reply(recorded, true, r#"{"name":"x","inputSchema":{"type":"object"}}"#)
             .unwrap_or(Reply::Silence)
     })
     .await;
-    home.status("late", "running");
     world.soon_lists(&["late_x"]).await;
     drop(late);
 }
@@ -114,6 +114,18 @@ async fn workloads_02_files_that_cannot_be_read_change_nothing_that_is_served() 
     home.write(&home.run_config_file("one"), "{\"name\": \"one\", \"gro");
     let is_said = eventually(SOON, async || world.said().await.contains("one.json cannot be read"));
     assert!(is_said.await, "{}", world.said().await);
+    world.soon_lists(&["one_one_0"]).await;
+    // Nor does a restart while it is damaged.
+    world.control_plane.kill();
+    world.control_plane.start_again().await;
+    let is_said =
+        eventually(Duration::from_secs(5), async || world.said().await.contains("one.json cannot be read"));
+    assert!(is_said.await, "{}", world.said().await);
+    world.soon_lists(&["one_one_0"]).await;
+    let is_back = eventually(Duration::from_secs(15), async || {
+        world.control_plane.status().await["replicas"].as_array().is_some_and(|all| all.len() == 2)
+    });
+    assert!(is_back.await);
     world.soon_lists(&["one_one_0"]).await;
     home.workload("one", "team", one.port(), "running");
 
@@ -186,6 +198,7 @@ async fn workloads_02_the_api_is_followed_too() {
         (StatusCode::INTERNAL_SERVER_ERROR, "down", "HTTP status 500"),
         (StatusCode::NOT_FOUND, "nothing here", "HTTP status 404"),
         (StatusCode::OK, "<html>", "did not answer with workloads"),
+        (StatusCode::OK, "{}", "missing field `workloads`"),
     ] {
         *answer.lock().unwrap() = (status, body.to_owned());
         let is_said = eventually(Duration::from_secs(3), async || world.said().await.contains(part));
@@ -245,6 +258,9 @@ async fn a_manifest_is_made_of_a_group_and_stays_true() {
     fs_err::write(&file, &manifest).unwrap();
     let checked = vmcpctl(&home, &["validate", "-f", file.to_str().unwrap()]).output().unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let asked = vmcpctl(&home, &["validate", "--connect", "-f", file.to_str().unwrap()]).output().unwrap();
+    let said = String::from_utf8_lossy(&asked.stdout);
+    assert!(asked.status.success() && said.contains("one_one_0"), "{said}");
     let missing = vmcpctl(&home, &["init", "--group", "nobody"]).output().unwrap();
     let said = String::from_utf8_lossy(&missing.stderr);
     assert!(missing.status.code() == Some(1) && said.contains("ToolHive has no group `nobody`"), "{said}");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use tokio::task::JoinSet;
+use vmcp_control_plane::set_origins;
 use vmcp_core::backend::BackendId;
 use vmcp_core::desired::{Address, Desired, Endpoints};
 use vmcp_core::inventory::Inventory;
@@ -27,6 +28,15 @@ pub(super) async fn all(desired: &Desired) -> anyhow::Result<Asked> {
     let children = Drain::new();
     let host = Arc::new(StdioHost::start(settings::environment(), children.clone()).await?);
     let exchange = Exchange::new(Bounds::default());
+    let groups = desired.groups.values().flat_map(|group| {
+        group.workloads.iter().filter_map(|(name, address)| match address {
+            Address::Remote(endpoints) => {
+                Some((BackendId { group: group.name.clone(), name: name.clone() }, endpoints.clone()))
+            }
+            Address::Command(_) => None,
+        })
+    });
+    set_origins(&exchange, desired, &groups.collect());
     let mut asking = JoinSet::new();
     let mut waiting = BTreeSet::new();
     for server in desired.virtual_servers.values() {

@@ -25,7 +25,8 @@ pub(in crate::workloads) struct Api {
 
 #[derive(Debug, Deserialize)]
 struct Groups {
-    #[serde(default)]
+    /// Null for none; an answer without it is somebody else's.
+    #[serde(deserialize_with = "Option::deserialize")]
     groups: Option<Vec<Group>>,
 }
 
@@ -36,7 +37,8 @@ struct Group {
 
 #[derive(Debug, Deserialize)]
 struct Answer {
-    #[serde(default)]
+    /// Likewise.
+    #[serde(deserialize_with = "Option::deserialize")]
     workloads: Option<Vec<Workload>>,
 }
 

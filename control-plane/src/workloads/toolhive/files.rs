@@ -102,6 +102,10 @@ impl Files {
         for path in &names {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let (described, fault) = self.configs.read(path, None);
+            if described.is_none() && fault.is_some() {
+                // It may be of this group.
+                seen.keep(&name);
+            }
             seen.faults.extend(fault);
             let Some(described) = described.filter(|described| described.group() == self.group) else {
                 continue;

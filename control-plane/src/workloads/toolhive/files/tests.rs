@@ -21,11 +21,11 @@ impl Machine {
 
     fn look(&mut self) -> (Vec<String>, Vec<String>) {
         let seen = self.files.look().unwrap();
-        let members = seen
-            .members
+        let workloads = seen
+            .workloads
             .iter()
-            .map(|(name, member)| format!("{name} {} {}", member.endpoints.urls[0], member.status));
-        (members.collect(), seen.faults)
+            .map(|(name, workload)| format!("{name} {} {}", workload.endpoints.urls[0], workload.status));
+        (workloads.collect(), seen.faults)
     }
 }
 
@@ -50,17 +50,17 @@ fn what_is_damaged_is_what_it_was() {
     machine.home.workload("a", "g", 1, "running");
     let good = machine.look().0;
     machine.home.write(&machine.home.state().join("runconfigs/a.json"), r#"{"name": "a", "po"#);
-    let (members, faults) = machine.look();
-    assert_eq!(members, good);
+    let (workloads, faults) = machine.look();
+    assert_eq!(workloads, good);
     assert!(faults.len() == 1 && faults[0].contains("a.json cannot be read: EOF"), "{faults:?}");
     machine.home.write(&machine.home.data().join("statuses/a.json"), "\u{0}");
-    let (members, faults) = machine.look();
-    assert_eq!((members, faults.len()), (good.clone(), 2));
+    let (workloads, faults) = machine.look();
+    assert_eq!((workloads, faults.len()), (good.clone(), 2));
     machine.home.workload("a", "g", 2, "running");
     assert_eq!(machine.look(), (vec!["a http://127.0.0.1:2/mcp running".to_owned()], vec![]));
     machine.home.write(&machine.home.state().join("runconfigs/new.json"), "{");
-    let (members, faults) = machine.look();
-    assert_eq!((members.len(), faults.len()), (1, 1), "it has never been good");
+    let (workloads, faults) = machine.look();
+    assert_eq!((workloads.len(), faults.len()), (1, 1), "it has never been good");
 }
 
 #[test]
@@ -95,8 +95,8 @@ fn folders_that_cannot_be_read_say_nothing_of_the_group() {
     fs_err::rename(&away, &state).unwrap();
     let statuses = machine.home.data().join("statuses");
     fs_err::rename(&statuses, statuses.with_file_name("elsewhere")).unwrap();
-    let (members, faults) = machine.look();
-    assert_eq!(members, ["a http://127.0.0.1:1/mcp running"], "the last status stays");
+    let (workloads, faults) = machine.look();
+    assert_eq!(workloads, ["a http://127.0.0.1:1/mcp running"], "the last status stays");
     assert!(faults[0].contains("statuses cannot be read"), "{faults:?}");
     fs_err::remove_file(state.join("groups/g.json")).unwrap();
     assert!(machine.look().1[0].contains("ToolHive has no group `g`"));
@@ -108,8 +108,8 @@ fn a_large_file_and_an_odd_name_are_left_out() {
     machine.home.workload("-odd", "g", 1, "running");
     let mut large = fs_err::File::create(machine.home.run_config_file("large")).unwrap();
     large.write_all(&vec![b' '; FILE_BYTES as usize + 1]).unwrap();
-    let (members, faults) = machine.look();
-    assert!(members.is_empty() && faults.len() == 2, "{faults:?}");
+    let (workloads, faults) = machine.look();
+    assert!(workloads.is_empty() && faults.len() == 2, "{faults:?}");
     assert!(faults.iter().any(|fault| fault.contains("`-odd` is left out")), "{faults:?}");
     assert!(faults.iter().any(|fault| fault.contains("is larger than")), "{faults:?}");
 }
