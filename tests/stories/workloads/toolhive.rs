@@ -244,7 +244,7 @@ async fn a_group_is_served_without_a_manifest_to_this_machine_alone() {
     assert!(open.status.code() == Some(1) && said.contains("this machine alone"), "{said}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_manifest_is_made_of_a_group_and_stays_true() {
     let one = backend("one", 1).await;
     let home = ToolHiveHome::new();
