@@ -125,6 +125,10 @@ impl Admitted {
         body: Bytes,
     ) -> Result<Answered, Refusal> {
         let mut others = self.backend.live.len() - 1;
+        if others == 0 {
+            let called = self.call_here(exchange, headers, body).await;
+            return called.map_err(|failure| self.refuse(Reason::from(&failure)));
+        }
         loop {
             let failure = match self.call_here(exchange, headers.clone(), body.clone()).await {
                 Ok(answered) => return Ok(answered),

@@ -103,7 +103,8 @@ impl Connects {
 
     /// As hyper's client wants it.
     pub(crate) fn connector(&self) -> Connector {
-        let connects = self.clone();
+        // The client clones it for each request.
+        let connects = Arc::new(self.clone());
         BoxCloneSyncService::new(service_fn(move |url: Uri| {
             let special = connects.special.load();
             let its = OriginName::of(&url).and_then(|name| special.by_name.get(&name));
