@@ -6,7 +6,7 @@ use vmcp_core::sentence::shown;
 
 use crate::decode::Key::Built;
 use crate::decode::{Decoder, Table};
-use crate::document::workload::{self, checked_url};
+use crate::document::workload;
 use crate::tree::Node;
 
 pub(crate) const TOOLHIVE: Table = Table {
@@ -36,7 +36,7 @@ pub(super) fn toolhive(
     let fields = decoder.mapping(node, path, &TOOLHIVE)?;
     let group = fields.get("group").map(|(node, path)| group(decoder, node, &path));
     let host = fields.get("host").map(|(node, path)| host(decoder, node, &path));
-    let api = fields.get("api").map(|(node, path)| api(decoder, node, &path));
+    let api = fields.get("api").map(|(node, path)| workload::url(decoder, node, &path));
     let mut folder = |key| fields.get(key).map(|(node, path)| workload::absolute(decoder, node, &path));
     let (socket, state, data) = (folder("socket"), folder("state_dir"), folder("data_dir"));
     let asks_api = api.is_some() || socket.is_some();
@@ -95,15 +95,4 @@ fn host(decoder: &mut Decoder, node: &Node, path: &str) -> Option<String> {
         return None;
     }
     Some(host)
-}
-
-fn api(decoder: &mut Decoder, node: &Node, path: &str) -> Option<http::Uri> {
-    let text: String = decoder.text(node, path)?;
-    match checked_url(&text) {
-        Ok(url) => Some(url),
-        Err((message, help)) => {
-            decoder.fault(&node.place, path, message, help.map(ToOwned::to_owned));
-            None
-        }
-    }
 }

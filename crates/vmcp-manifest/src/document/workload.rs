@@ -164,7 +164,8 @@ fn belong(decoder: &mut Decoder, fields: &Fields<'_>, keys: &[&str], to: &str) {
     }
 }
 
-fn url(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Uri> {
+/// An address, or the fault of what is none.
+pub(super) fn url(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Uri> {
     let text: String = decoder.text(node, path)?;
     match checked_url(&text) {
         Ok(url) => Some(url),
