@@ -15,7 +15,7 @@ use vmcp_core::desired::{Found, Transport};
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_core::operational::{Breaker, PartialFailure, Timeouts};
-use vmcp_mcp::{Carrier, Origin, OriginName, Origins, ProtocolVersion, check_roots};
+use vmcp_mcp::{Carrier, Origins, ProtocolVersion, check_roots};
 use vmcp_revision::codec::{Decoded, ServedServer};
 use vmcp_revision::{Part, PartName, Serving};
 use vmcp_runtime::{secret_file, secret_variable};
@@ -154,20 +154,12 @@ impl Snapshot {
         avoided.into_iter().take(limits::UNWELL_BACKENDS).cloned().collect()
     }
 
-    /// What is special about the servers that backends are at. Where several backends are at one, it is held to what all of them
-    /// trust, and waited for as long as the least patient waits.
+    /// What is special about the servers that backends are at.
     pub(crate) fn origins(&self) -> Origins {
-        let mut origins = Origins::new();
+        let mut origins = Origins::default();
         for backend in self.servers.values().flat_map(|server| server.backends.iter()) {
-            for name in backend.live.urls().filter_map(OriginName::of) {
-                let connect = backend.timeouts.connect;
-                let origin = origins.entry(name).or_insert(Origin { roots: None, connect });
-                origin.connect = origin.connect.min(connect);
-                if let Some(roots) = &backend.roots {
-                    let all = origin.roots.get_or_insert_default();
-                    all.push(b'\n');
-                    all.extend_from_slice(roots);
-                }
+            for url in backend.live.urls() {
+                origins.add(url, backend.timeouts.connect, backend.roots.as_deref());
             }
         }
         origins

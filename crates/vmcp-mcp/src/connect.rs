@@ -20,25 +20,42 @@ use tokio::net::TcpStream;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt, service_fn};
 
+/// What is special about which servers, by host and port. Others are connected to as everybody is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins(BTreeMap<OriginName, Origin>);
+
 /// What is special about the servers at one host and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+struct Origin {
     /// Certificates (PEM) that its TLS is held to besides those that everybody is.
-    pub roots: Option<Vec<u8>>,
+    roots: Option<Vec<u8>>,
     /// Time until a connection stands, TLS included.
-    pub connect: Duration,
+    connect: Duration,
 }
-
-/// What is special about which servers. Others are connected to as everybody is.
-pub type Origins = BTreeMap<OriginName, Origin>;
 
 /// A host and a port, in an order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OriginName(String);
+struct OriginName(String);
+
+impl Origins {
+    /// What one backend wants of the server that a URL leads to: a connection that stands in time, and certificates (PEM) besides
+    /// the usual ones. Where several want something of one server, it is held to what all of them trust, and waited for as long as
+    /// the least patient waits. A URL that leads nowhere adds nothing.
+    pub fn add(&mut self, url: &Uri, connect: Duration, roots: Option<&[u8]>) {
+        let Some(name) = OriginName::of(url) else { return };
+        let origin = self.0.entry(name).or_insert(Origin { roots: None, connect });
+        origin.connect = origin.connect.min(connect);
+        if let Some(roots) = roots {
+            let all = origin.roots.get_or_insert_default();
+            all.push(b'\n');
+            all.extend_from_slice(roots);
+        }
+    }
+}
 
 impl OriginName {
     /// Where a URL leads; `None` if it leads nowhere.
-    pub fn of(url: &Uri) -> Option<Self> {
+    fn of(url: &Uri) -> Option<Self> {
         let is_tls = url.scheme_str() == Some("https");
         url.authority().map(|authority| Self::named(authority, is_tls))
     }
@@ -86,8 +103,8 @@ impl Connects {
         if self.special.load().origins == origins {
             return Ok(());
         }
-        let mut by_name = HashMap::with_capacity(origins.len());
-        for (name, origin) in &origins {
+        let mut by_name = HashMap::with_capacity(origins.0.len());
+        for (name, origin) in &origins.0 {
             let https = match &origin.roots {
                 None => self.usual.clone(),
                 Some(roots) => {
@@ -154,4 +171,29 @@ fn trusting(roots: &[u8]) -> io::Result<ClientConfig> {
 /// What is wrong with them.
 pub fn check_roots(roots: &[u8]) -> io::Result<()> {
     trusting(roots).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_backends_at_one_server_share_its_trust_and_the_shortest_time() {
+        let url = |text: &str| text.parse::<Uri>().unwrap();
+        let mut origins = Origins::default();
+        origins.add(&url("https://Backend.test/one"), Duration::from_secs(3), Some(b"one"));
+        origins.add(&url("https://backend.test:443/two"), Duration::from_secs(2), Some(b"two"));
+        origins.add(&url("https://backend.test/three"), Duration::from_secs(5), None);
+        origins.add(&url("http://backend.test/"), Duration::from_secs(9), None);
+        let own = |roots: Option<&[u8]>, seconds| Origin {
+            roots: roots.map(<[u8]>::to_vec),
+            connect: Duration::from_secs(seconds),
+        };
+        let name = |text: &str| OriginName(text.to_owned());
+        let expected = [
+            (name("backend.test:443"), own(Some(b"\none\ntwo"), 2)),
+            (name("backend.test:80"), own(None, 9)),
+        ];
+        assert_eq!(origins, Origins(expected.into()));
+    }
 }

@@ -25,7 +25,7 @@ pub use changes::{Change, Changes};
 pub use compose::{
     Implementation, OURSELVES, accepted_meta, error, modern_params, notification, request, result,
 };
-pub use connect::{Origin, OriginName, Origins, check_roots};
+pub use connect::{Origins, check_roots};
 pub use duplex::Duplex;
 pub use exchange::{Answer, Answered, Begun, Bounds, Call, Exchange};
 pub use failure::Failure;
