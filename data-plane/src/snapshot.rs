@@ -1,5 +1,6 @@
 //! The immutable whole that requests read: virtual servers with their indexes and rendered lists.
 
+mod backend;
 mod held;
 mod index;
 mod lists;
@@ -8,19 +9,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::{HeaderMap, HeaderName};
 use vmcp_core::backend::BackendId;
 use vmcp_core::catalog::Share;
-use vmcp_core::desired::{Found, Transport};
 use vmcp_core::limits;
 use vmcp_core::name::Name;
-use vmcp_core::operational::{Breaker, PartialFailure, Timeouts};
-use vmcp_mcp::{Carrier, Origins, ProtocolVersion, check_roots};
-use vmcp_revision::codec::{Decoded, ServedServer};
+use vmcp_core::operational::PartialFailure;
+use vmcp_mcp::Origins;
+use vmcp_revision::codec::Decoded;
 use vmcp_revision::{Part, PartName, Serving};
-use vmcp_runtime::{secret_file, secret_variable};
 
 use crate::backend::{Live, Told};
+pub(crate) use backend::{Backend, Legacy};
 pub use held::Decode;
 pub(crate) use held::{Held, forget, take};
 pub(crate) use index::{Index, Reading, Target};
@@ -73,38 +72,6 @@ pub(crate) struct Server {
     has_references: bool,
     /// The parts that it was built from; if they are the same, so is it.
     built_from: Parts,
-}
-
-/// A place to send calls to.
-#[derive(Debug)]
-pub(crate) struct Backend {
-    pub(crate) id: BackendId,
-    pub(crate) modern: bool,
-    pub(crate) legacy: Option<Legacy>,
-    pub(crate) completes: bool,
-    /// What carries messages to it.
-    pub(crate) carrier: Carrier,
-    /// What every request to it carries. `None`: that, or what its TLS is held to, cannot be found, so it is not called.
-    pub(crate) headers: Option<HeaderMap>,
-    /// Headers of clients that are passed on to it.
-    pub(crate) passthrough: Arc<[HeaderName]>,
-    /// Certificates (PEM) that its TLS is held to besides the usual ones.
-    roots: Option<Vec<u8>>,
-    /// It is called with what stands in files, or something that it is called with could not be found.
-    has_references: bool,
-    /// How long a call may take.
-    pub(crate) timeouts: Timeouts,
-    /// When it is left alone.
-    pub(crate) breaker: Breaker,
-    /// What this replica knows of it by its own calls.
-    pub(crate) live: Arc<Live>,
-}
-
-/// How legacy requests reach it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Legacy {
-    pub(crate) version: ProtocolVersion,
-    pub(crate) has_sessions: bool,
 }
 
 impl Snapshot {
@@ -240,63 +207,6 @@ impl Server {
         all.sort();
         all.dedup();
         all
-    }
-}
-
-impl Backend {
-    /// Whether it is not called now, since calls to it fail.
-    pub(crate) fn is_avoided(&self) -> bool {
-        self.breaker.is_enabled && self.live.is_avoided()
-    }
-
-    fn new(
-        backend: &vmcp_core::backend::Backend,
-        served: &ServedServer,
-        completes: bool,
-        live: Arc<Live>,
-    ) -> Self {
-        let legacy = backend.eras.legacy.as_ref().and_then(|legacy| {
-            let version = ProtocolVersion::parse(&legacy.version)?;
-            Some(Legacy { version, has_sessions: legacy.has_sessions })
-        });
-        let (id, modern) = (backend.id.clone(), backend.eras.modern);
-        let (timeouts, breaker) = (served.operational.timeouts(&id.name), served.operational.breaker);
-        let carrier = match backend.endpoints.transport {
-            Transport::StreamableHttp => Carrier::StreamableHttp,
-            Transport::Sse => Carrier::Sse,
-        };
-        let headers = backend.endpoints.header_map(|found| match found {
-            Found::Variable(name) => secret_variable(name),
-            Found::File(path) => secret_file(path).map(Into::into),
-        });
-        let roots = backend.endpoints.ca_bundle.as_deref().map(secret_file).transpose();
-        let roots = roots.and_then(|roots| {
-            let roots = roots.map(String::into_bytes);
-            roots.as_deref().map(check_roots).transpose().map(|_| roots)
-        });
-        for error in [headers.as_ref().err(), roots.as_ref().err()].into_iter().flatten() {
-            tracing::error!(backend = %id, %error, "what a backend is called with cannot be found, so it is not called");
-        }
-        let has_references = backend.endpoints.has_files() || headers.is_err() || roots.is_err();
-        let (headers, roots) = match (headers, roots) {
-            (Ok(headers), Ok(roots)) => (Some(headers), roots),
-            _ => (None, None),
-        };
-        let passthrough = served.passthrough_headers.as_slice().into();
-        Self {
-            id,
-            modern,
-            legacy,
-            completes,
-            carrier,
-            headers,
-            passthrough,
-            roots,
-            has_references,
-            timeouts,
-            breaker,
-            live,
-        }
     }
 }
 

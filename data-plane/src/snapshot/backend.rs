@@ -1,0 +1,102 @@
+//! A backend with all that a call to it needs: what it speaks, what it is called with, how long it may take.
+
+use std::sync::Arc;
+
+use ::http::{HeaderMap, HeaderName};
+use vmcp_core::backend::BackendId;
+use vmcp_core::desired::{Found, Transport};
+use vmcp_core::operational::{Breaker, Timeouts};
+use vmcp_mcp::{Carrier, ProtocolVersion, check_roots};
+use vmcp_revision::codec::ServedServer;
+use vmcp_runtime::{secret_file, secret_variable};
+
+use crate::backend::Live;
+
+/// A place to send calls to.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    pub(crate) id: BackendId,
+    pub(crate) modern: bool,
+    pub(crate) legacy: Option<Legacy>,
+    pub(crate) completes: bool,
+    /// What carries messages to it.
+    pub(crate) carrier: Carrier,
+    /// What every request to it carries. `None`: that, or what its TLS is held to, cannot be found, so it is not called.
+    pub(crate) headers: Option<HeaderMap>,
+    /// Headers of clients that are passed on to it.
+    pub(crate) passthrough: Arc<[HeaderName]>,
+    /// Certificates (PEM) that its TLS is held to besides the usual ones.
+    pub(super) roots: Option<Vec<u8>>,
+    /// It is called with what stands in files, or something that it is called with could not be found.
+    pub(super) has_references: bool,
+    /// How long a call may take.
+    pub(crate) timeouts: Timeouts,
+    /// When it is left alone.
+    pub(crate) breaker: Breaker,
+    /// What this replica knows of it by its own calls.
+    pub(crate) live: Arc<Live>,
+}
+
+/// How legacy requests reach it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Legacy {
+    pub(crate) version: ProtocolVersion,
+    pub(crate) has_sessions: bool,
+}
+
+impl Backend {
+    /// Whether it is not called now, since calls to it fail.
+    pub(crate) fn is_avoided(&self) -> bool {
+        self.breaker.is_enabled && self.live.is_avoided()
+    }
+
+    pub(super) fn new(
+        backend: &vmcp_core::backend::Backend,
+        served: &ServedServer,
+        completes: bool,
+        live: Arc<Live>,
+    ) -> Self {
+        let legacy = backend.eras.legacy.as_ref().and_then(|legacy| {
+            let version = ProtocolVersion::parse(&legacy.version)?;
+            Some(Legacy { version, has_sessions: legacy.has_sessions })
+        });
+        let (id, modern) = (backend.id.clone(), backend.eras.modern);
+        let (timeouts, breaker) = (served.operational.timeouts(&id.name), served.operational.breaker);
+        let carrier = match backend.endpoints.transport {
+            Transport::StreamableHttp => Carrier::StreamableHttp,
+            Transport::Sse => Carrier::Sse,
+        };
+        let headers = backend.endpoints.header_map(|found| match found {
+            Found::Variable(name) => secret_variable(name),
+            Found::File(path) => secret_file(path).map(Into::into),
+        });
+        let roots = backend.endpoints.ca_bundle.as_deref().map(secret_file).transpose();
+        let roots = roots.and_then(|roots| {
+            let roots = roots.map(String::into_bytes);
+            roots.as_deref().map(check_roots).transpose().map(|_| roots)
+        });
+        for error in [headers.as_ref().err(), roots.as_ref().err()].into_iter().flatten() {
+            tracing::error!(backend = %id, %error, "what a backend is called with cannot be found, so it is not called");
+        }
+        let has_references = backend.endpoints.has_files() || headers.is_err() || roots.is_err();
+        let (headers, roots) = match (headers, roots) {
+            (Ok(headers), Ok(roots)) => (Some(headers), roots),
+            _ => (None, None),
+        };
+        let passthrough = served.passthrough_headers.as_slice().into();
+        Self {
+            id,
+            modern,
+            legacy,
+            completes,
+            carrier,
+            headers,
+            passthrough,
+            roots,
+            has_references,
+            timeouts,
+            breaker,
+            live,
+        }
+    }
+}
