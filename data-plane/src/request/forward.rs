@@ -118,22 +118,32 @@ async fn call_legacy(
             Some(duplex) => admitted.call_in(duplex, headers, body.clone()).await,
             None => admitted.call_here(&plane.exchange, headers, body.clone()).await,
         };
-        let is_lost = match &called {
-            Ok(Answered { answer: Answer::Refused { status, body, .. }, .. }) => {
-                let is_session = session.id.is_some() || session.duplex.is_some();
-                *status == StatusCode::NOT_FOUND && is_session && !relay::is_response_to(asked, body)
-            }
-            // Nothing has been sent; another address does not know this session.
-            Err(Failure::Unreachable(_)) if !is_second && admitted.go_elsewhere() => true,
-            Ok(_) | Err(_) => false,
-        };
-        if is_lost && !is_second {
+        if !is_second && may_begin_again(&called, &opened, asked, admitted) {
             plane.backend_sessions.forget(client, &backend, &opened).await;
             is_second = true;
             continue;
         }
         let answered = called.map_err(|failure| admitted.refuse(Reason::from(&failure)))?;
         return Ok((answered, Some(opened)));
+    }
+}
+
+/// Whether a call was refused before it was executed, and a new session may be better off: the backend has forgotten this one, or
+/// cannot be reached where it is held, and the call has gone over to another address, which does not know it.
+fn may_begin_again(
+    called: &Result<Answered, Failure>,
+    opened: &Opened,
+    asked: &Asked<'_>,
+    admitted: &mut Admitted,
+) -> bool {
+    match called {
+        Ok(Answered { answer: Answer::Refused { status, body, .. }, .. }) => {
+            let session = opened.session();
+            let is_session = session.id.is_some() || session.duplex.is_some();
+            *status == StatusCode::NOT_FOUND && is_session && !relay::is_response_to(asked, body)
+        }
+        Err(Failure::Unreachable(_)) => admitted.go_elsewhere(),
+        Ok(_) | Err(_) => false,
     }
 }
 
