@@ -43,6 +43,9 @@ struct Run {
     /// The vmcpctl to measure; the one beside this program if absent
     #[arg(long)]
     vmcpctl: Option<PathBuf>,
+    /// Measure this part alone
+    #[arg(long)]
+    only: Option<Part>,
     /// Seconds for each row
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -58,6 +61,23 @@ struct Run {
     /// Exit with 1 if a target of the report is missed
     #[arg(long)]
     enforce: bool,
+}
+
+/// A part of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Large catalogs
+    Catalogs,
+    /// Calls and lists, straight and through proxies
+    Requests,
+    /// What one backend that hangs costs the others
+    Isolation,
+}
+
+impl Run {
+    fn measures(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
+    }
 }
 
 fn main() -> anyhow::Result<()> {

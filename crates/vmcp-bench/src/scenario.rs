@@ -11,13 +11,13 @@ use http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderValue};
 use vmcp_mcp::{ProtocolVersion, header, method};
 
-use crate::Run;
 use crate::catalog;
 use crate::driver::{Load, Prepared, closed_loop, open_loop};
 use crate::isolation;
 use crate::process::Watched;
 use crate::report::{Report, Row};
 use crate::targets;
+use crate::{Part, Run};
 
 /// Tools in the list that is compared.
 const LISTED: usize = 50;
@@ -45,20 +45,26 @@ pub(crate) async fn run(run: &Run) -> anyhow::Result<()> {
         None => targets::own_vmcpctl()?,
     };
     let mut report = Report::new(run.seconds, run.connections, run.rate);
-    for resolved in catalog::all()? {
-        say(&format!(
-            "catalog, {}: {:.0} ms, after a change {:.2} ms, {:.0} MiB",
-            resolved.case, resolved.whole_ms, resolved.change_ms, resolved.peak_mib
-        ));
-        report.push_catalog(resolved);
+    if run.measures(Part::Catalogs) {
+        for resolved in catalog::all()? {
+            say(&format!(
+                "catalog, {}: {:.0} ms, after a change {:.2} ms, {:.0} MiB",
+                resolved.case, resolved.whole_ms, resolved.change_ms, resolved.peak_mib
+            ));
+            report.push_catalog(resolved);
+        }
     }
-    direct(run, &mut report).await?;
-    for count in BACKENDS {
-        proxied(run, &vmcpctl, count, &mut report).await?;
+    if run.measures(Part::Requests) {
+        direct(run, &mut report).await?;
+        for count in BACKENDS {
+            proxied(run, &vmcpctl, count, &mut report).await?;
+        }
     }
-    let isolation = isolation::measure(&vmcpctl, run.seconds).await?;
-    say(&format!("one of twenty hangs: p99 of the others × {:.2}", isolation.ratio()));
-    report.isolation = Some(isolation);
+    if run.measures(Part::Isolation) {
+        let isolation = isolation::measure(&vmcpctl, run.seconds).await?;
+        say(&format!("one of twenty hangs: p99 of the others × {:.2}", isolation.ratio()));
+        report.isolation = Some(isolation);
+    }
     report.write(&run.out)?;
     if run.enforce && !report.holds() {
         bail!("a target is missed; see {}", run.out.join("report.md").display());
