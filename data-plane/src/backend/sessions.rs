@@ -66,14 +66,21 @@ impl BackendSessions {
                 && open.peer.carrier == backend.carrier
                 && !open.is_over()
         };
-        let opening = async { open(exchange, peer, patience).await.map(Arc::new) };
-        let Some(client) = client else { return opening.await.map_err(Arc::new) };
-        let key = (client, backend.id.clone());
-        // A stream that has ended, or leads where the backend is no more, cannot be gone on with.
-        if self.open.get(&key).await.is_some_and(|open| !is_current(&open)) {
-            self.open.invalidate(&key).await;
+        let key = client.map(|client| (client, backend.id.clone()));
+        if let Some(key) = &key {
+            match self.open.get(key).await {
+                Some(open) if is_current(&open) => return Ok(open),
+                // A stream that has ended, or leads where the backend is no more, cannot be gone on with.
+                Some(_) => self.open.invalidate(key).await,
+                None => {}
+            }
         }
-        self.open.try_get_with(key, opening).await
+        // Large, and rare: every call would carry it along.
+        let opening = Box::pin(async { open(exchange, peer, patience).await.map(Arc::new) });
+        match key {
+            Some(key) => self.open.try_get_with(key, opening).await,
+            None => opening.await.map_err(Arc::new),
+        }
     }
 
     /// The backend does not know this one any more. One that another call has begun in its place stays.
