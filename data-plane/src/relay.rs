@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use vmcp_core::limits;
 use vmcp_json::{Edits, Limits, Object};
-use vmcp_mcp::{Answer, Answered, Era, Id, Message, code, error, method, result};
+use vmcp_mcp::{Answer, Answered, Era, Id, Message, Session, code, error, method, result};
 
 use crate::asked::Asked;
 use crate::backend::{Admitted, Opened};
@@ -143,13 +143,21 @@ impl Relay {
     /// Answers what a legacy backend asks; a modern one may ask nothing.
     fn tell_backend(&self, answer: Vec<u8>) {
         self.plane.counters.dropped().inc();
-        let Some(session) = &self.session else { return };
         if self.asked.fetch_add(1, Ordering::Relaxed) >= limits::ASKED_OF_CLIENT {
             return;
         }
-        let (plane, held) = (self.plane.clone(), session.clone());
+        // One that keeps no sessions waits for its answer all the same.
+        let (session, peer) = match (&self.session, self.admitted.backend().legacy) {
+            (Some(opened), _) => (opened.session().clone(), opened.peer().clone()),
+            (None, Some(legacy)) if self.bridge.backend_speaks() == Era::Legacy => {
+                (Session { version: legacy.version, id: None, duplex: None }, self.admitted.peer())
+            }
+            (None, _) => return,
+        };
+        let (plane, held) = (self.plane.clone(), self.session.clone());
         tokio::spawn(async move {
-            let telling = held.session().send(&plane.exchange, held.peer(), answer.into());
+            let _held = held;
+            let telling = session.send(&plane.exchange, &peer, answer.into());
             // Whether the backend likes the answer changes nothing for the client.
             let _ = tokio::time::timeout(limits::PROBE_TIME, telling).await;
         });

@@ -3,6 +3,7 @@
 mod files;
 mod freshness;
 mod hostile;
+mod identity;
 mod isolation;
 mod lists;
 mod operational;

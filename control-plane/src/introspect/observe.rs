@@ -8,6 +8,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 use vmcp_core::backend::BackendId;
+use vmcp_core::drift::Drift;
+use vmcp_core::inventory::Inventory;
 use vmcp_core::limits;
 use vmcp_core::operational::HealthChecks;
 use vmcp_mcp::{Exchange, Failure};
@@ -176,6 +178,29 @@ impl Task {
         self.update(|known| known.failed(failure, located, checks.interval, Instant::now()));
     }
 
+    /// Whoever has chosen a backend wants to hear that it says something else now (a tool that is redefined after it was approved).
+    fn listed(&self, inventory: Inventory) {
+        let mut drift = None;
+        self.update(|known| {
+            let now = known.listed(inventory, &self.watched.located);
+            drift = known
+                .inventory
+                .as_ref()
+                .zip(now.inventory.as_ref())
+                .and_then(|(before, now)| Drift::between(before, now));
+            now
+        });
+        match drift {
+            Some(drift) if drift.redefined.is_empty() => {
+                tracing::info!(backend = %self.id, %drift, "a backend offers other items");
+            }
+            Some(drift) => {
+                tracing::warn!(backend = %self.id, %drift, "a backend describes its items otherwise")
+            }
+            None => {}
+        }
+    }
+
     async fn rest(&self, pause: &mut Duration) {
         sleep(jittered(*pause, *pause * 5 / 4)).await;
         let longest = limits::RETRY_LONGEST.min(self.watched.checks.interval.max(limits::RETRY_FIRST));
@@ -198,7 +223,7 @@ impl Task {
             let Asked { inventory, fresh } = contact.ask().await;
             let asked_at = Instant::now();
             let is_whole = inventory.unread.is_empty();
-            self.update(|known| known.listed(inventory, &self.watched.located));
+            self.listed(inventory);
             let refresh_at = asked_at + refresh(is_whole, fresh, pause);
             loop {
                 let woken = tokio::select! {

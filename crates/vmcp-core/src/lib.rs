@@ -6,6 +6,7 @@ pub mod backend;
 pub mod catalog;
 pub mod desired;
 pub mod diagnostic;
+pub mod drift;
 pub mod health;
 pub mod inventory;
 pub mod item;

@@ -146,7 +146,7 @@ impl Duplex {
         // Whoever has gone is not waiting any more.
         waiting.requests.retain(|_, waiter| !waiter.events.is_closed());
         if waiting.is_over {
-            return Err(Failure::Broken("the stream of the session has ended".into()));
+            return Err(ended());
         }
         if waiting.requests.contains_key(id) {
             return Err(Failure::Protocol(format!("a request with id {id} is under way in this session")));
@@ -181,16 +181,23 @@ struct Reader {
 
 impl Reader {
     async fn run(self, mut events: EventStream) {
-        while let Ok(Some(event)) = events.next().await {
-            self.take(event);
-        }
+        let end = loop {
+            match events.next().await {
+                Ok(Some(event)) => self.take(event),
+                Ok(None) => break None,
+                Err(failure) => break Some(failure),
+            }
+        };
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.is_over = true;
         waiting.changes = None;
         for (_, waiter) in waiting.requests.drain() {
+            let failure = match &end {
+                Some(Failure::TooLarge { limit }) => Failure::TooLarge { limit: *limit },
+                Some(_) | None => ended(),
+            };
             // One that has gone, or does not read, hears the end of its stream.
-            let _ =
-                waiter.events.try_send(Err(Failure::Broken("the stream of the session has ended".into())));
+            let _ = waiter.events.try_send(Err(failure));
         }
     }
 
@@ -198,9 +205,8 @@ impl Reader {
         let data = event.data.clone();
         match Message::parse(&data, &self.limits) {
             Ok(Message::Response(response)) => {
-                let Some(waiter) = response.id.and_then(|id| self.take_waiter(id)) else { return };
-                if let Err(mpsc::error::TrySendError::Full(last)) = waiter.events.try_send(Ok(event)) {
-                    tokio::spawn(async move { waiter.events.send(last).await });
+                if let Some(waiter) = response.id.and_then(|id| self.take_waiter(id)) {
+                    answer(waiter, event);
                 }
             }
             Ok(Message::Notification(notification)) => {
@@ -232,8 +238,26 @@ impl Reader {
                     drop(place);
                 });
             }
-            Err(_) => {}
+            // Whoever it is meant for finds out what is wrong with it.
+            Err(rejected) => {
+                let waiter = match rejected.id {
+                    Some(id) => self.take_waiter(id),
+                    None => self.take_only_waiter(),
+                };
+                if let Some(waiter) = waiter {
+                    answer(waiter, event);
+                }
+            }
         }
+    }
+
+    /// The only one who waits.
+    fn take_only_waiter(&self) -> Option<Waiter> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.requests.len() != 1 {
+            return None;
+        }
+        waiting.requests.drain().map(|(_, waiter)| waiter).next()
     }
 
     fn take_waiter(&self, id: Id<'_>) -> Option<Waiter> {
@@ -267,6 +291,17 @@ impl Reader {
             let _ = changes.try_send(change);
         }
     }
+}
+
+/// The last that somebody who waits is told; it comes after everything else.
+fn answer(waiter: Waiter, event: Event) {
+    if let Err(mpsc::error::TrySendError::Full(last)) = waiter.events.try_send(Ok(event)) {
+        tokio::spawn(async move { waiter.events.send(last).await });
+    }
+}
+
+fn ended() -> Failure {
+    Failure::Broken("the stream of the session has ended".into())
 }
 
 /// Where messages go: on the same server, whatever it says.

@@ -128,18 +128,26 @@ async fn take(
         return response;
     };
     shared.recorded.lock().unwrap_or_else(PoisonError::into_inner).push(recorded.clone());
-    let messages = match (shared.script)(&recorded) {
-        Reply::Json(body) => vec![body],
-        Reply::Events(messages) => messages,
-        Reply::Status(status, _) => {
-            *response.status_mut() = status;
-            Vec::new()
-        }
-        Reply::WithHeaders(..) | Reply::After(..) | Reply::Silence => Vec::new(),
-    };
-    for message in messages {
-        // Whoever has gone hears nothing.
-        let _ = session.send(message).await;
+    let mut reply = (shared.script)(&recorded);
+    if let Reply::Status(status, body) = &reply {
+        *response.status_mut() = *status;
+        *response.body_mut() = Body::from(body.clone());
     }
+    // The post is answered first.
+    tokio::spawn(async move {
+        while let Reply::After(time, then) = reply {
+            tokio::time::sleep(time).await;
+            reply = *then;
+        }
+        let messages = match reply {
+            Reply::Json(body) => vec![body],
+            Reply::Events(messages) => messages,
+            Reply::Status(..) | Reply::WithHeaders(..) | Reply::After(..) | Reply::Silence => Vec::new(),
+        };
+        for message in messages {
+            // Whoever has gone hears nothing.
+            let _ = session.send(message).await;
+        }
+    });
     response
 }

@@ -8,6 +8,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -26,28 +27,45 @@ pub enum Certificate {
 #[derive(Debug)]
 pub struct TlsDoor {
     address: SocketAddr,
-    authority: String,
+    authority: Authority,
+    shown: watch::Sender<Shown>,
     task: JoinHandle<()>,
 }
 
-impl TlsDoor {
-    /// Opens before the backend at this URL.
-    ///
-    /// # Panics
-    /// Certificates cannot be made.
-    pub async fn before(url: &str, certificate: Certificate) -> Self {
+/// What is shown to who comes in; those who are in hear of it when it changes.
+#[derive(Clone)]
+struct Shown(Arc<ServerConfig>);
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shown")
+    }
+}
+
+/// Whoever makes certificates.
+#[derive(Debug)]
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        Self { pem, issuer: Issuer::new(params, key) }
+    }
+
+    fn make(&self, certificate: Certificate) -> Shown {
         let name = if matches!(certificate, Certificate::OfAnother) { "other.example" } else { "localhost" };
-        let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
-        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let authority_key = KeyPair::generate().expect("a key");
-        let authority_pem = authority.self_signed(&authority_key).expect("a certificate").pem();
-        let issuer = Issuer::new(authority, authority_key);
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
         if matches!(certificate, Certificate::Expired) {
             (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
         }
         let key = KeyPair::generate().expect("a key");
-        let shown = params.signed_by(&key, &issuer).expect("a certificate").der().clone();
+        let shown = params.signed_by(&key, &self.issuer).expect("a certificate").der().clone();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
@@ -56,22 +74,43 @@ impl TlsDoor {
             .with_no_client_auth()
             .with_single_cert(vec![shown], key)
             .expect("a certificate for its key");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Shown(Arc::new(config))
+    }
+}
+
+impl TlsDoor {
+    /// Opens before the backend at this URL.
+    ///
+    /// # Panics
+    /// Certificates cannot be made.
+    pub async fn before(url: &str, certificate: Certificate) -> Self {
+        let authority = Authority::new();
+        let (shown, seen) = watch::channel(authority.make(certificate));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let behind = url.trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned();
         let task = tokio::spawn(async move {
             while let Ok((outside, _)) = listener.accept().await {
-                let (acceptor, behind) = (acceptor.clone(), behind.clone());
-                tokio::spawn(async move {
-                    let Ok(mut outside) = acceptor.accept(outside).await else { return };
-                    let Ok(mut inside) = TcpStream::connect(behind).await else { return };
-                    // It ends when either end does.
-                    let _ = copy_bidirectional(&mut outside, &mut inside).await;
-                });
+                tokio::spawn(let_in(outside, behind.clone(), seen.clone()));
             }
         });
-        Self { address, authority: authority_pem, task }
+        Self { address, authority, shown, task }
+    }
+
+    /// Shows another certificate from now on, by the same authority, and ends the connections that stand.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    pub fn show(&self, certificate: Certificate) {
+        self.shown.send_replace(self.authority.make(certificate));
+    }
+
+    /// The same, by an authority that nobody knows.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    pub fn show_of_another_authority(&self) {
+        self.shown.send_replace(Authority::new().make(Certificate::Good));
     }
 
     /// Where the backend is behind it.
@@ -81,12 +120,23 @@ impl TlsDoor {
 
     /// The certificate (PEM) that its own was made with.
     pub fn authority(&self) -> &str {
-        &self.authority
+        &self.authority.pem
     }
 }
 
 impl Drop for TlsDoor {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+async fn let_in(outside: TcpStream, behind: String, mut seen: watch::Receiver<Shown>) {
+    let shown = seen.borrow_and_update().0.clone();
+    let Ok(mut outside) = TlsAcceptor::from(shown).accept(outside).await else { return };
+    let Ok(mut inside) = TcpStream::connect(behind).await else { return };
+    tokio::select! {
+        // It ends when either end does.
+        _ = copy_bidirectional(&mut outside, &mut inside) => {}
+        _ = seen.changed() => {}
     }
 }

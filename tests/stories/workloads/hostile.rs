@@ -133,6 +133,8 @@ const ROWS: &[Row] = &[
 struct World {
     served: Served,
     bad: WireBackend,
+    /// Where a redirect leads.
+    elsewhere: RawBackend,
     _good: RawBackend,
     is_modern: bool,
 }
@@ -142,12 +144,12 @@ impl World {
         let tools: Vec<String> = ROWS
             .iter()
             .map(|row| row.tool)
-            .chain(["well", "elsewhere", "busy", "progresses"])
+            .chain(["well", "elsewhere", "busy", "progresses", "crosses", "waits"])
             .map(|tool| format!(r#"{{"name":"{tool}","inputSchema":{{"type":"object"}}}}"#))
             .collect();
         let tools = tools.join(",");
-        let trap = RawBackend::start(|_| Reply::Silence).await;
-        let elsewhere = trap.url();
+        let elsewhere = RawBackend::start(|_| Reply::Silence).await;
+        let location = elsewhere.url();
         let bad = WireBackend::start(move |recorded| {
             if let Some(reply) = mcp_reply(recorded, is_modern, &tools) {
                 return well(reply);
@@ -155,9 +157,14 @@ impl World {
             let tool = recorded.json()["params"]["name"].as_str().unwrap_or_default().to_owned();
             match tool.as_str() {
                 "well" => json(&answer(&recorded.id())),
-                "elsewhere" => whole("302 Found", &format!("location: {elsewhere}\r\n"), b""),
+                "elsewhere" => whole("302 Found", &format!("location: {location}\r\n"), b""),
                 "busy" => whole("503 Service Unavailable", "retry-after: 2\r\n", b"later"),
                 "progresses" => progress(recorded),
+                "crosses" => vec![events(), event(&answer("8")), event(&answer("8")), Step::Hang],
+                "waits" => {
+                    let eight = answer(&recorded.id()).replace("mine", "of eight");
+                    [vec![Step::Pause(GRACE)], json(&eight)].concat()
+                }
                 tool => ROWS
                     .iter()
                     .find(|row| row.tool == tool)
@@ -180,8 +187,7 @@ impl World {
         let served = Served::start(program(), &manifest).await;
         served.until_healthy("bad", Duration::from_secs(10)).await;
         served.until_healthy("good", Duration::from_secs(10)).await;
-        std::mem::forget(trap);
-        Self { served, bad, _good: good, is_modern }
+        Self { served, bad, elsewhere, _good: good, is_modern }
     }
 
     async fn call(&self, tool: &str) -> (Value, Duration) {
@@ -210,11 +216,18 @@ impl World {
 }
 
 async fn call(client: &Client, tool: &str, is_modern: bool) -> vmcp_testkit::Answer {
+    call_as(client, tool, is_modern, if is_modern { 1 } else { 7 }).await
+}
+
+async fn call_as(client: &Client, tool: &str, is_modern: bool, id: u32) -> vmcp_testkit::Answer {
     let members = format!(r#""name":"{tool}","arguments":{{}}"#);
     if is_modern {
-        return client.modern("tools/call", &members).await;
+        let (headers, body) = vmcp_testkit::modern("tools/call", &members);
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        return client.post(&headers, body.replacen(r#""id":1"#, &format!(r#""id":{id}"#), 1)).await;
     }
-    let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{{members}}}}}"#);
+    let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{{members}}}}}"#);
     client.post(LEGACY, body).await
 }
 
@@ -257,8 +270,17 @@ async fn every_row(is_modern: bool) {
         let (well, _) = world.call("bad_well").await;
         assert_eq!(well["result"]["content"][0]["text"], "mine", "after {tool}: {well}");
     }
+    if !is_modern {
+        // A modern backend has nobody to ask, and no way to hear an answer.
+        let refused = world.bad.recorded().iter().filter(|recorded| is_refusal(&recorded.json())).count();
+        assert_eq!(refused, 1, "what it asks is refused to it");
+    }
     let peak = peak_memory(&world.served);
     assert!(peak < 400 * 1024 * 1024, "{} MiB", peak / 1024 / 1024);
+}
+
+fn is_refusal(message: &Value) -> bool {
+    message["id"] == "s" && message["error"]["code"] == -32601
 }
 
 /// The most that the process has had, in bytes.
@@ -283,6 +305,23 @@ async fn workloads_05_a_redirect_is_not_followed() {
     let world = World::start(true).await;
     let (message, _) = world.call("bad_elsewhere").await;
     assert_eq!(message["error"]["data"]["reason"], "backend_protocol_error", "{message}");
+    assert_eq!(world.elsewhere.recorded().len(), 0, "nobody goes there");
+}
+
+#[tokio::test]
+async fn workloads_05_an_answer_to_another_call_in_flight_is_not_delivered_to_it() {
+    for is_modern in [true, false] {
+        let world = World::start(is_modern).await;
+        let client = world.served.client();
+        let (seven, eight) = tokio::join!(
+            call_as(&client, "bad_crosses", is_modern, 7),
+            call_as(&client, "bad_waits", is_modern, 8)
+        );
+        let (seven, eight) = (seven.text(), eight.text());
+        assert!(seven.contains("backend_timeout") && seven.contains(r#""id":7"#), "{seven}");
+        assert!(!seven.contains("mine"), "{seven}");
+        assert!(eight.contains("of eight") && !eight.contains("mine"), "{eight}");
+    }
 }
 
 #[tokio::test]
