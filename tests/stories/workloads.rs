@@ -3,6 +3,7 @@
 mod files;
 mod freshness;
 mod hostile;
+mod hostile_sse;
 mod identity;
 mod isolation;
 mod lists;

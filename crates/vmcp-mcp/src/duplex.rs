@@ -58,6 +58,13 @@ struct Waiter {
     events: mpsc::Sender<Result<Event, Failure>>,
 }
 
+impl Waiting {
+    /// Whoever has gone is not waiting any more.
+    fn forget_gone(&mut self) {
+        self.requests.retain(|_, waiter| !waiter.events.is_closed());
+    }
+}
+
 impl Duplex {
     /// Opens the stream and waits until it says where messages go.
     ///
@@ -143,8 +150,7 @@ impl Duplex {
     ) -> Result<mpsc::Receiver<Result<Event, Failure>>, Failure> {
         let (events, receiver) = mpsc::channel(WAITING_EVENTS);
         let mut waiting = self.waiting();
-        // Whoever has gone is not waiting any more.
-        waiting.requests.retain(|_, waiter| !waiter.events.is_closed());
+        waiting.forget_gone();
         if waiting.is_over {
             return Err(ended());
         }
@@ -254,6 +260,7 @@ impl Reader {
     /// The only one who waits.
     fn take_only_waiter(&self) -> Option<Waiter> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.forget_gone();
         if waiting.requests.len() != 1 {
             return None;
         }
@@ -271,7 +278,8 @@ impl Reader {
         if event.data.len() > NOTIFICATION_BYTES {
             return;
         }
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.forget_gone();
         let waiter = match token {
             Some(token) => {
                 waiting.requests.values().find(|waiter| waiter.progress_token.as_deref() == Some(token))

@@ -29,6 +29,11 @@ impl EventStream {
         Self { source: Source::Shared(events) }
     }
 
+    /// Whether a connection can be used again once this is read to its end. One that shares its stream with others has none of its own.
+    pub fn holds_connection(&self) -> bool {
+        matches!(self.source, Source::Body(_))
+    }
+
     /// The next event; `None` at the end of the stream. Events without data are passed over, since no message is in them.
     ///
     /// # Errors

@@ -203,7 +203,7 @@ impl Drop for Running {
             (false, Bridge::ToModern) => self.relay.admitted.left(),
             (false, _) => return,
         };
-        let Some(mut events) = self.events.take() else { return };
+        let Some(mut events) = self.events.take().filter(EventStream::holds_connection) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         // Until then it is a call under way like any other.
         let (admitted, mut flood) = (self.relay.admitted.clone(), std::mem::take(&mut self.flood));
