@@ -2,6 +2,7 @@
 
 mod breaker;
 mod budget;
+mod called;
 mod live;
 mod sessions;
 mod slots;
@@ -17,9 +18,9 @@ use tokio::time::{Instant, timeout};
 use vmcp_mcp::{Answered, Call, Duplex, Exchange, Failure, Peer};
 
 use crate::refusal::{Reason, Refusal};
-use crate::snapshot::Backend;
 
 use breaker::Admission;
+pub(crate) use called::{Backend, Legacy};
 pub(crate) use live::Live;
 use live::{Picked, now_ms, random};
 pub(crate) use sessions::{BackendSessions, Opened};
@@ -41,16 +42,17 @@ pub(crate) struct Admitted {
 /// Whether a backend is called now. If it fails, is busy, or has too many calls already, the caller hears when to come back.
 pub(crate) async fn admit(backend: &Arc<Backend>) -> Result<Admitted, Refusal> {
     if backend.headers.is_none() {
-        return Err(Refusal::backend(Reason::Unavailable, backend));
+        return Err(Refusal::backend(Reason::Unavailable, &backend.id));
     }
     let (live, now_ms) = (&backend.live, now_ms());
     if let Some(busy_ms) = live.busy_ms(now_ms) {
-        return Err(Refusal::come_back(Reason::Busy, backend, busy_ms));
+        return Err(Refusal::come_back(Reason::Busy, &backend.id, busy_ms));
     }
     let admission = match backend.breaker.is_enabled {
-        true => {
-            live.breaker.admit(now_ms).map_err(|ms| Refusal::come_back(Reason::Unavailable, backend, ms))?
-        }
+        true => live
+            .breaker
+            .admit(now_ms)
+            .map_err(|ms| Refusal::come_back(Reason::Unavailable, &backend.id, ms))?,
         false => Admission::Usual,
     };
     let picked = live.pick(None);
@@ -65,7 +67,7 @@ pub(crate) async fn admit(backend: &Arc<Backend>) -> Result<Admitted, Refusal> {
         Err(slots::Full) => {
             let queue_ms =
                 u64::try_from(vmcp_core::limits::BACKEND_QUEUE_TIME.as_millis()).unwrap_or_default();
-            return Err(Refusal::come_back(Reason::Busy, &admitted.backend, queue_ms));
+            return Err(Refusal::come_back(Reason::Busy, &admitted.backend.id, queue_ms));
         }
     }
     Ok(admitted)
@@ -212,13 +214,13 @@ impl Admitted {
             Some(false) => self.failed(),
             None => {}
         }
-        Refusal::backend(reason, &self.backend)
+        Refusal::backend(reason, &self.backend.id)
     }
 
     /// The backend wants to be left alone. That is no failure.
     pub(crate) fn busy(&self, time: Duration) -> Refusal {
         let busy_ms = self.backend.live.is_busy(time, now_ms());
-        Refusal::come_back(Reason::Busy, &self.backend, busy_ms)
+        Refusal::come_back(Reason::Busy, &self.backend.id, busy_ms)
     }
 
     /// It counts even if it had begun to answer well.
@@ -259,5 +261,5 @@ pub(crate) async fn call_to_the_end(
         let answered = admitted.call(&exchange, headers, body).await?;
         Ok((admitted, answered))
     });
-    calling.await.unwrap_or_else(|_| Err(Refusal::backend(Reason::Unavailable, &backend)))
+    calling.await.unwrap_or_else(|_| Err(Refusal::backend(Reason::Unavailable, &backend.id)))
 }

@@ -6,8 +6,8 @@ use vmcp_json::{Edits, Object};
 use vmcp_mcp::{Era, OURSELVES, Outcome, Request, Response, accepted_meta, code};
 
 use crate::asked::{Ask, Asked, Client};
+use crate::backend::Backend;
 use crate::refusal::{Reason, Refusal};
-use crate::snapshot::Backend;
 
 /// Which way the eras differ, if they do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Bridge {
             (Client::Legacy { .. }, _, true) => Ok(Self::None(Era::Legacy)),
             (Client::Modern, false, true) => Ok(Self::ToLegacy { reads: asked.ask == Ask::ReadResource }),
             (Client::Legacy { .. }, true, false) => Ok(Self::ToModern),
-            (_, false, false) => Err(Refusal::backend(Reason::Protocol, backend)),
+            (_, false, false) => Err(Refusal::backend(Reason::Protocol, &backend.id)),
         }
     }
 

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
+use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_json::quote;
@@ -11,7 +12,6 @@ use vmcp_mcp::header::Mismatch;
 use vmcp_mcp::{Failure, Malformed, ProtocolVersion, code, error};
 
 use crate::metrics::Outcome;
-use crate::snapshot::Backend;
 
 /// A typed "no". Boxed, since it is rare and the line passes it through every step.
 #[derive(Debug)]
@@ -225,8 +225,8 @@ impl Refusal {
     }
 
     /// The backend did not answer as it should.
-    pub(crate) fn backend(reason: Reason, backend: &Backend) -> Self {
-        let name = &backend.id.name;
+    pub(crate) fn backend(reason: Reason, backend: &BackendId) -> Self {
+        let name = &backend.name;
         let message = format!("Backend `{name}` {}", reason.sentence());
         let data = format!("{{\"reason\":{},\"backend\":{}}}", quote(reason.as_str()), quote(name.as_str()));
         let mut refusal = Self::new(StatusCode::OK, code::INTERNAL_ERROR, message).with_data(data);
@@ -235,8 +235,8 @@ impl Refusal {
     }
 
     /// The backend is not called now; `retry_after_ms` says when it may be again.
-    pub(crate) fn come_back(reason: Reason, backend: &Backend, retry_after_ms: u64) -> Self {
-        let name = &backend.id.name;
+    pub(crate) fn come_back(reason: Reason, backend: &BackendId, retry_after_ms: u64) -> Self {
+        let name = &backend.name;
         let message = format!("Backend `{name}` {}", reason.sentence());
         let (reason, name) = (quote(reason.as_str()), quote(name.as_str()));
         let data = format!("{{\"reason\":{reason},\"backend\":{name},\"retryAfterMs\":{retry_after_ms}}}");

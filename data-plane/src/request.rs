@@ -59,7 +59,7 @@ pub(crate) async fn delete(plane: &Arc<Plane>, server: &Arc<Server>, headers: &H
     match receive::receive_session(headers, server, &plane.sessions) {
         Ok(session) => {
             plane.sessions.end(&session);
-            plane.backend_sessions.end(session.id, server).await;
+            plane.backend_sessions.end(session.id, &server.backends).await;
             empty(StatusCode::NO_CONTENT)
         }
         Err(refusal) => refusal.into_response(),

@@ -1,6 +1,5 @@
 //! The immutable whole that requests read: virtual servers with their indexes and rendered lists.
 
-mod backend;
 mod held;
 mod index;
 mod lists;
@@ -18,8 +17,7 @@ use vmcp_mcp::Origins;
 use vmcp_revision::codec::Decoded;
 use vmcp_revision::{Part, PartName, Serving};
 
-use crate::backend::{Live, Told};
-pub(crate) use backend::{Backend, Legacy};
+use crate::backend::{Backend, Live, Told};
 pub use held::Decode;
 pub(crate) use held::{Held, forget, take};
 pub(crate) use index::{Index, Reading, Target};

@@ -11,8 +11,8 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use vmcp_mcp::method;
 
+use crate::asking::{Asking, load};
 use crate::driver::{self, Load, open_loop};
-use crate::scenario::{Asking, load};
 use crate::targets;
 
 /// How many backends there are.

@@ -1,6 +1,7 @@
 //! `vmcp-bench run`: the same requests straight to a neutral backend, through nginx and through us, each a process of its
 //! own, in one run; throughput, latency, CPU per request and memory, as Markdown and JSON; and what a large catalog takes to resolve.
 
+mod asking;
 mod backend;
 mod catalog;
 mod driver;

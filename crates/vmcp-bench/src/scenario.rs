@@ -2,17 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderValue};
-use vmcp_mcp::{ProtocolVersion, header, method};
+use vmcp_mcp::method;
 
+use crate::asking::{Asking, load};
 use crate::catalog;
-use crate::driver::{Load, Prepared, closed_loop, open_loop};
+use crate::driver::{Load, closed_loop, open_loop};
 use crate::isolation;
 use crate::process::Watched;
 use crate::report::{Report, Row};
@@ -23,14 +20,6 @@ use crate::{Part, Run};
 const LISTED: usize = 50;
 /// How many backends the proxies stand before.
 const BACKENDS: [usize; 3] = [1, 5, 50];
-
-/// What is asked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asking {
-    pub(crate) name: &'static str,
-    pub(crate) method: &'static str,
-    pub(crate) is_modern: bool,
-}
 
 const ASKED: [Asking; 3] = [
     Asking { name: "tools/call", method: method::TOOLS_CALL, is_modern: true },
@@ -127,39 +116,6 @@ async fn measure(
     say(&row.line());
     report.push(row);
     Ok(())
-}
-
-pub(crate) fn load(address: SocketAddr, asking: Asking, tools: &[String]) -> Load {
-    let requests = match asking.method {
-        method::TOOLS_CALL => tools.iter().map(|tool| prepared(address, asking, Some(tool))).collect(),
-        _ => vec![prepared(address, asking, None)],
-    };
-    Load { address, path: "/mcp".to_owned(), requests: Arc::new(requests) }
-}
-
-fn prepared(address: SocketAddr, asking: Asking, tool: Option<&str>) -> Prepared {
-    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
-    let call = tool.map(|tool| {
-        format!(r#""name":"{tool}","arguments":{{"query":"what everybody wants to know","limit":10}}"#)
-    });
-    let members: Vec<String> = call.into_iter().chain(asking.is_modern.then(|| meta.to_owned())).collect();
-    let body = format!(
-        r#"{{"jsonrpc":"2.0","id":7,"method":"{}","params":{{{}}}}}"#,
-        asking.method,
-        members.join(",")
-    );
-    let version =
-        if asking.is_modern { ProtocolVersion::LATEST_MODERN } else { ProtocolVersion::LATEST_LEGACY };
-    let mut headers = HeaderMap::new();
-    headers.insert(HOST, header::encode(&address.to_string()));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(version.as_str()));
-    if asking.is_modern {
-        headers.insert(header::METHOD, HeaderValue::from_static(asking.method));
-        headers.extend(tool.map(|tool| (header::NAME, header::encode(tool))));
-    }
-    Prepared { headers, body: Bytes::from(body) }
 }
 
 #[expect(clippy::print_stderr, reason = "progress for whoever waits")]

@@ -4,6 +4,7 @@ use http::StatusCode;
 use tokio::sync::mpsc;
 use vmcp_json::Limits;
 
+use crate::change::Change;
 use crate::compose::{Implementation, modern_params, request};
 use crate::exchange::{Answer, Exchange};
 use crate::failure::Failure;
@@ -12,29 +13,6 @@ use crate::method;
 use crate::peer::Peer;
 use crate::session::Session;
 use crate::stream::EventStream;
-
-/// Which lists have changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// Tools.
-    Tools,
-    /// Resources or their templates.
-    Resources,
-    /// Prompts.
-    Prompts,
-}
-
-impl Change {
-    /// What a notification says.
-    pub(crate) fn read(method: &str) -> Option<Self> {
-        match method {
-            method::TOOLS_CHANGED => Some(Self::Tools),
-            method::RESOURCES_CHANGED => Some(Self::Resources),
-            method::PROMPTS_CHANGED => Some(Self::Prompts),
-            _ => None,
-        }
-    }
-}
 
 /// A backend that is listened to. Dropping it ends that.
 #[derive(Debug)]

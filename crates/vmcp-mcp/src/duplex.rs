@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use vmcp_json::Limits;
 
-use crate::changes::Change;
+use crate::change::Change;
 use crate::compose::{error, result};
 use crate::exchange::{Answer, Answered, Exchange};
 use crate::failure::Failure;

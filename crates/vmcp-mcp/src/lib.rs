@@ -2,6 +2,7 @@
 //! [`Exchange`], the only thing that opens connections to backends. Knows the protocol, and nothing of virtual servers.
 
 pub mod body;
+mod change;
 mod changes;
 pub mod code;
 mod compose;
@@ -21,7 +22,8 @@ pub mod sse;
 mod stream;
 mod version;
 
-pub use changes::{Change, Changes};
+pub use change::Change;
+pub use changes::Changes;
 pub use compose::{
     Implementation, OURSELVES, accepted_meta, error, modern_params, notification, request, result,
 };

@@ -12,8 +12,8 @@ use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
 use vmcp_mcp::{self as mcp, Exchange, Failure, OURSELVES, Peer};
 
+use crate::backend::Backend;
 use crate::refusal::Reason;
-use crate::snapshot::{Backend, Server};
 
 /// The sessions that are open. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -93,8 +93,8 @@ impl BackendSessions {
     }
 
     /// The client has ended its session, and with it those with our backends.
-    pub(crate) async fn end(&self, client: u128, server: &Server) {
-        for backend in &server.backends {
+    pub(crate) async fn end(&self, client: u128, backends: &[Arc<Backend>]) {
+        for backend in backends {
             self.open.invalidate(&(client, backend.id.clone())).await;
         }
         // Only then does the cache let go of them.

@@ -9,14 +9,13 @@ use vmcp_json::{Edits, quote};
 use vmcp_mcp::{Answer, Answered, Era, Failure, ProtocolVersion, header};
 
 use crate::asked::{Asked, Client};
-use crate::backend::{self, Admitted, Opened};
+use crate::backend::{self, Admitted, Backend, Legacy, Opened};
 use crate::bridge::{self, Bridge};
 use crate::plane::Plane;
 use crate::refusal::{Reason, Refusal};
 use crate::relay::{self, Relay};
 use crate::request::credential::Credential;
 use crate::request::route::Route;
-use crate::snapshot::{Backend, Legacy};
 
 /// Sends the call to its one backend and returns the answer, whole or as a stream.
 pub(super) async fn forward(
@@ -54,7 +53,7 @@ pub(super) async fn forward(
             }
         }
         Era::Legacy => {
-            let legacy = backend.legacy.ok_or_else(|| Refusal::backend(Reason::Protocol, backend))?;
+            let legacy = backend.legacy.ok_or_else(|| Refusal::backend(Reason::Protocol, &backend.id))?;
             // Three times as large as all the rest, which every call would carry along.
             let calling = call_legacy(plane, &mut admitted, legacy, credential, asked, (passed, body));
             let (answered, session) = Box::pin(calling).await?;
@@ -106,7 +105,7 @@ async fn call_legacy(
                 // What one opening shows counts once, however many waited for it.
                 return Err(match failed.is_first() {
                     true => admitted.refuse(failed.reason),
-                    false => Refusal::backend(failed.reason, &backend),
+                    false => Refusal::backend(failed.reason, &backend.id),
                 });
             }
         };

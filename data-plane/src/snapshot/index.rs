@@ -9,7 +9,7 @@ use vmcp_core::limits;
 use vmcp_core::template::UriTemplate;
 use vmcp_mcp::{Mirror, mirrors};
 
-use crate::snapshot::Backend;
+use crate::backend::Backend;
 
 /// The way back from what clients see.
 #[derive(Debug, Default)]

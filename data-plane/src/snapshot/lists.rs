@@ -9,7 +9,7 @@ use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 
-use crate::snapshot::Backend;
+use crate::backend::Backend;
 
 /// The lists of one virtual server.
 #[derive(Debug)]

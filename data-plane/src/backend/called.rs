@@ -26,9 +26,9 @@ pub(crate) struct Backend {
     /// Headers of clients that are passed on to it.
     pub(crate) passthrough: Arc<[HeaderName]>,
     /// Certificates (PEM) that its TLS is held to besides the usual ones.
-    pub(super) roots: Option<Vec<u8>>,
+    pub(crate) roots: Option<Vec<u8>>,
     /// It is called with what stands in files, or something that it is called with could not be found.
-    pub(super) has_references: bool,
+    pub(crate) has_references: bool,
     /// How long a call may take.
     pub(crate) timeouts: Timeouts,
     /// When it is left alone.
@@ -50,7 +50,7 @@ impl Backend {
         self.breaker.is_enabled && self.live.is_avoided()
     }
 
-    pub(super) fn new(
+    pub(crate) fn new(
         backend: &vmcp_core::backend::Backend,
         served: &ServedServer,
         completes: bool,
