@@ -40,6 +40,15 @@ pub(crate) struct Measured {
     pub(crate) latency: Histogram<u64>,
 }
 
+impl Measured {
+    /// Takes in what came of another load of the same kind.
+    pub(crate) fn add(&mut self, other: &Self) -> anyhow::Result<()> {
+        self.requests += other.requests;
+        self.elapsed += other.elapsed;
+        Ok(self.latency.add(&other.latency)?)
+    }
+}
+
 /// As many requests as `connections` that wait for their answers can make.
 pub(crate) async fn closed_loop(load: &Load, connections: usize, time: Duration) -> anyhow::Result<Measured> {
     let turn = Arc::new(AtomicUsize::new(0));
@@ -69,7 +78,7 @@ pub(crate) async fn open_loop(
     rate: u64,
     time: Duration,
 ) -> anyhow::Result<Measured> {
-    let total = rate * time.as_secs();
+    let total = rate * u64::try_from(time.as_millis())? / 1_000;
     let (dispatch, queue) = mpsc::channel::<Instant>(usize::try_from(total)?);
     let queue = Arc::new(Mutex::new(queue));
     let turn = Arc::new(AtomicUsize::new(0));

@@ -9,7 +9,7 @@ use vmcp_mcp::method;
 
 use crate::asking::{Asking, load};
 use crate::catalog;
-use crate::driver::{Load, closed_loop, open_loop};
+use crate::driver::{Load, Measured, closed_loop, open_loop};
 use crate::isolation;
 use crate::process::Watched;
 use crate::report::{Report, Row};
@@ -18,6 +18,10 @@ use crate::{Part, Run};
 
 /// Tools in the list that is compared.
 const LISTED: usize = 50;
+/// How often each target is measured, in turn with the others.
+const TURNS: u32 = 4;
+/// Connections open, caches fill.
+const WARM_UP: Duration = Duration::from_millis(300);
 /// How many backends the proxies stand before.
 const BACKENDS: [usize; 3] = [1, 5, 50];
 
@@ -65,13 +69,13 @@ async fn direct(run: &Run, report: &mut Report) -> anyhow::Result<()> {
     let backend = targets::backend(LISTED)?;
     for asking in ASKED {
         let load = load(backend.address, asking, &["tool_0".to_owned()]);
-        measure(run, report, asking, ("direct", 1), &load, None).await?;
+        measure(run, report, asking, 1, &[Target { name: "direct", load, watched: None }]).await?;
     }
     Ok(())
 }
 
-/// nginx and ours before the same backends, one after the other. Every backend answers calls alike, so nginx may take
-/// them in turn; it passes on a list of 50 tools from one of them, while ours has as many from all together.
+/// nginx and ours before the same backends, by turns, so that what the machine does besides falls on both. Every backend answers calls
+/// alike, so nginx may take them in turn; it passes on a list of 50 tools from one of them, while ours has as many from all together.
 async fn proxied(run: &Run, vmcpctl: &Path, count: usize, report: &mut Report) -> anyhow::Result<()> {
     let backends =
         (0..count).map(|_| targets::backend(LISTED / count)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -82,40 +86,84 @@ async fn proxied(run: &Run, vmcpctl: &Path, count: usize, report: &mut Report) -
     for asking in ASKED {
         let behind_nginx =
             if asking.method == method::TOOLS_LIST { &[lister.address][..] } else { &addresses };
-        match targets::nginx(behind_nginx)? {
-            None => say("nginx is not installed: its rows are left out"),
-            Some(nginx) => {
-                let load = load(nginx.address, asking, &["tool_0".to_owned()]);
-                measure(run, report, asking, ("nginx", count), &load, Some(nginx.watched()?)).await?;
-            }
+        let nginx = targets::nginx(behind_nginx)?;
+        if nginx.is_none() {
+            say("nginx is not installed: its rows are left out");
+        }
+        let mut targets = Vec::new();
+        if let Some(nginx) = &nginx {
+            let load = load(nginx.address, asking, &["tool_0".to_owned()]);
+            targets.push(Target { name: "nginx", load, watched: Some(nginx.watched()?) });
         }
         let load = load(vmcp.address, asking, &tools);
-        measure(run, report, asking, ("vmcp", count), &load, Some(vmcp.watched()?)).await?;
+        targets.push(Target { name: "vmcp", load, watched: Some(vmcp.watched()?) });
+        measure(run, report, asking, count, &targets).await?;
     }
     Ok(())
 }
 
+/// Whom a load is put on.
+struct Target {
+    name: &'static str,
+    load: Load,
+    watched: Option<Watched>,
+}
+
+/// A row for each target, out of several turns.
 async fn measure(
     run: &Run,
     report: &mut Report,
     asking: Asking,
-    (target, backends): (&'static str, usize),
-    load: &Load,
-    watched: Option<Watched>,
+    backends: usize,
+    targets: &[Target],
 ) -> anyhow::Result<()> {
-    let time = Duration::from_secs(run.seconds);
-    let what = || format!("{} {target}", asking.name);
-    closed_loop(load, run.connections, Duration::from_millis(500)).await.with_context(what)?;
-    let before = watched.as_ref().map(Watched::cpu).transpose()?;
-    let closed = closed_loop(load, run.connections, time).await.with_context(what)?;
-    let after = watched.as_ref().map(Watched::cpu).transpose()?;
-    let open = open_loop(load, run.connections, run.rate, time).await.with_context(what)?;
-    let resident_kib = watched.as_ref().map(Watched::resident_kib).transpose()?;
-    let cpu = before.zip(after).map(|(before, after)| after.saturating_sub(before));
-    let row = Row::new(asking.name, (target, backends), &closed, &open, cpu, resident_kib);
-    say(&row.line());
-    report.push(row);
+    let mut taken: Vec<Option<Turn>> = targets.iter().map(|_| None).collect();
+    for _ in 0..TURNS {
+        for (target, taken) in targets.iter().zip(&mut taken) {
+            let what = || format!("{} {}", asking.name, target.name);
+            let turn = turn(run, target).await.with_context(what)?;
+            match taken {
+                Some(taken) => taken.add(&turn)?,
+                None => *taken = Some(turn),
+            }
+        }
+    }
+    for (target, turn) in targets.iter().zip(taken.into_iter().flatten()) {
+        let resident_kib = target.watched.as_ref().map(Watched::resident_kib).transpose()?;
+        let Turn { closed, open, cpu } = turn;
+        let row = Row::new(asking.name, (target.name, backends), &closed, &open, cpu, resident_kib);
+        say(&row.line());
+        report.push(row);
+    }
     Ok(())
+}
+
+/// What was measured in a turn.
+struct Turn {
+    closed: Measured,
+    open: Measured,
+    /// During the closed loop.
+    cpu: Option<Duration>,
+}
+
+impl Turn {
+    fn add(&mut self, other: &Self) -> anyhow::Result<()> {
+        self.closed.add(&other.closed)?;
+        self.open.add(&other.open)?;
+        self.cpu = self.cpu.zip(other.cpu).map(|(one, other)| one + other);
+        Ok(())
+    }
+}
+
+async fn turn(run: &Run, Target { load, watched, .. }: &Target) -> anyhow::Result<Turn> {
+    let time = Duration::from_secs(run.seconds).div_f64(f64::from(TURNS)).max(Duration::from_secs(1));
+    closed_loop(load, run.connections, WARM_UP).await?;
+    let before = watched.as_ref().map(Watched::cpu).transpose()?;
+    let closed = closed_loop(load, run.connections, time).await?;
+    let after = watched.as_ref().map(Watched::cpu).transpose()?;
+    let open = open_loop(load, run.connections, run.rate, time).await?;
+    let cpu = before.zip(after).map(|(before, after)| after.saturating_sub(before));
+    Ok(Turn { closed, open, cpu })
 }
 
 #[expect(clippy::print_stderr, reason = "progress for whoever waits")]
