@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use hdrhistogram::Histogram;
 use serde::Serialize;
 use vmcp_mcp::method;
 
@@ -32,7 +31,7 @@ pub(crate) const LIMIT: f64 = 1.10;
 
 const CALL: Asking = Asking { name: "tools/call", method: method::TOOLS_CALL, is_modern: true };
 
-/// What callers of the others waited, in microseconds.
+/// What callers of the others waited, in microseconds: the middle of the rounds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Isolation {
     pub(crate) quiet_p99_us: f64,
@@ -62,25 +61,30 @@ pub(crate) async fn measure(vmcpctl: &Path, seconds: u64) -> anyhow::Result<Isol
     let stop = Arc::<AtomicBool>::default();
     let to_first = tokio::spawn(call_whatever_happens(first.clone(), stop.clone()));
     let rate = RATE * (BACKENDS as u64 - 1);
-    let (mut quiet, mut hanging) = (driver::histogram()?, driver::histogram()?);
+    let (mut quiet, mut hanging) = (Vec::new(), Vec::new());
     open_loop(&others, CONNECTIONS, rate, WARM_UP).await?;
     let seconds = seconds.max(ROUND_SECONDS);
     for _ in 0..ROUNDS {
-        round(&others, rate, seconds, &mut quiet).await?;
+        quiet.push(p99_us(&others, rate, seconds).await?);
         backends[0].pause()?;
-        round(&others, rate, seconds, &mut hanging).await?;
+        hanging.push(p99_us(&others, rate, seconds).await?);
         backends[0].go_on()?;
         answers_again(&first).await?;
     }
     stop.store(true, Ordering::Relaxed);
     to_first.await?;
-    let p99 = |histogram: &Histogram<u64>| histogram.value_at_quantile(0.99) as f64 / 1e3;
-    Ok(Isolation { quiet_p99_us: p99(&quiet), hanging_p99_us: p99(&hanging) })
+    Ok(Isolation { quiet_p99_us: median(quiet), hanging_p99_us: median(hanging) })
 }
 
-async fn round(load: &Load, rate: u64, seconds: u64, all: &mut Histogram<u64>) -> anyhow::Result<()> {
-    all.add(open_loop(load, CONNECTIONS, rate, Duration::from_secs(seconds)).await?.latency)?;
-    Ok(())
+async fn p99_us(load: &Load, rate: u64, seconds: u64) -> anyhow::Result<f64> {
+    let measured = open_loop(load, CONNECTIONS, rate, Duration::from_secs(seconds)).await?;
+    Ok(measured.latency.value_at_quantile(0.99) as f64 / 1e3)
+}
+
+/// Of the rounds: what the machine did in one of them falls on neither side.
+fn median(mut rounds: Vec<f64>) -> f64 {
+    rounds.sort_by(f64::total_cmp);
+    (rounds[(rounds.len() - 1) / 2] + rounds[rounds.len() / 2]) / 2.0
 }
 
 /// Ten a second, whether the last one was answered or not.
