@@ -36,6 +36,11 @@ peers:
     cargo build --release --locked --bin vmcpctl
     tests/peers/run target/release/vmcpctl
 
+# The official conformance suite, direct and through data planes.
+conformance:
+    cargo build --release --locked --bin vmcpctl --bin vmcp-conformance-server
+    tests/conformance/run target/release/vmcpctl target/release/vmcp-conformance-server
+
 # Five servers from npm and PyPI behind a release build, used by three independent clients.
 everyday:
     cargo build --release --locked --bin vmcpctl

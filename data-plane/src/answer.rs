@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode};
+use vmcp_core::inventory::Abilities;
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
@@ -14,6 +15,8 @@ use vmcp_json::quote;
 use vmcp_mcp::{OURSELVES, ProtocolVersion, header, result};
 
 use crate::asked::{Ask, Asked, Client};
+use crate::declared::Declared;
+use crate::level::Level;
 use crate::plane::Plane;
 use crate::refusal::Refusal;
 use crate::reply::json;
@@ -33,6 +36,7 @@ pub(crate) fn answer(
         (Ask::Discover, _) => Ok(respond(asked, discovered(server).as_bytes())),
         (Ask::Listen, _) => listen::listen_modern(plane, server, asked),
         (Ask::Ping, _) => Ok(respond(asked, b"{}")),
+        (Ask::SetLevel, client) => set_level(plane, server, client, asked),
         // Only a legacy client can ask to initialize, and the rest goes to backends.
         _ => Err(Refusal::unknown_method(&asked.request.method, asked.client == Client::Modern)),
     }
@@ -48,6 +52,29 @@ fn respond(asked: &Asked<'_>, value: &[u8]) -> Response {
     json(StatusCode::OK, result(asked.request.id.raw(), value))
 }
 
+/// For all backends of a session, those that it has none with yet included.
+fn set_level(
+    plane: &Arc<Plane>,
+    server: &Arc<Server>,
+    client: Client,
+    asked: &Asked<'_>,
+) -> Result<Response, Refusal> {
+    let level = asked.request.params.as_ref().and_then(|params| params.get("level"));
+    let level = level.and_then(|level| Level::parse(&level.as_str()?)).ok_or_else(Refusal::unknown_level)?;
+    // Without a session nothing is remembered.
+    if let Some(client) = client.session() {
+        let (plane, server) = (plane.clone(), server.clone());
+        tokio::spawn(async move {
+            plane.backend_sessions.set_level(&client, level).await;
+            let logging = server.backends.iter().filter(|backend| backend.abilities.logs);
+            for opened in plane.backend_sessions.of(&client, logging).await {
+                opened.log(&plane.exchange, level).await;
+            }
+        });
+    }
+    Ok(respond(asked, b"{}"))
+}
+
 /// From memory, with a session id of our own (MCP 2025-11-25, Lifecycle, Initialization).
 fn initialize(
     plane: &Plane,
@@ -55,10 +82,14 @@ fn initialize(
     version: ProtocolVersion,
     asked: &Asked<'_>,
 ) -> Result<Response, Refusal> {
-    let session = plane.sessions.begin(&server.name, version).map_err(|_| Refusal::no_randomness())?;
+    let declared = asked.request.params.as_ref().and_then(|params| params.get("capabilities"));
+    let declared =
+        declared.and_then(|value| value.as_object()).as_ref().map(Declared::read).unwrap_or_default();
+    let session =
+        plane.sessions.begin(&server.name, version, declared).map_err(|_| Refusal::no_randomness())?;
     let value = format!(
         "{{\"protocolVersion\":\"{version}\",\"capabilities\":{},\"serverInfo\":{}{}}}",
-        capabilities(server),
+        capabilities(server, false),
         server_info(server),
         instructions(server),
     );
@@ -74,7 +105,7 @@ fn discovered(server: &Server) -> String {
     format!(
         "{{\"supportedVersions\":{},\"capabilities\":{}{}{}",
         ProtocolVersion::all_as_json(),
-        capabilities(server),
+        capabilities(server, true),
         instructions(server),
         modern_tail(server, ""),
     )
@@ -101,10 +132,14 @@ fn modern_tail(server: &Server, missing: &str) -> String {
 }
 
 /// What is served now or may be later: lists change while clients are connected.
-fn capabilities(server: &Server) -> String {
-    let completions = if server.completes { ",\"completions\":{}" } else { "" };
+fn capabilities(server: &Server, is_modern: bool) -> String {
+    let Abilities { completes, logs, subscribes } = server.abilities;
+    let completions = if completes { ",\"completions\":{}" } else { "" };
+    let logging = if logs { ",\"logging\":{}" } else { "" };
+    // Modern clients listen to that otherwise, which is not built yet.
+    let subscribe = if subscribes && !is_modern { ",\"subscribe\":true" } else { "" };
     format!(
-        "{{\"tools\":{{\"listChanged\":true}},\"resources\":{{\"listChanged\":true}},\"prompts\":{{\"listChanged\":true}}{completions}}}"
+        "{{\"tools\":{{\"listChanged\":true}},\"resources\":{{\"listChanged\":true{subscribe}}},\"prompts\":{{\"listChanged\":true}}{completions}{logging}}}"
     )
 }
 

@@ -17,8 +17,10 @@ use vmcp_seal::KEY_BYTES;
 use crate::backend::BackendSessions;
 use crate::follow::{Follow, Observed, StateDir};
 use crate::http::router;
+use crate::mailboxes::Mailboxes;
 use crate::metrics::Counters;
 use crate::plane::Plane;
+use crate::questions::Questions;
 use crate::session::Sessions;
 use crate::snapshot::{Decode, Held, Snapshot};
 
@@ -92,6 +94,8 @@ impl DataPlane {
             told: Arc::default(),
             changed: watch::Sender::new(0),
             backend_sessions: BackendSessions::new(),
+            mailboxes: Mailboxes::new(),
+            questions: Questions::new(),
             exchange,
             sessions: Arc::new(Sessions::new(session_key.map(|key| key.0)).map_err(|_| StartError::Keys)?),
             counters: counters.clone(),

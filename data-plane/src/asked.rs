@@ -28,6 +28,16 @@ pub(crate) enum Client {
     },
 }
 
+impl Client {
+    /// The session in which it asks.
+    pub(crate) fn session(self) -> Option<Session> {
+        match self {
+            Self::Legacy { session, .. } => session,
+            Self::Modern => None,
+        }
+    }
+}
+
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ask {
@@ -40,6 +50,9 @@ pub(crate) enum Ask {
     GetPrompt,
     ReadResource,
     Complete,
+    SetLevel,
+    Subscribe,
+    Unsubscribe,
 }
 
 /// What is asked of a backend, by exposed name.
@@ -50,6 +63,7 @@ pub(crate) enum Action<'a> {
     ReadResource(Cow<'a, str>),
     CompletePrompt(Cow<'a, str>),
     CompleteTemplate(Cow<'a, str>),
+    WatchResource(Cow<'a, str>),
 }
 
 impl Ask {
@@ -67,6 +81,9 @@ impl Ask {
             (method::LISTEN, true) => Self::Listen,
             (method::INITIALIZE, false) => Self::Initialize,
             (method::PING, false) => Self::Ping,
+            (method::SET_LEVEL, false) => Self::SetLevel,
+            (method::SUBSCRIBE, false) => Self::Subscribe,
+            (method::UNSUBSCRIBE, false) => Self::Unsubscribe,
             _ => return None,
         })
     }
@@ -95,6 +112,9 @@ impl Ask {
             Self::GetPrompt => method::PROMPTS_GET,
             Self::ReadResource => method::RESOURCES_READ,
             Self::Complete => method::COMPLETE,
+            Self::SetLevel => method::SET_LEVEL,
+            Self::Subscribe => method::SUBSCRIBE,
+            Self::Unsubscribe => method::UNSUBSCRIBE,
         }
     }
 }
@@ -112,6 +132,7 @@ impl<'a> Asked<'a> {
             Ask::CallTool => Action::CallTool(text("name")?),
             Ask::GetPrompt => Action::GetPrompt(text("name")?),
             Ask::ReadResource => Action::ReadResource(text("uri")?),
+            Ask::Subscribe | Ask::Unsubscribe => Action::WatchResource(text("uri")?),
             Ask::Complete => {
                 let reference = self.reference().ok_or_else(|| {
                     Refusal::malformed_params(
@@ -126,7 +147,9 @@ impl<'a> Asked<'a> {
                     )
                 }
             }
-            Ask::Initialize | Ask::Ping | Ask::Discover | Ask::Listen | Ask::List(_) => return Ok(None),
+            Ask::Initialize | Ask::Ping | Ask::Discover | Ask::Listen | Ask::List(_) | Ask::SetLevel => {
+                return Ok(None);
+            }
         }))
     }
 

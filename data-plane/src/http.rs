@@ -58,7 +58,7 @@ async fn serve(plane: &Arc<Plane>, server: Result<Arc<Server>, Refusal>, request
     };
     match *request.method() {
         Method::POST => request::post(plane, &server, request).await,
-        Method::GET => request::get(plane, &server, request.headers()),
+        Method::GET => request::get(plane, &server, request.headers()).await,
         Method::DELETE => request::delete(plane, &server, request.headers()).await,
         _ => Refusal::method_not_allowed().into_response(),
     }

@@ -8,7 +8,9 @@ use vmcp_mcp::Exchange;
 use vmcp_runtime::{Drain, Guard};
 
 use crate::backend::{BackendSessions, Told};
+use crate::mailboxes::Mailboxes;
 use crate::metrics::Counters;
+use crate::questions::Questions;
 use crate::session::Sessions;
 use crate::snapshot::Snapshot;
 
@@ -25,6 +27,10 @@ pub(crate) struct Plane {
     pub(crate) exchange: Exchange,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) backend_sessions: BackendSessions,
+    /// What backends say to clients by themselves.
+    pub(crate) mailboxes: Mailboxes,
+    /// What backends ask of clients.
+    pub(crate) questions: Questions,
     pub(crate) counters: Arc<Counters>,
     pub(crate) drain: Drain,
     pub(crate) guard: Guard,

@@ -203,6 +203,25 @@ impl Refusal {
         Self::new(StatusCode::OK, code, format!("Resource not found: {uri}")).with_data(data)
     }
 
+    /// Its backend does not say when it changes.
+    pub(crate) fn cannot_watch(uri: &str) -> Self {
+        let message = format!("The backend of {uri} does not tell when a resource changes");
+        Self::new(StatusCode::OK, code::METHOD_NOT_FOUND, message)
+    }
+
+    /// Not what a backend keeps with this client for this request.
+    pub(crate) fn unknown_state() -> Self {
+        let message = "`params.requestState` is not one of this request, has been altered, or is too old";
+        Self::new(StatusCode::OK, code::INVALID_PARAMS, message)
+    }
+
+    /// Not a level of logging.
+    pub(crate) fn unknown_level() -> Self {
+        let message =
+            "`params.level` must be debug, info, notice, warning, error, critical, alert or emergency";
+        Self::new(StatusCode::OK, code::INVALID_PARAMS, message)
+    }
+
     /// A URI that templates of several backends describe.
     pub(crate) fn ambiguous_resource(uri: &str) -> Self {
         let message = format!("More than one backend offers resource templates for {uri}");

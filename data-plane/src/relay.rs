@@ -11,15 +11,20 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::StatusCode;
 use vmcp_core::limits;
-use vmcp_json::{Edits, Limits, Object};
-use vmcp_mcp::{Answer, Answered, Era, Id, Message, Session, code, error, method, result};
+use vmcp_json::{Edits, Limits, Object, quote};
+use vmcp_mcp::{
+    self as mcp, Answer, Answered, Era, Id, Message, Outcome, Request, Response as Answering, method,
+};
 
 use crate::asked::Asked;
 use crate::backend::{Admitted, Opened};
 use crate::bridge::{self, Bridge};
 use crate::plane::Plane;
+use crate::questions::{decline, under_id};
 use crate::refusal::{Reason, Refusal};
 use crate::reply::json;
+use crate::round::Round;
+use crate::session::Session;
 
 /// What is needed to pass on the answer to one request.
 #[derive(Debug)]
@@ -28,15 +33,17 @@ pub(crate) struct Relay {
     /// The call's place at the backend, kept until the answer has gone out.
     admitted: Arc<Admitted>,
     bridge: Bridge,
+    /// What seals a state that the backend keeps with the client.
+    round: Option<Round>,
     /// How often the backend has asked something on the way.
     asked: AtomicUsize,
     /// The client's id, as it wrote it.
     id: String,
+    /// In whose session a backend may ask something.
+    client: Option<Session>,
     /// The backend session that must live as long as the answer.
     session: Option<Arc<Opened>>,
 }
-
-const UNDECLARED: &str = "The client has not declared this capability";
 
 /// What one message of a backend means for the client.
 #[derive(Debug)]
@@ -47,6 +54,8 @@ enum Passed {
     Progress(Bytes),
     /// Something else about its request.
     Notification(Bytes),
+    /// Something that the backend asks of it, and the number of that question.
+    Question(u64, Bytes),
     /// Nothing.
     Nothing,
 }
@@ -56,7 +65,7 @@ pub(crate) async fn answer(relay: Relay, answered: Answered) -> Result<Response,
     match answered.answer {
         Answer::Message(body) => match relay.pass(body)? {
             Passed::Response(body) => Ok(json(StatusCode::OK, body)),
-            Passed::Progress(_) | Passed::Notification(_) | Passed::Nothing => {
+            Passed::Progress(_) | Passed::Notification(_) | Passed::Question(..) | Passed::Nothing => {
                 Err(relay.refusal(Reason::Protocol))
             }
         },
@@ -73,9 +82,7 @@ pub(crate) async fn answer(relay: Relay, answered: Answered) -> Result<Response,
                 relay.admitted.succeeded();
                 Ok(json(relay.status_of(status), body))
             }
-            Ok(Passed::Progress(_) | Passed::Notification(_) | Passed::Nothing) | Err(_) => {
-                Err(relay.refusal(Reason::from(status)))
-            }
+            Ok(_) | Err(_) => Err(relay.refusal(Reason::from(status))),
         },
     }
 }
@@ -84,12 +91,13 @@ impl Relay {
     pub(crate) fn new(
         plane: Arc<Plane>,
         admitted: Admitted,
-        bridge: Bridge,
-        id: &str,
+        (bridge, round): (Bridge, Option<Round>),
+        asked: &Asked<'_>,
         session: Option<Arc<Opened>>,
     ) -> Self {
+        let (id, client) = (asked.request.id.raw().to_owned(), asked.client.session());
         let (admitted, asked) = (Arc::new(admitted), AtomicUsize::new(0));
-        Self { plane, admitted, bridge, asked, id: id.to_owned(), session }
+        Self { plane, admitted, bridge, round, asked, id, client, session }
     }
 
     /// The client's answer where the backend's cannot be passed on.
@@ -102,7 +110,7 @@ impl Relay {
         let passed = self.read(body).map_err(|reason| self.refusal(reason))?;
         match passed {
             Passed::Response(_) => self.admitted.succeeded(),
-            Passed::Progress(_) | Passed::Notification(_) => self.admitted.is_alive(),
+            Passed::Progress(_) | Passed::Notification(_) | Passed::Question(..) => self.admitted.is_alive(),
             Passed::Nothing => {}
         }
         Ok(passed)
@@ -120,7 +128,10 @@ impl Relay {
             }
             Message::Response(response) => match response.id {
                 Some(id) if id.is(&self.id) => {
-                    let bridged = bridge::read_response(self.bridge, &response, body.clone())?;
+                    let bridged = match &self.round {
+                        Some(round) => self.sealed(round, &response, &body)?,
+                        None => bridge::read_response(self.bridge, &response, body.clone())?,
+                    };
                     Ok(Passed::Response(under_our_id(id, &self.id, bridged, &limits)))
                 }
                 _ => {
@@ -128,36 +139,56 @@ impl Relay {
                     Ok(Passed::Nothing)
                 }
             },
-            Message::Request(request) => {
-                let id = request.id.raw();
-                self.tell_backend(match request.method.as_ref() {
-                    method::PING => result(id, b"{}"),
-                    _ => error(Some(id), code::METHOD_NOT_FOUND, UNDECLARED, None).into_bytes(),
-                });
-                Ok(Passed::Nothing)
-            }
+            Message::Request(request) => Ok(self.question(&request, &body)),
             Message::Notification(_) => Ok(Passed::Nothing),
         }
     }
 
-    /// Answers what a legacy backend asks; a modern one may ask nothing.
-    fn tell_backend(&self, answer: Vec<u8>) {
-        self.plane.counters.dropped().inc();
+    /// A response whose state, if the backend keeps one with the client, is sealed.
+    fn sealed(&self, round: &Round, response: &Answering<'_>, body: &Bytes) -> Result<Bytes, Reason> {
+        let Outcome::Result(result) = &response.outcome else { return Ok(body.clone()) };
+        let is_asking = result.get("resultType").is_some_and(|kind| kind.raw() == "\"input_required\"");
+        let Some(state) = result.get("requestState").filter(|_| is_asking) else { return Ok(body.clone()) };
+        let sealed = state.as_str().and_then(|state| round.seal(&self.plane.sessions, &state));
+        let sealed = quote(&sealed.ok_or(Reason::Protocol)?);
+        let mut edits = Edits::new();
+        edits.replace(state, sealed.as_bytes());
+        Ok(edits.apply(body).into())
+    }
+
+    /// What a legacy backend asks on the way to its answer goes to the client, if that has said that it may be asked; else we say no.
+    /// A modern one may ask nothing.
+    fn question(&self, request: &Request<'_>, body: &[u8]) -> Passed {
         if self.asked.fetch_add(1, Ordering::Relaxed) >= limits::ASKED_OF_CLIENT {
-            return;
+            self.plane.counters.dropped().inc();
+            return Passed::Nothing;
         }
+        match (&self.client, &self.session) {
+            (Some(client), Some(opened)) if client.declared.allows(&request.method) => {
+                let (number, message) = self.plane.questions.ask(client, opened, request, body);
+                return Passed::Question(number, message);
+            }
+            _ => {}
+        }
+        self.plane.counters.dropped().inc();
+        self.tell_backend(decline(request));
+        Passed::Nothing
+    }
+
+    /// Answers what a legacy backend has asked.
+    fn tell_backend(&self, answer: Bytes) {
         // One that keeps no sessions waits for its answer all the same.
         let (session, peer) = match (&self.session, self.admitted.backend().legacy) {
             (Some(opened), _) => (opened.session().clone(), opened.peer().clone()),
             (None, Some(legacy)) if self.bridge.backend_speaks() == Era::Legacy => {
-                (Session { version: legacy.version, id: None, duplex: None }, self.admitted.peer())
+                (mcp::Session { version: legacy.version, id: None, duplex: None }, self.admitted.peer())
             }
             (None, _) => return,
         };
         let (plane, held) = (self.plane.clone(), self.session.clone());
         tokio::spawn(async move {
             let _held = held;
-            let telling = session.send(&plane.exchange, &peer, answer.into());
+            let telling = session.send(&plane.exchange, &peer, answer);
             // Whether the backend likes the answer changes nothing for the client.
             let _ = tokio::time::timeout(limits::PROBE_TIME, telling).await;
         });
@@ -191,8 +222,5 @@ fn under_our_id(theirs: Id<'_>, ours: &str, body: Bytes, limits: &Limits) -> Byt
         return body;
     }
     let Ok(object) = Object::parse(&body, limits) else { return body };
-    let Some(id) = object.get("id") else { return body };
-    let mut edits = Edits::new();
-    edits.replace(id, ours.as_bytes());
-    edits.apply(&body).into()
+    under_id(object.get("id"), ours, &body)
 }

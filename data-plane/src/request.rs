@@ -8,6 +8,7 @@ mod authorize;
 mod batch;
 mod credential;
 mod forward;
+mod hand_on;
 mod receive;
 mod route;
 
@@ -20,6 +21,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::answer;
 use crate::asked::{Asked, Client};
+use crate::hear::hear;
 use crate::metrics::Outcome;
 use crate::plane::Plane;
 use crate::refusal::Refusal;
@@ -29,6 +31,7 @@ use authenticate::authenticate;
 use authorize::authorize;
 use credential::credential;
 use forward::forward;
+use receive::Received;
 use route::{Routed, route};
 
 /// One message of a client.
@@ -47,11 +50,18 @@ pub(crate) async fn post(plane: &Arc<Plane>, server: &Arc<Server>, request: http
 }
 
 /// A legacy client's stream of what happens without being asked for.
-pub(crate) fn get(plane: &Arc<Plane>, server: &Arc<Server>, headers: &HeaderMap) -> Response {
-    match receive::receive_listener(headers, server, &plane.sessions) {
-        Ok(()) => answer::listen_legacy(plane, server),
-        Err(refusal) => refusal.into_response(),
+pub(crate) async fn get(plane: &Arc<Plane>, server: &Arc<Server>, headers: &HeaderMap) -> Response {
+    let client = match receive::receive_listener(headers, server, &plane.sessions) {
+        Ok(client) => client,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let mailbox = client.as_ref().map(|client| plane.mailboxes.listen(client));
+    if let Some(client) = client {
+        for opened in plane.backend_sessions.of(&client, server.backends.iter()).await {
+            hear(plane, client, &opened);
+        }
     }
+    answer::listen_legacy(plane, server, mailbox)
 }
 
 /// A legacy client ends its session.
@@ -59,6 +69,7 @@ pub(crate) async fn delete(plane: &Arc<Plane>, server: &Arc<Server>, headers: &H
     match receive::receive_session(headers, server, &plane.sessions) {
         Ok(session) => {
             plane.sessions.end(&session);
+            plane.mailboxes.close(&session);
             plane.backend_sessions.end(session.id, &server.backends).await;
             empty(StatusCode::NO_CONTENT)
         }
@@ -87,11 +98,19 @@ async fn single(
     body: Bytes,
 ) -> Result<(Response, Outcome), Refusal> {
     match receive::receive(headers, &body, server, &plane.sessions)? {
-        None => Ok((empty(StatusCode::ACCEPTED), Outcome::Answered)),
-        Some(asked) => {
+        Received::Asked(asked) => {
             let id = asked.request.id.raw();
             proceed(plane, server, headers, &body, &asked).await.map_err(|refusal| refusal.with_id(id))
         }
+        Received::Told(session, told) => {
+            Box::pin(hand_on::told(plane, server, &session, &told, &body)).await;
+            Ok((empty(StatusCode::ACCEPTED), Outcome::Answered))
+        }
+        Received::Answered(session, response) => {
+            hand_on::answered(plane, &session, &response, &body);
+            Ok((empty(StatusCode::ACCEPTED), Outcome::Answered))
+        }
+        Received::Nothing => Ok((empty(StatusCode::ACCEPTED), Outcome::Answered)),
     }
 }
 
@@ -111,7 +130,10 @@ async fn proceed(
         Routed::NothingToComplete => Ok((answer::no_completion(asked), Outcome::Answered)),
         Routed::To(route) => {
             let credential = credential(&principal, &route)?;
-            Ok((forward(plane, &route, &credential, asked, headers, body).await?, Outcome::Forwarded))
+            Ok((
+                forward(plane, server, &route, &credential, asked, (headers, body)).await?,
+                Outcome::Forwarded,
+            ))
         }
     }
 }

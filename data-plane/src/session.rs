@@ -12,6 +12,7 @@ use vmcp_mcp::ProtocolVersion;
 use vmcp_runtime::unix_ms;
 use vmcp_seal::{KEY_BYTES, KeyRing};
 
+use crate::declared::Declared;
 use crate::snapshot::Position;
 
 /// Opens and seals; remembers which sessions have ended.
@@ -26,6 +27,8 @@ pub(crate) struct Sessions {
 pub(crate) struct Session {
     pub(crate) id: u128,
     pub(crate) version: ProtocolVersion,
+    /// What servers may ask of the client.
+    pub(crate) declared: Declared,
     /// Seconds since 1970.
     pub(crate) issued_at: u64,
 }
@@ -42,8 +45,12 @@ pub(crate) struct UnknownSession;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnknownCursor;
 
+/// Not what a backend keeps with a client for this request, or not any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnknownState;
+
 /// Told apart from later forms.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 impl Sessions {
     /// Under a key that all replicas share, or one of this process alone.
@@ -59,8 +66,13 @@ impl Sessions {
     }
 
     /// Begins a session with a virtual server: its sealed id.
-    pub(crate) fn begin(&self, server: &Name, version: ProtocolVersion) -> Result<String, NoRandomness> {
-        let session = Session { id: u128::from_le_bytes(random()?), version, issued_at: now() };
+    pub(crate) fn begin(
+        &self,
+        server: &Name,
+        version: ProtocolVersion,
+        declared: Declared,
+    ) -> Result<String, NoRandomness> {
+        let session = Session { id: u128::from_le_bytes(random()?), version, declared, issued_at: now() };
         Ok(encode_base64(&self.ring.seal(&purpose("session", server), random()?, &session.to_bytes())))
     }
 
@@ -77,6 +89,23 @@ impl Sessions {
 
     pub(crate) fn end(&self, session: &Session) {
         self.ended.insert(session.id, ());
+    }
+
+    /// What a backend keeps with a client between two rounds of one request.
+    pub(crate) fn seal_state(&self, purpose: &[u8], state: &str) -> Result<String, NoRandomness> {
+        let bytes = [&now().to_le_bytes()[..], state.as_bytes()].concat();
+        Ok(encode_base64(&self.ring.seal(purpose, random()?, &bytes)))
+    }
+
+    pub(crate) fn open_state(&self, purpose: &[u8], sealed: &str) -> Result<String, UnknownState> {
+        let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| UnknownState)?;
+        let bytes = self.ring.open(purpose, &sealed).map_err(|_| UnknownState)?;
+        let (sealed_at, state) = bytes.split_first_chunk::<8>().ok_or(UnknownState)?;
+        let age = now().saturating_sub(u64::from_le_bytes(*sealed_at));
+        if age > limits::STATE_TIME.as_secs() {
+            return Err(UnknownState);
+        }
+        String::from_utf8(state.to_vec()).map_err(|_| UnknownState)
     }
 
     /// A cursor that goes on behind an item of a list.
@@ -110,6 +139,7 @@ impl Session {
         let mut bytes = vec![FORM];
         bytes.extend_from_slice(&self.id.to_le_bytes());
         bytes.extend_from_slice(&self.issued_at.to_le_bytes());
+        bytes.push(self.declared.to_byte());
         bytes.extend_from_slice(self.version.as_str().as_bytes());
         bytes
     }
@@ -117,10 +147,12 @@ impl Session {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (form, rest) = bytes.split_first()?;
         let (id, rest) = rest.split_first_chunk::<16>()?;
-        let (issued_at, version) = rest.split_first_chunk::<8>()?;
+        let (issued_at, rest) = rest.split_first_chunk::<8>()?;
+        let (declared, version) = rest.split_first()?;
+        let declared = Declared::from_byte(*declared);
         let version = ProtocolVersion::parse(std::str::from_utf8(version).ok()?)?;
         let (id, issued_at) = (u128::from_le_bytes(*id), u64::from_le_bytes(*issued_at));
-        (*form == FORM).then_some(Self { id, version, issued_at })
+        (*form == FORM).then_some(Self { id, version, declared, issued_at })
     }
 }
 
@@ -155,10 +187,11 @@ mod tests {
     #[test]
     fn a_session_is_good_at_its_virtual_server_until_it_ends() {
         let sessions = Sessions::new(None).unwrap();
-        let id = sessions.begin(&name("a"), ProtocolVersion::V2025_06_18).unwrap();
+        let id = sessions.begin(&name("a"), ProtocolVersion::V2025_06_18, Declared::from_byte(9)).unwrap();
         assert!(id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)), "{id}");
         let session = sessions.open(&name("a"), &id).unwrap();
         assert_eq!(session.version, ProtocolVersion::V2025_06_18);
+        assert_eq!(session.declared, Declared::from_byte(9));
         assert_eq!(sessions.open(&name("b"), &id), Err(UnknownSession));
         assert_eq!(Sessions::new(None).unwrap().open(&name("a"), &id), Err(UnknownSession));
         sessions.end(&session);
@@ -168,14 +201,14 @@ mod tests {
     #[test]
     fn replicas_with_the_same_key_read_each_other_s_sessions() {
         let [one, other] = [(); 2].map(|()| Sessions::new(Some([7; KEY_BYTES])).unwrap());
-        let id = one.begin(&name("a"), ProtocolVersion::V2025_11_25).unwrap();
+        let id = one.begin(&name("a"), ProtocolVersion::V2025_11_25, Declared::default()).unwrap();
         assert!(other.open(&name("a"), &id).is_ok());
     }
 
     #[test]
     fn no_altered_session_or_cursor_is_accepted() {
         let sessions = Sessions::new(None).unwrap();
-        let id = sessions.begin(&name("a"), ProtocolVersion::V2025_11_25).unwrap();
+        let id = sessions.begin(&name("a"), ProtocolVersion::V2025_11_25, Declared::default()).unwrap();
         let behind = Position { backend: name("b"), exposed_name: "b_x\ny".into() };
         let cursor = sessions.cursor(&name("a"), Kind::Tool, &behind).unwrap();
         assert_eq!(sessions.open_cursor(&name("a"), Kind::Tool, &cursor), Ok(behind));

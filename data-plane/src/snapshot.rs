@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use vmcp_core::backend::BackendId;
 use vmcp_core::catalog::Share;
+use vmcp_core::inventory::Abilities;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_core::operational::PartialFailure;
@@ -64,8 +65,8 @@ pub(crate) struct Server {
     pub(crate) backends: Vec<Arc<Backend>>,
     /// What clients are told at the beginning.
     pub(crate) instructions: Option<String>,
-    /// Whether any backend completes arguments.
-    pub(crate) completes: bool,
+    /// What any backend can do.
+    pub(crate) abilities: Abilities,
     /// Some backend is called with what stands in a file.
     has_references: bool,
     /// The parts that it was built from; if they are the same, so is it.
@@ -165,11 +166,12 @@ impl Server {
                     before.and_then(|before| before.backends.iter().find(|known| known.id == backend.id));
                 let live = known.map(|known| known.live.clone()).filter(|live| live.is_at(urls));
                 let live = live.unwrap_or_else(|| Arc::new(Live::new(urls)));
-                offered.push((Arc::new(Backend::new(backend, served, share.completes, live)), share));
+                offered.push((Arc::new(Backend::new(backend, served, share.abilities, live)), share));
             }
         }
         let instructions = lists::instructions(offered.iter().map(|(_, share)| *share));
-        let completes = offered.iter().any(|(backend, _)| backend.completes);
+        let all = offered.iter().map(|(backend, _)| backend.abilities);
+        let abilities = all.fold(Abilities::default(), Abilities::or);
         let has_share = |name: &Name| offered.iter().any(|(backend, _)| backend.id.name == *name);
         let unknown = served.workloads.iter().filter(|name| !has_share(name)).cloned().collect();
         let has_references = offered.iter().any(|(backend, _)| backend.has_references);
@@ -188,7 +190,7 @@ impl Server {
             lists,
             backends,
             instructions,
-            completes,
+            abilities,
             has_references,
             built_from,
         })

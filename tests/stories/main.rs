@@ -5,6 +5,7 @@ mod bytes;
 mod catalog;
 mod children;
 mod clients;
+mod eras;
 mod lists;
 mod manifests;
 mod quickstart;

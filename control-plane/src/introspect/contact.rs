@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use vmcp_core::desired::{Endpoints, Found, Transport};
-use vmcp_core::inventory::{Eras, Inventory, Legacy};
+use vmcp_core::inventory::{Abilities, Eras, Inventory, Legacy};
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_json::{Limits, Object};
 use vmcp_mcp::{
-    Carrier, Changes, Discovered, Exchange, Failure, Initialized, OURSELVES, Peer, check_roots, close,
-    discover, method, open, request,
+    Carrier, Changes, Discovered, Exchange, Failure, Initialized, NO_CAPABILITIES, OURSELVES, Peer,
+    check_roots, close, discover, method, open, request,
 };
 use vmcp_runtime::{secret_file, secret_variable};
 
@@ -93,14 +93,15 @@ impl Contact {
             }
             Err(failure) => return Err(failure),
         };
-        let legacy = match (within(patience, open(exchange, &peer, &OURSELVES)).await, &modern) {
-            (Ok(legacy), _) => legacy,
-            (Err(_), Some(_)) => {
-                is_unsure = true;
-                None
-            }
-            (Err(failure), None) => return Err(failure),
-        };
+        let legacy =
+            match (within(patience, open(exchange, &peer, &OURSELVES, NO_CAPABILITIES)).await, &modern) {
+                (Ok(legacy), _) => legacy,
+                (Err(_), Some(_)) => {
+                    is_unsure = true;
+                    None
+                }
+                (Err(failure), None) => return Err(failure),
+            };
         if modern.is_none() && legacy.is_none() {
             return Err(Failure::Protocol("speaks no protocol version that we speak".into()));
         }
@@ -123,8 +124,14 @@ impl Contact {
         let limits = Limits::new(capabilities.len(), usize::MAX).with_lone_surrogates();
         let declared = Object::parse(capabilities.as_bytes(), &limits).ok();
         let declares = |name: &str| declared.as_ref().is_some_and(|declared| declared.member(name).is_some());
-        let completes = declares("completions");
-        let mut inventory = Inventory { instructions, completes, eras: self.eras(), ..Inventory::default() };
+        let resources =
+            declared.as_ref().and_then(|declared| declared.get("resources")?.as_object()?.get("subscribe"));
+        let abilities = Abilities {
+            completes: declares("completions"),
+            logs: declares("logging"),
+            subscribes: resources.is_some_and(|value| value.is_true()),
+        };
+        let mut inventory = Inventory { instructions, abilities, eras: self.eras(), ..Inventory::default() };
         let mut fresh = None;
         let mut room = limits::INVENTORY_BYTES;
         for kind in Kind::ALL {

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use vmcp_core::backend::BackendId;
 use vmcp_core::desired::{Endpoints, Transport};
-use vmcp_core::inventory::{Eras, Inventory, Legacy};
+use vmcp_core::inventory::{Abilities, Eras, Inventory, Legacy};
 use vmcp_core::item::{Item, Kind};
 use vmcp_core::name::Name;
 use vmcp_core::owners::{Owner, Owners};
@@ -54,6 +54,10 @@ struct ObservationRecord {
     modern: bool,
     legacy: Option<(String, bool)>,
     completes: bool,
+    #[serde(default)]
+    logs: bool,
+    #[serde(default)]
+    subscribes: bool,
     instructions: Option<String>,
     faults: Vec<String>,
     unread: Vec<String>,
@@ -143,7 +147,9 @@ pub(super) fn write_observation(observation: &Observation) -> Result<Vec<u8>, St
         url: observation.url.as_ref().map(ToString::to_string).unwrap_or_default(),
         modern: inventory.eras.modern,
         legacy: inventory.eras.legacy.as_ref().map(|legacy| (legacy.version.clone(), legacy.has_sessions)),
-        completes: inventory.completes,
+        completes: inventory.abilities.completes,
+        logs: inventory.abilities.logs,
+        subscribes: inventory.abilities.subscribes,
         items: items.collect(),
         unread: inventory.unread.iter().map(|kind| kind.list().to_owned()).collect(),
         instructions: inventory.instructions,
@@ -162,7 +168,11 @@ pub(super) fn read_observation(clear: &[u8]) -> Result<Observation, StoreFault> 
     let inventory = Inventory {
         eras: Eras { modern: record.modern, legacy },
         items: items.collect::<Result<_, _>>()?,
-        completes: record.completes,
+        abilities: Abilities {
+            completes: record.completes,
+            logs: record.logs,
+            subscribes: record.subscribes,
+        },
         instructions: record.instructions,
         faults: record.faults,
         unread: record.unread.iter().map(|kind| read_kind(kind)).collect::<Result<_, _>>()?,

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::inventory::Abilities;
 use crate::item::Kind;
 use crate::name::Name;
 
@@ -12,8 +13,8 @@ pub struct Share {
     pub backend: Name,
     /// By kind, then as the backend listed them.
     pub items: Vec<Exposed>,
-    /// Whether the backend completes arguments.
-    pub completes: bool,
+    /// What the backend can do besides.
+    pub abilities: Abilities,
     /// What the backend wants a model to know.
     pub instructions: Option<String>,
 }
@@ -21,7 +22,7 @@ pub struct Share {
 impl Share {
     /// Of a backend that offers nothing.
     pub fn empty(backend: Name) -> Self {
-        Self { backend, items: Vec::new(), completes: false, instructions: None }
+        Self { backend, items: Vec::new(), abilities: Abilities::default(), instructions: None }
     }
 
     /// What clients see of it.

@@ -9,14 +9,36 @@ pub struct Inventory {
     pub eras: Eras,
     /// Its items: by kind, then as it listed them.
     pub items: Vec<Item>,
-    /// Whether it completes arguments.
-    pub completes: bool,
+    /// What it can do besides.
+    pub abilities: Abilities,
     /// What it wants a model to know.
     pub instructions: Option<String>,
     /// What was wrong with its lists; what is not named here arrived whole.
     pub faults: Vec<String>,
     /// The kinds whose list could not be read to its end.
     pub unread: Vec<Kind>,
+}
+
+/// What a backend has declared that it can do besides answering for its items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Abilities {
+    /// It completes arguments.
+    pub completes: bool,
+    /// It says what it does, as much as it is asked to.
+    pub logs: bool,
+    /// It says when a resource has changed, to those who want to hear it.
+    pub subscribes: bool,
+}
+
+impl Abilities {
+    /// What one of the two can do.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            completes: self.completes || other.completes,
+            logs: self.logs || other.logs,
+            subscribes: self.subscribes || other.subscribes,
+        }
+    }
 }
 
 /// The eras in which a backend can be spoken to.

@@ -140,10 +140,34 @@ pub const STREAM_EVENTS: usize = 72_000;
 /// Bytes of one backend's stream, all events together.
 pub const STREAM_BYTES: usize = 256 * 1024 * 1024;
 
-/// What a backend asks on the way to one answer and is told "no" to; it has understood by then.
+/// What a backend may ask on the way to one answer.
 pub const ASKED_OF_CLIENT: usize = 16;
 
-/// Progress is passed on at most so often; what comes between is replaced by what comes last.
+/// Legacy clients that listen at one replica; the longest idle is forgotten.
+pub const MAILBOXES: u64 = 100_000;
+
+/// Messages that wait for a legacy client to take them from its stream; a slower one misses the oldest.
+pub const MAILBOX_MESSAGES: usize = 256;
+
+/// Between two tries to listen to a backend in a client's session.
+pub const HEAR_AGAIN_TIME: Duration = Duration::from_secs(1);
+
+/// Questions of backends that wait for clients at one replica; the oldest make room.
+pub const QUESTIONS: u64 = 10_000;
+
+/// How long a client may think: as long as a call may take.
+pub const QUESTION_TIME: Duration = Duration::from_secs(3_600);
+
+/// How long what a backend keeps with a client between two rounds of a request is good: people are asked in between.
+pub const STATE_TIME: Duration = Duration::from_secs(3_600);
+
+/// How often a call that waits for its client looks whether that has answered, after which the backend's own time begins.
+pub const QUESTION_LOOK_TIME: Duration = Duration::from_secs(1);
+
+/// Progress messages of one call that are passed on as they come: more than any tool sends that somebody watches.
+pub const PROGRESS_MESSAGES: usize = 10_000;
+
+/// Behind them progress is passed on at most so often; what comes between is replaced by what comes last.
 pub const PROGRESS_TIME: Duration = Duration::from_millis(100);
 
 /// The longest that a backend is believed when it says when to come back.

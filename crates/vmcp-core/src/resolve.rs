@@ -233,11 +233,11 @@ impl Resolver {
                 is_hidden: outcome != Outcome::Exposed,
             });
         }
-        let Inventory { completes, instructions, .. } = held.inventory.as_ref();
+        let Inventory { abilities, instructions, .. } = held.inventory.as_ref();
         let share = Share {
             backend: backend.clone(),
             items,
-            completes: *completes,
+            abilities: *abilities,
             instructions: instructions.clone(),
         };
         let told = tell::backend(self, backend, held, &share);

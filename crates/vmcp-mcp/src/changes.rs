@@ -1,6 +1,5 @@
 //! What a backend says of its lists by itself: `subscriptions/listen` of a modern one, the listening stream of a legacy one.
 
-use http::StatusCode;
 use tokio::sync::mpsc;
 use vmcp_json::Limits;
 
@@ -11,7 +10,7 @@ use crate::failure::Failure;
 use crate::message::Message;
 use crate::method;
 use crate::peer::Peer;
-use crate::session::Session;
+use crate::session::{Session, listen};
 use crate::stream::EventStream;
 
 /// A backend that is listened to. Dropping it ends that.
@@ -63,14 +62,8 @@ impl Changes {
             let source = Source::Duplex(duplex.changes());
             return Ok(Some(Self { source, limits: exchange.answer_limits() }));
         }
-        match exchange.listen(peer.url.clone(), peer.with_own(session.headers())).await {
-            Ok(Answer::Refused { status: StatusCode::NOT_FOUND, .. }) if session.id.is_some() => {
-                Err(Failure::Status(StatusCode::NOT_FOUND))
-            }
-            Ok(answer) => Ok(Self::of(exchange, answer)),
-            Err(Failure::Protocol(_)) => Ok(None),
-            Err(failure) => Err(failure),
-        }
+        let events = listen(exchange, peer, session).await?;
+        Ok(events.map(|events| Self { source: Source::Stream(events), limits: exchange.answer_limits() }))
     }
 
     fn of(exchange: &Exchange, answer: Answer) -> Option<Self> {

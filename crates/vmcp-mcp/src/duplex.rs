@@ -48,6 +48,8 @@ struct Waiting {
     /// By id, as it was written.
     requests: HashMap<String, Waiter>,
     changes: Option<mpsc::Sender<Change>>,
+    /// What is about no request.
+    others: Option<mpsc::Sender<Result<Event, Failure>>>,
     is_over: bool,
 }
 
@@ -66,11 +68,12 @@ impl Waiting {
 }
 
 impl Duplex {
-    /// Opens the stream and waits until it says where messages go.
+    /// Opens the stream and waits until it says where messages go. If the server may ask something, that comes on the stream of a request
+    /// that is under way; else it is told that it may not.
     ///
     /// # Errors
     /// See [`Failure`]; the stream is none of this transport, or points to another server.
-    pub async fn open(exchange: &Exchange, peer: &Peer) -> Result<Self, Failure> {
+    pub(crate) async fn open(exchange: &Exchange, peer: &Peer, may_ask: bool) -> Result<Self, Failure> {
         let mut events = match exchange.listen(peer.url.clone(), peer.headers.clone()).await? {
             Answer::Stream(events) => events,
             Answer::Refused { status, .. } => return Err(Failure::Status(status)),
@@ -91,6 +94,7 @@ impl Duplex {
             peer: peer.clone(),
             waiting: waiting.clone(),
             limits,
+            may_ask,
             answers,
         };
         let reader = tokio::spawn(reader.run(events)).abort_handle();
@@ -143,6 +147,13 @@ impl Duplex {
         changes
     }
 
+    /// What the server says from now on that is about no request.
+    pub(crate) fn others(&self) -> EventStream {
+        let (tell, events) = mpsc::channel(WAITING_EVENTS);
+        self.waiting().others = Some(tell);
+        EventStream::of(events)
+    }
+
     fn expect(
         &self,
         id: &str,
@@ -182,6 +193,7 @@ struct Reader {
     peer: Peer,
     waiting: Arc<Mutex<Waiting>>,
     limits: Limits,
+    may_ask: bool,
     answers: Arc<Semaphore>,
 }
 
@@ -197,6 +209,7 @@ impl Reader {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.is_over = true;
         waiting.changes = None;
+        waiting.others = None;
         for (_, waiter) in waiting.requests.drain() {
             let failure = match &end {
                 Some(Failure::TooLarge { limit }) => Failure::TooLarge { limit: *limit },
@@ -224,6 +237,8 @@ impl Reader {
                 let token = params.and_then(|params| params.get("progressToken")).map(|token| token.raw());
                 self.tell(token, event);
             }
+            Ok(Message::Request(request))
+                if self.may_ask && request.method != method::PING && self.ask(&event) => {}
             Ok(Message::Request(request)) => {
                 let id = request.id.raw();
                 let answer = match request.method.as_ref() {
@@ -287,9 +302,19 @@ impl Reader {
             None if waiting.requests.len() == 1 => waiting.requests.values().next(),
             None => None,
         };
-        if let Some(waiter) = waiter {
-            let _ = waiter.events.try_send(Ok(event));
+        let listener = waiter.map(|waiter| &waiter.events).or(waiting.others.as_ref());
+        if let Some(listener) = listener {
+            // A slow reader loses what it has no room for.
+            let _ = listener.try_send(Ok(event));
         }
+    }
+
+    /// Hands a question to some request that is under way, since all are of one session, or to whoever listens. Whether there was any.
+    fn ask(&self, event: &Event) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.forget_gone();
+        let mut listeners = waiting.requests.values().map(|waiter| &waiter.events).chain(&waiting.others);
+        listeners.any(|listener| listener.try_send(Ok(event.clone())).is_ok())
     }
 
     fn changed(&self, change: Change) {

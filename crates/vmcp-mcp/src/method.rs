@@ -28,6 +28,24 @@ pub const COMPLETE: &str = "completion/complete";
 pub const LISTEN: &str = "subscriptions/listen";
 /// Modern: the first message of that stream.
 pub const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+/// Legacy: how much a server is to log.
+pub const SET_LEVEL: &str = "logging/setLevel";
+/// Legacy: hear when a resource changes.
+pub const SUBSCRIBE: &str = "resources/subscribe";
+/// Legacy: hear it no more.
+pub const UNSUBSCRIBE: &str = "resources/unsubscribe";
+/// Legacy: a server asks the client's model.
+pub const SAMPLE: &str = "sampling/createMessage";
+/// Legacy: a server asks the client's user.
+pub const ELICIT: &str = "elicitation/create";
+/// Legacy: a server asks where the client works.
+pub const LIST_ROOTS: &str = "roots/list";
+/// The client works elsewhere now.
+pub const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
+/// Something to log.
+pub const LOGGED: &str = "notifications/message";
+/// A resource has changed.
+pub const RESOURCE_UPDATED: &str = "notifications/resources/updated";
 /// Progress of a running request.
 pub const PROGRESS: &str = "notifications/progress";
 /// The sender of a request no longer wants it.

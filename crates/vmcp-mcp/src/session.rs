@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::compose::{Implementation, notification, request};
 use crate::duplex::Duplex;
@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::header::SessionId;
 use crate::message::Outcome;
 use crate::peer::{Carrier, Peer};
+use crate::stream::EventStream;
 use crate::version::{Era, ProtocolVersion};
 use crate::{header, method};
 
@@ -37,6 +38,9 @@ pub struct Initialized {
     /// What a model should know, if it says anything.
     pub instructions: Option<String>,
 }
+
+/// Nothing may be asked of us.
+pub const NO_CAPABILITIES: &str = "{}";
 
 const ID: &str = "\"vmcp-initialize\"";
 
@@ -93,7 +97,7 @@ impl Session {
     }
 }
 
-/// Begins a session, declaring no client capabilities, since nothing that a server asks is relayed yet.
+/// Begins a session in the name of somebody of whom these capabilities (JSON) may be asked.
 /// `None`: the backend answered, and not as a legacy one.
 ///
 /// # Errors
@@ -102,13 +106,14 @@ pub async fn open(
     exchange: &Exchange,
     peer: &Peer,
     client: &Implementation<'_>,
+    capabilities: &str,
 ) -> Result<Option<Initialized>, Failure> {
     let duplex = match peer.carrier {
         Carrier::StreamableHttp => None,
-        Carrier::Sse => Some(Arc::new(Duplex::open(exchange, peer).await?)),
+        Carrier::Sse => Some(Arc::new(Duplex::open(exchange, peer, capabilities != NO_CAPABILITIES).await?)),
     };
     let params = format!(
-        "{{\"protocolVersion\":\"{}\",\"capabilities\":{{}},\"clientInfo\":{}}}",
+        "{{\"protocolVersion\":\"{}\",\"capabilities\":{capabilities},\"clientInfo\":{}}}",
         ProtocolVersion::LATEST_LEGACY,
         client.to_json(),
     );
@@ -130,6 +135,28 @@ pub async fn open(
     let capabilities = result.get("capabilities").map_or("{}", |value| value.raw()).to_owned();
     confirm(exchange, peer, &session).await?;
     Ok(Some(Initialized { session, capabilities, instructions }))
+}
+
+/// What a legacy backend says in a session by itself. `None`: it has no stream for that.
+///
+/// # Errors
+/// No answer at all, or it does not know the session any more.
+pub async fn listen(
+    exchange: &Exchange,
+    peer: &Peer,
+    session: &Session,
+) -> Result<Option<EventStream>, Failure> {
+    if let Some(duplex) = &session.duplex {
+        return Ok(Some(duplex.others()));
+    }
+    match exchange.listen(peer.url.clone(), peer.with_own(session.headers())).await {
+        Ok(Answer::Stream(events)) => Ok(Some(events)),
+        Ok(Answer::Refused { status: StatusCode::NOT_FOUND, .. }) if session.id.is_some() => {
+            Err(Failure::Status(StatusCode::NOT_FOUND))
+        }
+        Ok(_) | Err(Failure::Protocol(_)) => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Ends a session, if there is one.

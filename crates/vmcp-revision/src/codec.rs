@@ -10,7 +10,7 @@ use prost::Message;
 use vmcp_core::backend::{Backend, BackendId};
 use vmcp_core::catalog::{Exposed, Share};
 use vmcp_core::desired::VirtualServer;
-use vmcp_core::inventory::{Eras, Legacy};
+use vmcp_core::inventory::{Abilities, Eras, Legacy};
 use vmcp_core::item::Kind;
 use vmcp_core::name::Name;
 use vmcp_core::operational::Operational;
@@ -128,7 +128,9 @@ pub fn encode_share(virtual_server: &Name, group: &Name, share: &Share) -> Part 
         group: group.to_string(),
         backend: share.backend.to_string(),
         items: items.collect(),
-        completes: share.completes,
+        completes: share.abilities.completes,
+        logs: share.abilities.logs,
+        subscribes: share.abilities.subscribes,
         instructions: share.instructions.clone(),
     };
     part(PartName::Catalog { virtual_server: virtual_server.clone(), backend }, &message)
@@ -192,7 +194,11 @@ fn decode_share(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
     let share = Share {
         backend: backend.clone(),
         items: items.collect::<Result<_, Rejection>>()?,
-        completes: message.completes,
+        abilities: Abilities {
+            completes: message.completes,
+            logs: message.logs,
+            subscribes: message.subscribes,
+        },
         instructions: message.instructions,
     };
     let name = PartName::Catalog { virtual_server, backend: BackendId { group, name: backend } };

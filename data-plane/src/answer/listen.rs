@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
@@ -42,9 +42,14 @@ pub(crate) fn listen_modern(
 }
 
 /// MCP 2025-11-25, Streamable HTTP, Listening for Messages from the Server.
-pub(crate) fn listen_legacy(plane: &Arc<Plane>, server: &Server) -> Response {
+pub(crate) fn listen_legacy(
+    plane: &Arc<Plane>,
+    server: &Server,
+    mailbox: Option<broadcast::Receiver<Bytes>>,
+) -> Response {
     let wanted = Wanted { tools: true, resources: true, prompts: true };
-    respond(Listener::new(plane, server, wanted, Endings { id: None, meta: None }, sse::KEEP_ALIVE))
+    let listener = Listener::new(plane, server, wanted, Endings { id: None, meta: None }, sse::KEEP_ALIVE);
+    respond(Listener { mailbox, ..listener })
 }
 
 /// The changes that a client wants to hear of.
@@ -99,6 +104,8 @@ struct Listener {
     told_at: Option<Instant>,
     due_at: Option<Instant>,
     ready: VecDeque<Bytes>,
+    /// What backends say in a legacy client's session.
+    mailbox: Option<broadcast::Receiver<Bytes>>,
     has_ended: bool,
 }
 
@@ -124,6 +131,7 @@ impl Listener {
             told_at: None,
             due_at: None,
             ready: VecDeque::from([first]),
+            mailbox: None,
             has_ended: false,
         }
     }
@@ -147,6 +155,7 @@ impl Listener {
                     Err(_) => self.end(),
                 },
                 () = sleep_until(due_at), if self.due_at.is_some() => self.compare(),
+                message = next_message(&mut self.mailbox) => return Some(message),
                 () = sleep_until(keep_alive_at) => return Some(sse::KEEP_ALIVE),
             }
         }
@@ -196,6 +205,18 @@ impl Listener {
         let value = format!("{{\"resultType\":\"complete\",{meta}}}");
         self.ready.push_back(sse::encode(&result(id, value.as_bytes())));
     }
+}
+
+/// The next message; what a slow reader has missed is passed over. Never, if there is nothing to hear.
+async fn next_message(mailbox: &mut Option<broadcast::Receiver<Bytes>>) -> Bytes {
+    while let Some(open) = mailbox {
+        match open.recv().await {
+            Ok(message) => return message,
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => *mailbox = None,
+        }
+    }
+    std::future::pending().await
 }
 
 fn fingerprints(server: &Server) -> [u64; 4] {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ::http::{HeaderMap, HeaderName};
 use vmcp_core::backend::BackendId;
 use vmcp_core::desired::{Found, Transport};
+use vmcp_core::inventory::Abilities;
 use vmcp_core::operational::{Breaker, Timeouts};
 use vmcp_mcp::{Carrier, ProtocolVersion, check_roots};
 use vmcp_revision::codec::ServedServer;
@@ -18,7 +19,7 @@ pub(crate) struct Backend {
     pub(crate) id: BackendId,
     pub(crate) modern: bool,
     pub(crate) legacy: Option<Legacy>,
-    pub(crate) completes: bool,
+    pub(crate) abilities: Abilities,
     /// What carries messages to it.
     pub(crate) carrier: Carrier,
     /// What every request to it carries. `None`: that, or what its TLS is held to, cannot be found, so it is not called.
@@ -53,7 +54,7 @@ impl Backend {
     pub(crate) fn new(
         backend: &vmcp_core::backend::Backend,
         served: &ServedServer,
-        completes: bool,
+        abilities: Abilities,
         live: Arc<Live>,
     ) -> Self {
         let legacy = backend.eras.legacy.as_ref().and_then(|legacy| {
@@ -88,7 +89,7 @@ impl Backend {
             id,
             modern,
             legacy,
-            completes,
+            abilities,
             carrier,
             headers,
             passthrough,

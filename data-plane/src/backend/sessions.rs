@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Uri;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
@@ -13,12 +14,17 @@ use vmcp_core::limits;
 use vmcp_mcp::{self as mcp, Exchange, Failure, OURSELVES, Peer};
 
 use crate::backend::Backend;
+use crate::declared::Declared;
+use crate::level::Level;
 use crate::refusal::Reason;
+use crate::session::Session;
 
 /// The sessions that are open. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct BackendSessions {
     open: Cache<(u128, BackendId), Arc<Opened>>,
+    /// How much backends are to log, by client.
+    levels: Cache<u128, Level>,
 }
 
 /// A session with a backend, ended when the last user lets go of it.
@@ -27,6 +33,7 @@ pub(crate) struct Opened {
     exchange: Exchange,
     peer: Peer,
     session: mcp::Session,
+    is_heard: AtomicBool,
 }
 
 /// A session could not be begun.
@@ -48,48 +55,83 @@ impl BackendSessions {
             .max_capacity(limits::BACKEND_SESSIONS)
             .time_to_idle(limits::BACKEND_SESSION_IDLE_TIME)
             .build();
-        Self { open }
+        let levels = Cache::builder()
+            .max_capacity(limits::BACKEND_SESSIONS)
+            .time_to_idle(limits::BACKEND_SESSION_IDLE_TIME)
+            .build();
+        Self { open, levels }
     }
 
-    /// The session of a client with a backend; concurrent first calls begin one, with `peer`.
+    /// The session of a client with a backend, and whether it is new; concurrent first calls begin one, with `peer`.
     pub(crate) async fn opened(
         &self,
         exchange: &Exchange,
-        client: Option<u128>,
+        client: Option<&Session>,
         backend: &Arc<Backend>,
         peer: Peer,
         patience: Duration,
-    ) -> Result<Arc<Opened>, Arc<NotOpened>> {
+    ) -> Result<(Arc<Opened>, bool), Arc<NotOpened>> {
         let is_current = |open: &Opened| {
             backend.live.place_of(&open.peer.url).is_some()
                 && Some(&open.peer.headers) == backend.headers.as_ref()
                 && open.peer.carrier == backend.carrier
                 && !open.is_over()
         };
-        let key = client.map(|client| (client, backend.id.clone()));
+        let key = client.map(|client| (client.id, backend.id.clone()));
+        let declared = client.map(|client| client.declared).unwrap_or_default();
         if let Some(key) = &key {
             match self.open.get(key).await {
-                Some(open) if is_current(&open) => return Ok(open),
+                Some(open) if is_current(&open) => return Ok((open, false)),
                 // A stream that has ended, or leads where the backend is no more, cannot be gone on with.
                 Some(_) => self.open.invalidate(key).await,
                 None => {}
             }
         }
         // Large, and rare: every call would carry it along.
-        let opening = Box::pin(async { open(exchange, peer, patience).await.map(Arc::new) });
+        let opening = Box::pin(async {
+            let opened = open(exchange, peer, patience, declared).await?;
+            if let Some(client) = client
+                && backend.abilities.logs
+                && let Some(level) = self.levels.get(&client.id).await
+            {
+                opened.log(exchange, level).await;
+            }
+            Ok(Arc::new(opened))
+        });
         match key {
-            Some(key) => self.open.try_get_with(key, opening).await,
-            None => opening.await.map_err(Arc::new),
+            Some(key) => {
+                let entry = self.open.entry(key).or_try_insert_with(opening).await?;
+                Ok((entry.value().clone(), entry.is_fresh()))
+            }
+            None => opening.await.map(|opened| (opened, true)).map_err(Arc::new),
         }
     }
 
     /// The backend does not know this one any more. One that another call has begun in its place stays.
-    pub(crate) async fn forget(&self, client: Option<u128>, backend: &Backend, forgotten: &Arc<Opened>) {
+    pub(crate) async fn forget(&self, client: Option<&Session>, backend: &Backend, forgotten: &Arc<Opened>) {
         let Some(client) = client else { return };
-        let key = (client, backend.id.clone());
+        let key = (client.id, backend.id.clone());
         if self.open.get(&key).await.is_some_and(|open| Arc::ptr_eq(&open, forgotten)) {
             self.open.invalidate(&key).await;
         }
+    }
+
+    /// Those that a client has now with these backends.
+    pub(crate) async fn of(
+        &self,
+        client: &Session,
+        backends: impl Iterator<Item = &Arc<Backend>>,
+    ) -> Vec<Arc<Opened>> {
+        let mut all = Vec::new();
+        for backend in backends.filter(|backend| backend.legacy.is_some()) {
+            all.extend(self.open.get(&(client.id, backend.id.clone())).await);
+        }
+        all
+    }
+
+    /// How much the backends of a client are to log from now on; those that it has no session with yet, from its beginning on.
+    pub(crate) async fn set_level(&self, client: &Session, level: Level) {
+        self.levels.insert(client.id, level).await;
     }
 
     /// The client has ended its session, and with it those with our backends.
@@ -102,12 +144,23 @@ impl BackendSessions {
     }
 }
 
-async fn open(exchange: &Exchange, peer: Peer, patience: Duration) -> Result<Opened, NotOpened> {
-    let opening = mcp::open(exchange, &peer, &OURSELVES);
+async fn open(
+    exchange: &Exchange,
+    peer: Peer,
+    patience: Duration,
+    declared: Declared,
+) -> Result<Opened, NotOpened> {
+    let capabilities = declared.to_json();
+    let opening = mcp::open(exchange, &peer, &OURSELVES, &capabilities);
     let opened = tokio::time::timeout(limits::PROBE_TIME.min(patience), opening).await;
     let reason = match opened {
         Ok(Ok(Some(initialized))) => {
-            return Ok(Opened { exchange: exchange.clone(), peer, session: initialized.session });
+            return Ok(Opened {
+                exchange: exchange.clone(),
+                peer,
+                session: initialized.session,
+                is_heard: AtomicBool::new(false),
+            });
         }
         Ok(Ok(None)) => Reason::Protocol,
         Ok(Err(failure)) => {
@@ -140,6 +193,32 @@ impl Opened {
     /// With whom it was begun: no other address knows it.
     pub(crate) fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// Asks the backend to log so much.
+    pub(crate) async fn log(&self, exchange: &Exchange, level: Level) {
+        let body = level.to_request();
+        let asking = self.session.ask(exchange, &self.peer, body, Level::ID);
+        // One that cannot says more, or less, than was wanted; its answers are good all the same.
+        let _ = tokio::time::timeout(limits::PROBE_TIME, asking).await;
+    }
+
+    /// Whether nobody listens to what the backend says in it by itself. From now on somebody does.
+    pub(crate) fn begins_to_be_heard(&self) -> bool {
+        !self.is_heard.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn is_heard_no_more(&self) {
+        self.is_heard.store(false, Ordering::Release);
+    }
+
+    /// Sends a message that wants no answer. Whether the backend likes it changes nothing for the client.
+    pub(crate) fn say(self: &Arc<Self>, exchange: &Exchange, body: Bytes) {
+        let (opened, exchange) = (self.clone(), exchange.clone());
+        tokio::spawn(async move {
+            let sending = opened.session.send(&exchange, &opened.peer, body);
+            let _ = tokio::time::timeout(limits::PROBE_TIME, sending).await;
+        });
     }
 
     fn is_over(&self) -> bool {

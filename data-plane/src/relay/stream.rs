@@ -27,9 +27,11 @@ pub(super) fn respond(relay: Relay, events: EventStream) -> Response {
         ready: VecDeque::new(),
         progress: None,
         told_progress: None,
+        progress_left: limits::PROGRESS_MESSAGES,
         heard: now,
         told: now,
         flood: Flood::default(),
+        questions: Vec::new(),
         is_answered: false,
     };
     event_stream(Body::from_stream(stream::unfold(Some(running), |running| async {
@@ -61,11 +63,15 @@ struct Running {
     /// The last of the progress that came too soon after what was passed on.
     progress: Option<Bytes>,
     told_progress: Option<Instant>,
+    /// How much progress may still be passed on as it comes.
+    progress_left: usize,
     /// When the backend last said something whole.
     heard: Instant,
     /// When the client last did hear something.
     told: Instant,
     flood: Flood,
+    /// What the backend has asked of the client.
+    questions: Vec<u64>,
     is_answered: bool,
 }
 
@@ -122,6 +128,11 @@ impl Running {
                 self.flush_progress();
                 self.ready.push_back(sse::encode(&message));
             }
+            Ok(Passed::Question(number, message)) => {
+                self.flush_progress();
+                self.questions.push(number);
+                self.ready.push_back(sse::encode(&message));
+            }
             Ok(Passed::Response(message)) => {
                 self.flush_progress();
                 self.is_answered = true;
@@ -142,11 +153,12 @@ impl Running {
 
     /// When progress may be passed on again.
     fn progress_due(&self) -> Option<Instant> {
-        self.told_progress.map(|told| told + limits::PROGRESS_TIME)
+        self.told_progress.filter(|_| self.progress_left == 0).map(|told| told + limits::PROGRESS_TIME)
     }
 
     fn tell_progress(&mut self, message: &[u8]) {
         (self.progress, self.told_progress) = (None, Some(Instant::now()));
+        self.progress_left = self.progress_left.saturating_sub(1);
         self.ready.push_back(sse::encode(message));
     }
 
@@ -162,8 +174,23 @@ impl Running {
         (self.heard + self.relay.admitted.backend().timeouts.idle).min(self.relay.admitted.deadline)
     }
 
+    /// Whether the client is to say something first. Until it has, the backend need not.
+    fn waits_for_client(&mut self) -> bool {
+        let (Some(client), questions) = (&self.relay.client, &self.relay.plane.questions) else {
+            return false;
+        };
+        self.questions.retain(|number| questions.waits(client, *number));
+        !self.questions.is_empty()
+    }
+
     async fn listen(&mut self) -> Heard {
+        if !self.questions.is_empty() && self.waits_for_client() {
+            self.heard = Instant::now();
+        }
         let mut due = self.patience_ends().min(self.told + limits::KEEP_ALIVE_TIME);
+        if !self.questions.is_empty() {
+            due = due.min(self.heard + limits::QUESTION_LOOK_TIME);
+        }
         if self.progress.is_some() {
             due = due.min(self.progress_due().unwrap_or(due));
         }
@@ -182,6 +209,9 @@ impl Running {
     }
 
     fn look_at_clock(&mut self) {
+        if self.waits_for_client() {
+            self.heard = Instant::now();
+        }
         let now = Instant::now();
         if now >= self.patience_ends() {
             self.end(Reason::Timeout);
@@ -195,6 +225,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if let Some(client) = &self.relay.client {
+            self.questions.iter().for_each(|number| self.relay.plane.questions.forget(client, *number));
+        }
         let patience: Duration = match (self.is_answered, self.relay.bridge) {
             // Read to its end, the connection can be used again.
             (true, _) => limits::STREAM_END_TIME,

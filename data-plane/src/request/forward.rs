@@ -11,27 +11,35 @@ use vmcp_mcp::{Answer, Answered, Era, Failure, ProtocolVersion, header};
 use crate::asked::{Asked, Client};
 use crate::backend::{self, Admitted, Backend, Legacy, Opened};
 use crate::bridge::{self, Bridge};
+use crate::hear::hear;
 use crate::plane::Plane;
 use crate::refusal::{Reason, Refusal};
 use crate::relay::{self, Relay};
 use crate::request::credential::Credential;
 use crate::request::route::Route;
+use crate::round::Round;
+use crate::snapshot::Server;
 
 /// Sends the call to its one backend and returns the answer, whole or as a stream.
 pub(super) async fn forward(
     plane: &Arc<Plane>,
+    server: &Server,
     route: &Route<'_>,
     credential: &Credential,
     asked: &Asked<'_>,
-    headers: &HeaderMap,
-    body: &Bytes,
+    (headers, body): (&HeaderMap, &Bytes),
 ) -> Result<Response, Refusal> {
     let backend = &route.target.backend;
     let bridge = Bridge::between(asked, backend)?;
     if asked.client == Client::Modern {
         check_mirrors(route, asked, headers)?;
     }
-    let body = outgoing_body(route, bridge, asked, body);
+    let round = (bridge == Bridge::None(Era::Modern)).then(|| Round {
+        server: server.name.clone(),
+        backend: backend.id.clone(),
+        body: body.clone(),
+    });
+    let body = outgoing_body(plane, route, bridge, asked, (body, round.as_ref()))?;
     let mut admitted = backend::admit(backend).await?;
     let passed = passed_through(backend, headers);
     let (admitted, answered, session) = match bridge.backend_speaks() {
@@ -60,7 +68,7 @@ pub(super) async fn forward(
             (admitted, answered, session)
         }
     };
-    let relay = Relay::new(plane.clone(), admitted, bridge, asked.request.id.raw(), session);
+    let relay = Relay::new(plane.clone(), admitted, (bridge, round), asked, session);
     relay::answer(relay, answered).await
 }
 
@@ -74,10 +82,7 @@ async fn call_legacy(
     asked: &Asked<'_>,
     (passed, body): (HeaderMap, Bytes),
 ) -> Result<(Answered, Option<Arc<Opened>>), Refusal> {
-    let client = match asked.client {
-        Client::Legacy { session: Some(session), .. } => Some(session.id),
-        Client::Legacy { session: None, .. } | Client::Modern => None,
-    };
+    let client = asked.client.session();
     if !legacy.has_sessions {
         let mut headers = passed;
         headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(legacy.version.as_str()));
@@ -89,13 +94,18 @@ async fn call_legacy(
     loop {
         let opening = plane.backend_sessions.opened(
             &plane.exchange,
-            client,
+            client.as_ref(),
             &backend,
             admitted.peer(),
             admitted.patience(),
         );
         let opened = match opening.await {
-            Ok(opened) => opened,
+            Ok((opened, is_new)) => {
+                if let Some(client) = client.filter(|_| is_new) {
+                    hear(plane, client, &opened);
+                }
+                opened
+            }
             Err(failed) => {
                 admitted.go_to(&failed.url);
                 if failed.is_unreachable && !is_second && admitted.go_elsewhere() {
@@ -119,7 +129,7 @@ async fn call_legacy(
             None => admitted.call_here(&plane.exchange, headers, body.clone()).await,
         };
         if !is_second && may_begin_again(&called, &opened, asked, admitted) {
-            plane.backend_sessions.forget(client, &backend, &opened).await;
+            plane.backend_sessions.forget(client.as_ref(), &backend, &opened).await;
             is_second = true;
             continue;
         }
@@ -161,9 +171,16 @@ fn passed_through(backend: &Backend, incoming: &HeaderMap) -> HeaderMap {
     passed
 }
 
-/// The body under the backend's own name, and in its era. If nothing differs, the very same bytes.
-fn outgoing_body(route: &Route<'_>, bridge: Bridge, asked: &Asked<'_>, body: &Bytes) -> Bytes {
-    let quoted;
+/// The body under the backend's own name, in its era, and with what the backend has kept with the client. If nothing differs, the very
+/// same bytes.
+fn outgoing_body(
+    plane: &Plane,
+    route: &Route<'_>,
+    bridge: Bridge,
+    asked: &Asked<'_>,
+    (body, round): (&Bytes, Option<&Round>),
+) -> Result<Bytes, Refusal> {
+    let (quoted, opened);
     let mut edits = Edits::new();
     if route.is_renamed
         && let Some(name) = asked.name()
@@ -171,8 +188,15 @@ fn outgoing_body(route: &Route<'_>, bridge: Bridge, asked: &Asked<'_>, body: &By
         quoted = quote(&route.target.original_name);
         edits.replace(name, quoted.as_bytes());
     }
+    if let Some(round) = round
+        && let Some(state) = asked.request.params.as_ref().and_then(|params| params.get("requestState"))
+    {
+        let state_opened = state.as_str().and_then(|sealed| round.open(&plane.sessions, &sealed));
+        opened = quote(&state_opened.ok_or_else(Refusal::unknown_state)?);
+        edits.replace(state, opened.as_bytes());
+    }
     bridge::write_request(bridge, &asked.request, &mut edits);
-    if edits.is_empty() { body.clone() } else { edits.apply(body).into() }
+    Ok(if edits.is_empty() { body.clone() } else { edits.apply(body).into() })
 }
 
 /// Headers that mirror arguments must agree with them, and arguments that are mirrored must have their headers.

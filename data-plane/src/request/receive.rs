@@ -6,7 +6,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use vmcp_core::limits;
 use vmcp_json::Object;
-use vmcp_mcp::{Era, Message, ProtocolVersion, Request, body, header, method};
+use vmcp_mcp::{Era, Message, Notification, ProtocolVersion, Request, Response, body, header, method};
 
 use crate::asked::{Ask, Asked, Client};
 use crate::refusal::Refusal;
@@ -38,29 +38,45 @@ pub(super) async fn receive_body(headers: &HeaderMap, mut body: Body) -> Result<
     }
 }
 
-/// Reads the message, finds out its era, and holds it to that era's rules. `None`: it needs no answer.
+/// A message of a client.
+#[derive(Debug)]
+pub(super) enum Received<'a> {
+    /// It wants an answer.
+    Asked(Asked<'a>),
+    /// A legacy client says something in its session.
+    Told(Session, Notification<'a>),
+    /// A legacy client answers what it was asked.
+    Answered(Session, Response<'a>),
+    /// An answer to something that nobody can have asked, or a notice that changes nothing here.
+    Nothing,
+}
+
+/// Reads the message, finds out its era, and holds it to that era's rules.
 pub(super) fn receive<'a>(
     headers: &HeaderMap,
     body: &'a [u8],
     server: &Server,
     sessions: &Sessions,
-) -> Result<Option<Asked<'a>>, Refusal> {
+) -> Result<Received<'a>, Refusal> {
+    let session = || match headers.contains_key(header::SESSION_ID) {
+        true => receive_session(headers, server, sessions).map(Some),
+        false => Ok(None),
+    };
     let message = Message::parse(body, &limits::REQUEST).map_err(|rejected| {
         let refusal = Refusal::malformed(&rejected.why);
         if let Some(id) = rejected.id { refusal.with_id(id.raw()) } else { refusal }
     })?;
     let request = match message {
         Message::Request(request) => request,
-        // An answer to something that we never asked, or a notice that changes nothing here.
-        Message::Notification(_) | Message::Response(_) => {
-            if headers.contains_key(header::SESSION_ID) {
-                receive_session(headers, server, sessions)?;
-            }
-            return Ok(None);
+        Message::Notification(told) => {
+            return Ok(session()?.map_or(Received::Nothing, |session| Received::Told(session, told)));
+        }
+        Message::Response(answered) => {
+            return Ok(session()?.map_or(Received::Nothing, |session| Received::Answered(session, answered)));
         }
     };
     let id = request.id.raw();
-    check(headers, request, server, sessions).map(Some).map_err(|refusal| refusal.with_id(id))
+    check(headers, request, server, sessions).map(Received::Asked).map_err(|refusal| refusal.with_id(id))
 }
 
 fn check<'a>(
@@ -161,7 +177,7 @@ pub(super) fn receive_listener(
     headers: &HeaderMap,
     server: &Server,
     sessions: &Sessions,
-) -> Result<(), Refusal> {
+) -> Result<Option<Session>, Refusal> {
     let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|accept| {
         accept.split(',').any(|range| {
             let range = range.split(';').next().unwrap_or_default().trim();
@@ -174,10 +190,10 @@ pub(super) fn receive_listener(
     if names_modern_version(headers) {
         return Err(Refusal::method_not_allowed());
     }
-    if headers.contains_key(header::SESSION_ID) {
-        receive_session(headers, server, sessions)?;
+    match headers.contains_key(header::SESSION_ID) {
+        true => receive_session(headers, server, sessions).map(Some),
+        false => Ok(None),
     }
-    Ok(())
 }
 
 fn text_param(params: Option<&Object<'_>>, name: &str) -> Result<String, Refusal> {

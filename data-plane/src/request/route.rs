@@ -3,7 +3,7 @@
 use crate::asked::Action;
 use crate::refusal::Refusal;
 use crate::request::authorize::Authorized;
-use crate::snapshot::{Reading, Server, Target};
+use crate::snapshot::{Index, Reading, Server, Target};
 
 /// The owner of what is asked for. Made here only, from what has been authorized.
 #[derive(Debug)]
@@ -35,26 +35,37 @@ pub(super) fn route<'s>(
         }
         Action::CompletePrompt(name) => {
             let target = index.prompt(name).ok_or_else(|| Refusal::unknown("prompt", name))?;
-            if !target.backend.completes {
+            if !target.backend.abilities.completes {
                 return Ok(Routed::NothingToComplete);
             }
             (target, name)
         }
         Action::CompleteTemplate(uri) => {
             let target = index.template(uri).ok_or_else(|| Refusal::unknown_resource(uri, is_modern))?;
-            if !target.backend.completes {
+            if !target.backend.abilities.completes {
                 return Ok(Routed::NothingToComplete);
             }
             return Ok(Routed::To(Route { target, is_renamed: false }));
         }
-        Action::ReadResource(uri) => {
-            return match index.resource(uri) {
-                Reading::One(target) => Ok(Routed::To(Route { target, is_renamed: false })),
-                Reading::Nobody => Err(Refusal::unknown_resource(uri, is_modern)),
-                Reading::Ambiguous => Err(Refusal::ambiguous_resource(uri)),
-            };
+        Action::ReadResource(uri) => return reading(index, uri, is_modern).map(Routed::To),
+        Action::WatchResource(uri) => {
+            let route = reading(index, uri, is_modern)?;
+            // Modern backends are asked for that otherwise, which is not bridged yet.
+            if !route.target.backend.abilities.subscribes || route.target.backend.legacy.is_none() {
+                return Err(Refusal::cannot_watch(uri));
+            }
+            return Ok(Routed::To(route));
         }
     };
     let is_renamed = name.as_ref() != target.original_name.as_ref();
     Ok(Routed::To(Route { target, is_renamed }))
+}
+
+/// Whoever lists a URI reads it.
+fn reading<'s>(index: &'s Index, uri: &str, is_modern: bool) -> Result<Route<'s>, Refusal> {
+    match index.resource(uri) {
+        Reading::One(target) => Ok(Route { target, is_renamed: false }),
+        Reading::Nobody => Err(Refusal::unknown_resource(uri, is_modern)),
+        Reading::Ambiguous => Err(Refusal::ambiguous_resource(uri)),
+    }
 }

@@ -37,7 +37,7 @@ fn share(server: &str, backend: &str, items: &[(Kind, &str)]) -> Part {
     let share = Share {
         backend: name(backend),
         items: items.collect(),
-        completes: false,
+        abilities: vmcp_core::inventory::Abilities::default(),
         instructions: Some(format!("about {backend}")),
     };
     encode_share(&name(server), &name("g"), &share)

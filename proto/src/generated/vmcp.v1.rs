@@ -147,6 +147,12 @@ pub struct Share {
     /// What the backend wants a model to know.
     #[prost(string, optional, tag = "6")]
     pub instructions: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether it says what it does, as much as it is asked to.
+    #[prost(bool, tag = "7")]
+    pub logs: bool,
+    /// Whether it says when a resource has changed.
+    #[prost(bool, tag = "8")]
+    pub subscribes: bool,
 }
 /// One item under the name that it has for clients.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

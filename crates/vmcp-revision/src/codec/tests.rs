@@ -55,7 +55,8 @@ fn what_is_encoded_is_decoded() {
         definition: Bytes::from_static(b"{}"),
         is_hidden: kind == Kind::Tool,
     });
-    let share = Share { backend: name("b"), items: items.into(), completes: true, instructions: None };
+    let abilities = Abilities { completes: true, logs: false, subscribes: true };
+    let share = Share { backend: name("b"), items: items.into(), abilities, instructions: None };
     assert_eq!(decode(&encode_share(&name("all"), &name("g"), &share)), Ok(Decoded::Share(share)));
 }
 

@@ -1,0 +1,93 @@
+//! What a legacy backend says outside its answers: resources that have changed, things to log, questions. It goes to the client in
+//! whose session it is said, as long as that listens.
+
+use std::sync::{Arc, Weak};
+
+use axum::body::Bytes;
+use tokio::sync::broadcast;
+use vmcp_core::limits;
+use vmcp_mcp::{self as mcp, EventStream, Message, method, sse};
+
+use crate::backend::Opened;
+use crate::plane::Plane;
+use crate::questions::decline;
+use crate::session::Session;
+
+/// Listens to a backend in one session of a client, once, until the session or the client is gone.
+pub(crate) fn hear(plane: &Arc<Plane>, client: Session, opened: &Arc<Opened>) {
+    let Some(mailbox) = plane.mailboxes.of(&client) else { return };
+    if !opened.begins_to_be_heard() {
+        return;
+    }
+    let listening = Listening { plane: plane.clone(), client, mailbox };
+    tokio::spawn(listening.run(Arc::downgrade(opened)));
+}
+
+struct Listening {
+    plane: Arc<Plane>,
+    client: Session,
+    mailbox: broadcast::Sender<Bytes>,
+}
+
+impl Listening {
+    async fn run(self, opened: Weak<Opened>) {
+        // The session is held only while something is done with it: its end ends this.
+        while let Some(held) = opened.upgrade() {
+            let listening = mcp::listen(&self.plane.exchange, held.peer(), held.session());
+            let stream = tokio::time::timeout(limits::PROBE_TIME, listening).await;
+            drop(held);
+            match stream {
+                Ok(Ok(Some(events))) => self.take(events, &opened).await,
+                Ok(Ok(None)) => return,
+                Ok(Err(_)) | Err(_) => {}
+            }
+            tokio::time::sleep(limits::HEAR_AGAIN_TIME).await;
+            if self.mailbox.receiver_count() == 0 {
+                break;
+            }
+        }
+        if let Some(held) = opened.upgrade() {
+            held.is_heard_no_more();
+        }
+    }
+
+    /// Until the stream ends, or nobody wants to hear it.
+    async fn take(&self, mut events: EventStream, opened: &Weak<Opened>) {
+        while self.mailbox.receiver_count() > 0 {
+            let Ok(next) = tokio::time::timeout(limits::KEEP_ALIVE_TIME, events.next()).await else {
+                if opened.strong_count() == 0 {
+                    return;
+                }
+                continue;
+            };
+            let Ok(Some(event)) = next else { return };
+            let Some(held) = opened.upgrade() else { return };
+            if let Some(message) = self.read(&event.data, &held) {
+                // Whoever has gone misses it.
+                let _ = self.mailbox.send(sse::encode(&message));
+            }
+        }
+    }
+
+    /// What of it the client hears. Lists change by our snapshot, not by what one backend says.
+    fn read(&self, data: &Bytes, opened: &Arc<Opened>) -> Option<Bytes> {
+        let limits = self.plane.exchange.answer_limits();
+        match Message::parse(data, &limits).ok()? {
+            Message::Notification(told) => match told.method.as_ref() {
+                method::TOOLS_CHANGED | method::RESOURCES_CHANGED | method::PROMPTS_CHANGED => None,
+                _ => Some(data.clone()),
+            },
+            Message::Request(request) if self.client.declared.allows(&request.method) => {
+                Some(self.plane.questions.ask(&self.client, opened, &request, data).1)
+            }
+            Message::Request(request) => {
+                opened.say(&self.plane.exchange, decline(&request));
+                None
+            }
+            Message::Response(_) => {
+                self.plane.counters.dropped().inc();
+                None
+            }
+        }
+    }
+}
