@@ -226,4 +226,40 @@ mod tests {
             assert_eq!(sessions.open_cursor(&name("a"), Kind::Tool, &altered), Err(UnknownCursor), "{at}");
         }
     }
+
+    /// `eras_07`: neither an id, nor a cursor, nor a state that a backend keeps is accepted with anything in it changed.
+    #[test]
+    fn eras_07_a_million_random_changes_are_never_accepted() {
+        let (sessions, all) = (Sessions::new(None).unwrap(), name("a"));
+        let behind = Position { backend: name("b"), exposed_name: "b_x".into() };
+        let sealed = [
+            sessions.begin(&all, ProtocolVersion::V2025_11_25, Declared::default()).unwrap(),
+            sessions.cursor(&all, Kind::Tool, &behind).unwrap(),
+            sessions.seal_state(b"purpose", "what a backend keeps").unwrap(),
+        ];
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = |below: usize| {
+            // xorshift64: the same changes in every run.
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            usize::try_from(seed % u64::try_from(below).unwrap()).unwrap()
+        };
+        for turn in 0..1_000_000 {
+            let which = turn % sealed.len();
+            let mut bytes = sealed[which].clone().into_bytes();
+            for _ in 0..=random(3) {
+                let at = random(bytes.len());
+                bytes[at] ^= 1 << random(7);
+            }
+            let altered = String::from_utf8(bytes).unwrap();
+            let is_accepted = altered != sealed[which]
+                && match which {
+                    0 => sessions.open(&all, &altered).is_ok(),
+                    1 => sessions.open_cursor(&all, Kind::Tool, &altered).is_ok(),
+                    _ => sessions.open_state(b"purpose", &altered).is_ok(),
+                };
+            assert!(!is_accepted, "{altered}");
+        }
+    }
 }

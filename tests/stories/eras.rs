@@ -230,3 +230,69 @@ async fn a_resource_that_a_legacy_client_watches_is_told_of_on_its_stream() {
     assert_eq!(told["method"], "notifications/resources/updated", "{told}");
     assert_eq!(told["params"]["uri"], "raw://one");
 }
+
+const LARGE: usize = 10 * 1024 * 1024;
+
+/// A result of 10 MiB, and as much in ten thousand messages of progress.
+async fn large(is_modern: bool) -> WireBackend {
+    WireBackend::start(move |recorded| {
+        let tool = |name: &str| format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#);
+        if let Some(reply) = mcp_reply(recorded, is_modern, &format!("{},{}", tool("whole"), tool("pieces"))) {
+            return well(reply);
+        }
+        let result = |text: &str| {
+            let content = format!(r#"{{"content":[{{"type":"text","text":"{text}"}}],"resultType":"complete"}}"#);
+            format!(r#"{{"jsonrpc":"2.0","id":{},"result":{content}}}"#, recorded.id())
+        };
+        match recorded.json()["params"]["name"].as_str() {
+            Some("whole") => {
+                let body = result(&"x".repeat(LARGE));
+                whole("200 OK", "content-type: application/json\r\n", body.as_bytes())
+            }
+            _ => {
+                let padding = "y".repeat(LARGE / 10_000);
+                let message = |step: usize| {
+                    let params = format!(r#"{{"progressToken":1,"progress":{step},"message":"{padding}"}}"#);
+                    format!("data: {{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}\n\n")
+                };
+                let all: String = (0..10_000).map(message).collect();
+                vec![events(), Step::Write(all.into_bytes()), event(&result("done"))]
+            }
+        }
+    })
+    .await
+}
+
+/// In KiB, by its name in `/proc`.
+fn memory(served: &Served, name: &str) -> u64 {
+    let status = fs_err::read_to_string(format!("/proc/{}/status", served.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test]
+async fn eras_06_ten_mebibytes_and_ten_thousand_messages_pass_in_order_for_less_than_three_times_their_size()
+{
+    for is_modern in [true, false] {
+        let backend = large(is_modern).await;
+        let served = serve(&backend).await;
+        let before = memory(&served, "VmRSS");
+        for tool in ["b_whole", "b_pieces"] {
+            let text = crate::two_planes::call(&served.client(), tool, is_modern).await.text();
+            if tool == "b_whole" {
+                assert!(text.contains(&"x".repeat(LARGE)), "{} bytes", text.len());
+                continue;
+            }
+            let progress = text.lines().filter_map(|line| line.strip_prefix("data: "));
+            let steps: Vec<u64> = progress
+                .filter_map(|line| {
+                    serde_json::from_str::<Value>(line).unwrap()["params"]["progress"].as_u64()
+                })
+                .collect();
+            assert_eq!(steps, (0..10_000).collect::<Vec<u64>>());
+            assert!(text.contains("done"));
+        }
+        let grown = (memory(&served, "VmHWM").saturating_sub(before)) * 1024;
+        assert!(grown < 3 * u64::try_from(LARGE).unwrap(), "{} MiB", grown / 1024 / 1024);
+    }
+}

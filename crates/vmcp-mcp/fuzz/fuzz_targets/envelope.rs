@@ -1,0 +1,6 @@
+//! `cargo fuzz run envelope`: see `walk.rs`.
+#![no_main]
+
+mod walk;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| walk::envelope(bytes));

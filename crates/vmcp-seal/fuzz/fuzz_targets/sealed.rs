@@ -1,0 +1,6 @@
+//! `cargo fuzz run sealed`: see `walk.rs`.
+#![no_main]
+
+mod walk;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| walk::walk(bytes));
