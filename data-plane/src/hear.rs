@@ -19,14 +19,28 @@ pub(crate) fn hear(plane: &Arc<Plane>, client: Session, opened: &Arc<Opened>) {
     if !opened.begins_to_be_heard() {
         return;
     }
-    let listening = Listening { plane: plane.clone(), client, mailbox };
+    let listening = Listening { plane: plane.clone(), client, mailbox, is_resumed: false };
     tokio::spawn(listening.run(Arc::downgrade(opened)));
+}
+
+/// What a client has missed of a stream that it comes back to: it comes on the stream that it listens on now.
+pub(crate) fn resume(plane: &Arc<Plane>, client: Session, opened: Arc<Opened>, last_id: Vec<u8>) {
+    let Some(mailbox) = plane.mailboxes.of(&client) else { return };
+    let listening = Listening { plane: plane.clone(), client, mailbox, is_resumed: true };
+    tokio::spawn(async move {
+        let resuming = mcp::resume(&listening.plane.exchange, opened.peer(), opened.session(), &last_id);
+        if let Ok(Ok(Some(events))) = tokio::time::timeout(limits::PROBE_TIME, resuming).await {
+            listening.take(events, &Arc::downgrade(&opened)).await;
+        }
+    });
 }
 
 struct Listening {
     plane: Arc<Plane>,
     client: Session,
     mailbox: broadcast::Sender<Bytes>,
+    /// It is the rest of the stream of a call.
+    is_resumed: bool,
 }
 
 impl Listening {
@@ -84,6 +98,8 @@ impl Listening {
                 opened.say(&self.plane.exchange, decline(&request));
                 None
             }
+            // To a request of this client's, in its own session.
+            Message::Response(_) if self.is_resumed => Some(data.clone()),
             Message::Response(_) => {
                 self.plane.counters.dropped().inc();
                 None

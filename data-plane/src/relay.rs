@@ -1,5 +1,6 @@
 //! From a backend's answer to the client's: held to the request, bridged, and passed on whole or event by event.
 
+pub(crate) mod resumption;
 mod stream;
 
 pub(crate) use stream::event_stream;

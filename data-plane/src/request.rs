@@ -21,7 +21,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::answer;
 use crate::asked::{Asked, Client};
-use crate::hear::hear;
+use crate::hear::{hear, resume};
 use crate::metrics::Outcome;
 use crate::plane::Plane;
 use crate::refusal::Refusal;
@@ -59,6 +59,12 @@ pub(crate) async fn get(plane: &Arc<Plane>, server: &Arc<Server>, headers: &Head
     if let Some(client) = client {
         for opened in plane.backend_sessions.of(&client, server.backends.iter()).await {
             hear(plane, client, &opened);
+        }
+        if let Some((backend, id)) = receive::last_event(headers) {
+            let owner = server.backends.iter().filter(|known| known.id.name == backend);
+            for opened in plane.backend_sessions.of(&client, owner).await {
+                resume(plane, client, opened, id.clone());
+            }
         }
     }
     answer::listen_legacy(plane, server, mailbox)

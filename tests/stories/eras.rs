@@ -12,8 +12,7 @@ use vmcp_testkit::{
 
 use crate::program;
 
-const TOOLS: &str =
-    r#"{"name":"asks","inputSchema":{"type":"object"}},{"name":"well","inputSchema":{"type":"object"}}"#;
+const TOOLS: &str = r#"{"name":"asks","inputSchema":{"type":"object"}},{"name":"well","inputSchema":{"type":"object"}},{"name":"breaks","inputSchema":{"type":"object"}}"#;
 const ASK: &str = r#"{"jsonrpc":"2.0","id":"their-id","method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}"#;
 
 /// What a backend has heard by itself.
@@ -37,6 +36,10 @@ async fn backend(heard: &Heard) -> WireBackend {
         let result = |text: &str| format!(r#"{{"jsonrpc":"2.0","id":{},"result":{text}}}"#, recorded.id());
         let json = |text: &str| whole("200 OK", "content-type: application/json\r\n", result(text).as_bytes());
         match method {
+            "" if recorded.header("last-event-id") == Some("event/1") => {
+                let rest = r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"the rest"}]}}"#;
+                vec![events(), event(rest)]
+            }
             "" if recorded.method == http::Method::GET => {
                 let updated = r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"raw://one"}}"#;
                 let updated = format!("data: {updated}\n\n").into_bytes();
@@ -54,6 +57,9 @@ async fn backend(heard: &Heard) -> WireBackend {
                 let done = result(r#"{"content":[{"type":"text","text":"thank you"}]}"#);
                 let waits = Step::WriteEach(answers.clone(), format!("data: {done}\n\n").into_bytes());
                 vec![events(), event(ASK), waits]
+            }
+            "tools/call" if message["params"]["name"] == "breaks" => {
+                vec![events(), Step::Write(b"id: event/1\nretry: 300\ndata:\n\n".to_vec())]
             }
             "tools/call" => json(r#"{"content":[]}"#),
             "ping" | "logging/setLevel" | "resources/subscribe" => json("{}"),
@@ -229,6 +235,54 @@ async fn a_resource_that_a_legacy_client_watches_is_told_of_on_its_stream() {
     let told: Value = serde_json::from_str(&stream.next().await.unwrap()).unwrap();
     assert_eq!(told["method"], "notifications/resources/updated", "{told}");
     assert_eq!(told["params"]["uri"], "raw://one");
+}
+
+/// Its `Last-Event-ID`s, in order.
+fn resumed(backend: &WireBackend) -> Vec<String> {
+    let ids = backend.recorded().into_iter().filter_map(|r| r.header("last-event-id").map(ToOwned::to_owned));
+    ids.collect()
+}
+
+#[tokio::test]
+async fn a_stream_of_a_legacy_backend_that_ends_too_soon_is_gone_on_with_and_nothing_is_called_again() {
+    let backend = backend(&Heard::default()).await;
+    let served = serve(&backend).await;
+    let session = Session::begin(&served, "{}").await;
+    let began = std::time::Instant::now();
+    let call =
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"b_breaks","arguments":{}}}"#;
+    let text = session.post(call).await.text();
+    assert!(text.contains("the rest"), "{text}");
+    assert!(began.elapsed() >= Duration::from_millis(300), "not sooner than the backend wants");
+    assert_eq!(resumed(&backend), ["event/1"]);
+    assert_eq!(said(&backend, "tools/call").len(), 1);
+    let first = text.split("\n\n").next().unwrap();
+    assert!(
+        first.starts_with("id: b.") && first.ends_with("retry: 300\ndata:"),
+        "the client could come back: {text}"
+    );
+}
+
+#[tokio::test]
+async fn a_legacy_client_that_comes_back_to_a_stream_hears_the_rest_of_it() {
+    let backend = backend(&Heard::default()).await;
+    let served = serve(&backend).await;
+    let session = Session::begin(&served, "{}").await;
+    let call =
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"b_breaks","arguments":{}}}"#;
+    let text = session.post(call).await.text();
+    let id = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
+    let headers = [LEGACY[0], ("mcp-session-id", session.id.as_str()), ("last-event-id", id)];
+    let mut stream = session.client.listen(&headers, None).await;
+    let rest: Value = serde_json::from_str(&stream.next().await.unwrap()).unwrap();
+    assert_eq!(rest["result"]["content"][0]["text"], "the rest", "{rest}");
+    assert_eq!(resumed(&backend), ["event/1", "event/1"]);
+    // Another session has nothing to come back to.
+    let other = Session::begin(&served, "{}").await;
+    let headers = [LEGACY[0], ("mcp-session-id", other.id.as_str()), ("last-event-id", id)];
+    let _stream = other.client.listen(&headers, None).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(resumed(&backend).len(), 2);
 }
 
 const LARGE: usize = 10 * 1024 * 1024;

@@ -182,6 +182,14 @@ pub const BACKEND_QUEUE: usize = 128;
 /// How long they wait.
 pub const BACKEND_QUEUE_TIME: Duration = Duration::from_millis(500);
 
+/// How often a stream of a legacy backend that ends before the response is gone on with.
+pub const RESUMPTIONS: usize = 8;
+
+/// How long to wait before that where the backend does not say, and the longest that it is believed.
+pub const RESUMPTION_TIME: Duration = Duration::from_secs(1);
+/// See [`RESUMPTION_TIME`].
+pub const RESUMPTION_LONGEST: Duration = Duration::from_secs(10);
+
 /// What a backend's stream may take to end after the response, so that its connection can be used again.
 pub const STREAM_END_TIME: Duration = Duration::from_millis(500);
 

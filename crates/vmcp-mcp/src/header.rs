@@ -12,6 +12,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 /// Names the protocol version.
 pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// Where a stream is to go on from.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Mirrors `method`.
 pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 /// Mirrors `params.name` or `params.uri`.

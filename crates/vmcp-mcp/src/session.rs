@@ -159,6 +159,25 @@ pub async fn listen(
     }
 }
 
+/// Goes on with a stream of a legacy backend behind the event with this id. `None`: it does not offer that.
+///
+/// # Errors
+/// No answer at all.
+pub async fn resume(
+    exchange: &Exchange,
+    peer: &Peer,
+    session: &Session,
+    last_id: &[u8],
+) -> Result<Option<EventStream>, Failure> {
+    let Ok(last_id) = HeaderValue::from_bytes(last_id) else { return Ok(None) };
+    let mut headers = peer.with_own(session.headers());
+    headers.insert(header::LAST_EVENT_ID, last_id);
+    match exchange.listen(peer.url.clone(), headers).await? {
+        Answer::Stream(events) => Ok(Some(events)),
+        Answer::Message(_) | Answer::Accepted | Answer::Refused { .. } => Ok(None),
+    }
+}
+
 /// Ends a session, if there is one.
 pub async fn close(exchange: &Exchange, peer: &Peer, session: &Session) {
     if session.id.is_some() {

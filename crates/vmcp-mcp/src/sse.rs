@@ -2,6 +2,7 @@
 //! (WHATWG HTML, Server-sent events, Interpreting an event stream).
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -33,6 +34,8 @@ pub struct Decoder {
     data: BytesMut,
     has_data: bool,
     id: Option<Bytes>,
+    /// How long to wait before the stream is opened again.
+    retry: Option<Duration>,
     /// What the event says it is, if that is no message.
     kind: Option<Box<str>>,
     after_carriage_return: bool,
@@ -49,6 +52,7 @@ impl Decoder {
             data: BytesMut::new(),
             has_data: false,
             id: None,
+            retry: None,
             kind: None,
             after_carriage_return: false,
             at_start: true,
@@ -69,6 +73,11 @@ impl Decoder {
                 return Some(event);
             }
         }
+    }
+
+    /// How long to wait before the stream is opened again, if it has said so.
+    pub fn retry(&self) -> Option<Duration> {
+        self.retry
     }
 
     /// Takes in a chunk.
@@ -136,10 +145,24 @@ impl Decoder {
                 let is_message = matches!(value, b"" | b"message");
                 self.kind = (!is_message).then(|| String::from_utf8_lossy(value).into());
             }
+            b"retry" => {
+                let time = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                self.retry = time.map(Duration::from_millis).or(self.retry);
+            }
             b"id" if !value.contains(&0) => self.id = Some(Bytes::copy_from_slice(value)),
             _ => {}
         }
     }
+}
+
+/// An event without data, from which on a stream can be gone on with (MCP 2025-11-25, Streamable HTTP, Sending Messages to the Server).
+pub fn prime(id: &str, retry: Duration) -> Bytes {
+    format!("id: {id}\nretry: {}\ndata:\n\n", retry.as_millis()).into()
+}
+
+/// The same as [`encode`], behind which the stream can be gone on with.
+pub fn encode_at(id: &str, data: &[u8]) -> Bytes {
+    [b"id: ", id.as_bytes(), b"\n", &encode(data)[..]].concat().into()
 }
 
 /// One `message` event with this data, which may have several lines.

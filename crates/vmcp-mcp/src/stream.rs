@@ -1,5 +1,8 @@
 //! The events of one answer, as they come.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
@@ -11,6 +14,7 @@ use crate::sse::{Decoder, Event, TooLong};
 #[derive(Debug)]
 pub struct EventStream {
     source: Source,
+    last_id: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -22,16 +26,22 @@ enum Source {
 
 impl EventStream {
     pub(crate) fn new(body: Incoming, event_bytes: usize) -> Self {
-        Self { source: Source::Body(Box::new((body, Decoder::new(event_bytes)))) }
+        Self { source: Source::Body(Box::new((body, Decoder::new(event_bytes)))), last_id: None }
     }
 
     pub(crate) fn of(events: mpsc::Receiver<Result<Event, Failure>>) -> Self {
-        Self { source: Source::Shared(events) }
+        Self { source: Source::Shared(events), last_id: None }
     }
 
     /// Whether a connection can be used again once this is read to its end. One that shares its stream with others has none of its own.
     pub fn holds_connection(&self) -> bool {
         matches!(self.source, Source::Body(_))
+    }
+
+    /// Where it can be gone on with from, if the server has said so, and after which time.
+    pub fn resumption(&self) -> Option<(&Bytes, Option<Duration>)> {
+        let Source::Body(source) = &self.source else { return None };
+        self.last_id.as_ref().map(|id| (id, source.1.retry()))
     }
 
     /// The next event; `None` at the end of the stream. Events without data are passed over, since no message is in them.
@@ -50,6 +60,7 @@ impl EventStream {
         };
         loop {
             while let Some(event) = decoder.next_of(kind) {
+                self.last_id = event.id.clone().or(self.last_id.take());
                 if !event.data.is_empty() {
                     return Ok(Some(event));
                 }

@@ -12,10 +12,11 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 use vmcp_core::limits;
-use vmcp_mcp::{EventStream, Failure, sse};
+use vmcp_mcp::{self as mcp, EventStream, Failure, ProtocolVersion, sse};
 
 use crate::bridge::Bridge;
 use crate::refusal::Reason;
+use crate::relay::resumption::{self, id_for_client};
 use crate::relay::{Passed, Relay};
 
 /// Answers with a stream.
@@ -32,6 +33,9 @@ pub(super) fn respond(relay: Relay, events: EventStream) -> Response {
         told: now,
         flood: Flood::default(),
         questions: Vec::new(),
+        resumptions: 0,
+        is_primed: false,
+        event_id: None,
         is_answered: false,
     };
     event_stream(Body::from_stream(stream::unfold(Some(running), |running| async {
@@ -72,6 +76,12 @@ struct Running {
     flood: Flood,
     /// What the backend has asked of the client.
     questions: Vec<u64>,
+    /// How often the stream was gone on with.
+    resumptions: usize,
+    /// The client has heard that it can come back.
+    is_primed: bool,
+    /// The id that the last event has for the client.
+    event_id: Option<String>,
     is_answered: bool,
 }
 
@@ -110,14 +120,67 @@ impl Running {
             match self.listen().await {
                 Heard::Event(data) if self.flood.takes(&data) => self.take(data),
                 Heard::Event(_) => self.end(Reason::StreamLimit),
-                Heard::End(reason) => self.end(reason),
+                Heard::End(reason) => {
+                    if !self.resume().await {
+                        self.end(reason);
+                    }
+                }
                 Heard::Due => self.look_at_clock(),
             }
         }
     }
 
+    /// Goes on with a stream that has ended too soon, if the backend offers that. Nothing is called again for it.
+    async fn resume(&mut self) -> bool {
+        let Some(opened) = self.relay.session.clone() else { return false };
+        let Some((id, pause)) = self.events.as_ref().and_then(resumption::of) else { return false };
+        self.prime(&id, pause);
+        let left = self.relay.admitted.left().min(self.relay.admitted.backend().timeouts.idle);
+        if self.resumptions >= limits::RESUMPTIONS || pause >= left {
+            return false;
+        }
+        self.resumptions += 1;
+        tokio::time::sleep(pause).await;
+        let exchange = &self.relay.plane.exchange;
+        let resuming = mcp::resume(exchange, opened.peer(), opened.session(), &id);
+        match tokio::time::timeout(left, resuming).await {
+            Ok(Ok(Some(events))) => {
+                (self.events, self.heard) = (Some(events), Instant::now());
+                true
+            }
+            Ok(Ok(None) | Err(_)) | Err(_) => false,
+        }
+    }
+
+    /// Whether the client could come back for what it misses: in a session, and of a version that knows how.
+    fn can_come_back(&self) -> bool {
+        self.relay.session.is_some()
+            && self.relay.client.is_some_and(|client| client.version >= ProtocolVersion::V2025_11_25)
+    }
+
+    /// Before anything else, where the stream can be gone on with from.
+    fn prime(&mut self, id: &[u8], pause: Duration) {
+        if self.can_come_back() && !std::mem::replace(&mut self.is_primed, true) {
+            let id = id_for_client(&self.relay.admitted.backend().id.name, id);
+            self.ready.push_back(sse::prime(&id, pause));
+        }
+    }
+
+    fn encode(&self, message: &[u8]) -> Bytes {
+        match &self.event_id {
+            Some(id) => sse::encode_at(id, message),
+            None => sse::encode(message),
+        }
+    }
+
     fn take(&mut self, data: Bytes) {
         self.heard = Instant::now();
+        if let Some((id, pause)) =
+            self.events.as_ref().and_then(resumption::of).filter(|_| self.can_come_back())
+        {
+            self.prime(&id, pause);
+            self.event_id = Some(id_for_client(&self.relay.admitted.backend().id.name, &id));
+        }
         match self.relay.pass(data) {
             Ok(Passed::Nothing) => {}
             Ok(Passed::Progress(message)) if self.progress_due().is_some_and(|due| due > self.heard) => {
@@ -126,17 +189,17 @@ impl Running {
             Ok(Passed::Progress(message)) => self.tell_progress(&message),
             Ok(Passed::Notification(message)) => {
                 self.flush_progress();
-                self.ready.push_back(sse::encode(&message));
+                self.ready.push_back(self.encode(&message));
             }
             Ok(Passed::Question(number, message)) => {
                 self.flush_progress();
                 self.questions.push(number);
-                self.ready.push_back(sse::encode(&message));
+                self.ready.push_back(self.encode(&message));
             }
             Ok(Passed::Response(message)) => {
                 self.flush_progress();
                 self.is_answered = true;
-                self.ready.push_back(sse::encode(&message));
+                self.ready.push_back(self.encode(&message));
             }
             // The client waits for a response; this is one.
             Err(refusal) => {
@@ -159,7 +222,7 @@ impl Running {
     fn tell_progress(&mut self, message: &[u8]) {
         (self.progress, self.told_progress) = (None, Some(Instant::now()));
         self.progress_left = self.progress_left.saturating_sub(1);
-        self.ready.push_back(sse::encode(message));
+        self.ready.push_back(self.encode(message));
     }
 
     /// What follows must not overtake it.

@@ -5,11 +5,13 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use vmcp_core::limits;
+use vmcp_core::name::Name;
 use vmcp_json::Object;
 use vmcp_mcp::{Era, Message, Notification, ProtocolVersion, Request, Response, body, header, method};
 
 use crate::asked::{Ask, Asked, Client};
 use crate::refusal::Refusal;
+use crate::relay::resumption;
 use crate::session::{Session, Sessions};
 use crate::snapshot::Server;
 
@@ -170,6 +172,11 @@ pub(super) fn receive_session(
     let id = ids.next().and_then(|id| id.to_str().ok()).filter(|_| ids.next().is_none());
     let session = id.and_then(|id| sessions.open(&server.name, id).ok());
     session.ok_or_else(Refusal::unknown_session)
+}
+
+/// The last event that a client has heard of a stream that it comes back to: whose, and under which id there.
+pub(super) fn last_event(headers: &HeaderMap) -> Option<(Name, Vec<u8>)> {
+    resumption::read_id(headers.get(header::LAST_EVENT_ID)?.to_str().ok()?)
 }
 
 /// GET: a client that can read a stream, in a session of ours, or without one.
