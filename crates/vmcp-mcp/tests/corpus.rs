@@ -1,5 +1,7 @@
 //! Every file that is worth keeping for a fuzz target goes through it once.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "../fuzz/fuzz_targets/walk.rs"]
 mod walk;
 

@@ -9,8 +9,8 @@ mod walk;
 fn the_corpus_goes_through_the_fuzz_target() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/sealed");
     let mut files = 0;
-    for entry in std::fs::read_dir(folder).expect("the corpus") {
-        walk::walk(&std::fs::read(entry.expect("an entry").path()).expect("a file"));
+    for entry in fs_err::read_dir(folder).unwrap() {
+        walk::walk(&fs_err::read(entry.unwrap().path()).unwrap());
         files += 1;
     }
     assert!(files > 20, "the corpus is missing: {files} files");
