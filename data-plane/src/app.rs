@@ -94,7 +94,7 @@ impl DataPlane {
             told: Arc::default(),
             changed: watch::Sender::new(0),
             backend_sessions: BackendSessions::new(),
-            mailboxes: Mailboxes::new(),
+            mailboxes: Mailboxes::default(),
             questions: Questions::new(),
             exchange,
             sessions: Arc::new(Sessions::new(session_key.map(|key| key.0)).map_err(|_| StartError::Keys)?),

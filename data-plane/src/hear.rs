@@ -3,8 +3,7 @@
 
 use std::sync::{Arc, Weak};
 
-use axum::body::Bytes;
-use tokio::sync::broadcast;
+use bytes::Bytes;
 use vmcp_core::limits;
 use vmcp_mcp::{self as mcp, EventStream, Message, method, sse};
 
@@ -15,18 +14,16 @@ use crate::session::Session;
 
 /// Listens to a backend in one session of a client, once, until the session or the client is gone.
 pub(crate) fn hear(plane: &Arc<Plane>, client: Session, opened: &Arc<Opened>) {
-    let Some(mailbox) = plane.mailboxes.of(&client) else { return };
-    if !opened.begins_to_be_heard() {
+    if !plane.mailboxes.is_open(&client) || !opened.begins_to_be_heard() {
         return;
     }
-    let listening = Listening { plane: plane.clone(), client, mailbox, is_resumed: false };
+    let listening = Listening { plane: plane.clone(), client, is_resumed: false };
     tokio::spawn(listening.run(Arc::downgrade(opened)));
 }
 
 /// What a client has missed of a stream that it comes back to: it comes on the stream that it listens on now.
 pub(crate) fn resume(plane: &Arc<Plane>, client: Session, opened: Arc<Opened>, last_id: Vec<u8>) {
-    let Some(mailbox) = plane.mailboxes.of(&client) else { return };
-    let listening = Listening { plane: plane.clone(), client, mailbox, is_resumed: true };
+    let listening = Listening { plane: plane.clone(), client, is_resumed: true };
     tokio::spawn(async move {
         let resuming = mcp::resume(&listening.plane.exchange, opened.peer(), opened.session(), &last_id);
         if let Ok(Ok(Some(events))) = tokio::time::timeout(limits::PROBE_TIME, resuming).await {
@@ -38,7 +35,6 @@ pub(crate) fn resume(plane: &Arc<Plane>, client: Session, opened: Arc<Opened>, l
 struct Listening {
     plane: Arc<Plane>,
     client: Session,
-    mailbox: broadcast::Sender<Bytes>,
     /// It is the rest of the stream of a call.
     is_resumed: bool,
 }
@@ -56,18 +52,25 @@ impl Listening {
                 Ok(Err(_)) | Err(_) => {}
             }
             tokio::time::sleep(limits::HEAR_AGAIN_TIME).await;
-            if self.mailbox.receiver_count() == 0 {
-                break;
+            if self.is_wanted() {
+                continue;
+            }
+            let Some(held) = opened.upgrade() else { return };
+            held.is_heard_no_more();
+            // Whoever has begun to listen in between has found it heard.
+            if !self.is_wanted() || !held.begins_to_be_heard() {
+                return;
             }
         }
-        if let Some(held) = opened.upgrade() {
-            held.is_heard_no_more();
-        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.plane.mailboxes.is_open(&self.client)
     }
 
     /// Until the stream ends, or nobody wants to hear it.
     async fn take(&self, mut events: EventStream, opened: &Weak<Opened>) {
-        while self.mailbox.receiver_count() > 0 {
+        while self.is_wanted() {
             let Ok(next) = tokio::time::timeout(limits::KEEP_ALIVE_TIME, events.next()).await else {
                 if opened.strong_count() == 0 {
                     return;
@@ -77,8 +80,7 @@ impl Listening {
             let Ok(Some(event)) = next else { return };
             let Some(held) = opened.upgrade() else { return };
             if let Some(message) = self.read(&event.data, &held) {
-                // Whoever has gone misses it.
-                let _ = self.mailbox.send(sse::encode(&message));
+                self.plane.mailboxes.put(&self.client, sse::encode(&message));
             }
         }
     }

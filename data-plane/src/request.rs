@@ -75,7 +75,6 @@ pub(crate) async fn delete(plane: &Arc<Plane>, server: &Arc<Server>, headers: &H
     match receive::receive_session(headers, server, &plane.sessions) {
         Ok(session) => {
             plane.sessions.end(&session);
-            plane.mailboxes.close(&session);
             plane.backend_sessions.end(session.id, &server.backends).await;
             empty(StatusCode::NO_CONTENT)
         }

@@ -143,11 +143,8 @@ pub const STREAM_BYTES: usize = 256 * 1024 * 1024;
 /// What a backend may ask on the way to one answer.
 pub const ASKED_OF_CLIENT: usize = 16;
 
-/// Legacy clients that listen at one replica; the longest idle is forgotten.
-pub const MAILBOXES: u64 = 100_000;
-
 /// Messages that wait for a legacy client to take them from its stream; a slower one misses the oldest.
-pub const MAILBOX_MESSAGES: usize = 256;
+pub const MAILBOX_MESSAGES: usize = 64;
 
 /// Between two tries to listen to a backend in a client's session.
 pub const HEAR_AGAIN_TIME: Duration = Duration::from_secs(1);

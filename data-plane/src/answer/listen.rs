@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
@@ -17,6 +17,7 @@ use vmcp_json::Object;
 use vmcp_mcp::{method, notification, result, sse};
 
 use crate::asked::Asked;
+use crate::mailboxes::Mailbox;
 use crate::plane::Plane;
 use crate::refusal::Refusal;
 use crate::relay::event_stream;
@@ -42,11 +43,7 @@ pub(crate) fn listen_modern(
 }
 
 /// MCP 2025-11-25, Streamable HTTP, Listening for Messages from the Server.
-pub(crate) fn listen_legacy(
-    plane: &Arc<Plane>,
-    server: &Server,
-    mailbox: Option<broadcast::Receiver<Bytes>>,
-) -> Response {
+pub(crate) fn listen_legacy(plane: &Arc<Plane>, server: &Server, mailbox: Option<Mailbox>) -> Response {
     let wanted = Wanted { tools: true, resources: true, prompts: true };
     let listener = Listener::new(plane, server, wanted, Endings { id: None, meta: None }, sse::KEEP_ALIVE);
     respond(Listener { mailbox, ..listener })
@@ -105,7 +102,7 @@ struct Listener {
     due_at: Option<Instant>,
     ready: VecDeque<Bytes>,
     /// What backends say in a legacy client's session.
-    mailbox: Option<broadcast::Receiver<Bytes>>,
+    mailbox: Option<Mailbox>,
     has_ended: bool,
 }
 
@@ -207,16 +204,12 @@ impl Listener {
     }
 }
 
-/// The next message; what a slow reader has missed is passed over. Never, if there is nothing to hear.
-async fn next_message(mailbox: &mut Option<broadcast::Receiver<Bytes>>) -> Bytes {
-    while let Some(open) = mailbox {
-        match open.recv().await {
-            Ok(message) => return message,
-            Err(broadcast::error::RecvError::Lagged(_)) => {}
-            Err(broadcast::error::RecvError::Closed) => *mailbox = None,
-        }
+/// Never, if there is nothing to hear.
+async fn next_message(mailbox: &mut Option<Mailbox>) -> Bytes {
+    match mailbox {
+        Some(mailbox) => mailbox.next().await,
+        None => std::future::pending().await,
     }
-    std::future::pending().await
 }
 
 fn fingerprints(server: &Server) -> [u64; 4] {

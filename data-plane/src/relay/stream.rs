@@ -120,6 +120,8 @@ impl Running {
             match self.listen().await {
                 Heard::Event(data) if self.flood.takes(&data) => self.take(data),
                 Heard::Event(_) => self.end(Reason::StreamLimit),
+                // What can be gone on with, the client hears first.
+                Heard::End(_) if self.primes() => {}
                 Heard::End(reason) => {
                     if !self.resume().await {
                         self.end(reason);
@@ -134,7 +136,6 @@ impl Running {
     async fn resume(&mut self) -> bool {
         let Some(opened) = self.relay.session.clone() else { return false };
         let Some((id, pause)) = self.events.as_ref().and_then(resumption::of) else { return false };
-        self.prime(&id, pause);
         let left = self.relay.admitted.left().min(self.relay.admitted.backend().timeouts.idle);
         if self.resumptions >= limits::RESUMPTIONS || pause >= left {
             return false;
@@ -156,6 +157,14 @@ impl Running {
     fn can_come_back(&self) -> bool {
         self.relay.session.is_some()
             && self.relay.client.is_some_and(|client| client.version >= ProtocolVersion::V2025_11_25)
+    }
+
+    /// Whether the client hears now, for the first time, where the stream can be gone on with from.
+    fn primes(&mut self) -> bool {
+        let Some((id, pause)) = self.events.as_ref().and_then(resumption::of) else { return false };
+        let was_primed = self.is_primed;
+        self.prime(&id, pause);
+        self.is_primed && !was_primed
     }
 
     /// Before anything else, where the stream can be gone on with from.
