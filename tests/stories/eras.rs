@@ -350,3 +350,74 @@ async fn eras_06_ten_mebibytes_and_ten_thousand_messages_pass_in_order_for_less_
         assert!(grown < 3 * u64::try_from(LARGE).unwrap(), "{} MiB", grown / 1024 / 1024);
     }
 }
+
+/// What clients in the field do (claude.ai, Claude Code, ChatGPT), and what they are answered.
+#[tokio::test]
+async fn eras_08_what_clients_in_the_field_do_works_where_it_may_and_is_refused_where_it_must_be() {
+    let backend = backend(&Heard::default()).await;
+    let served = serve(&backend).await;
+    let session = Session::begin(&served, "{}").await;
+    let call = r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"b_well","arguments":{}}}"#;
+    let list = r#"{"jsonrpc":"2.0","id":3,"method":"tools/list"}"#;
+    let id = ("mcp-session-id", session.id.as_str());
+    // A session per call, or none; any `Accept`; a version header that is late, doubled, or of another version than agreed.
+    let works: [&[(&str, &str)]; 8] = [
+        &[],
+        &[LEGACY[0]],
+        &[("accept", "*/*")],
+        &[("accept", "application/*, text/*"), id],
+        &[id],
+        &[id, ("mcp-protocol-version", "2025-11-25, 2025-11-25")],
+        &[id, ("mcp-protocol-version", "2025-11-25"), ("mcp-protocol-version", "2025-11-25")],
+        &[id, ("mcp-protocol-version", "2026-07-28")],
+    ];
+    for headers in works {
+        for body in [call, list] {
+            let answer = session.client.post(headers, body.to_owned()).await;
+            assert_eq!(answer.status, 200, "{headers:?}: {}", answer.text());
+            assert!(answer.json()["result"].is_object(), "{headers:?}: {}", answer.text());
+        }
+    }
+    // The body says that it is modern, so the rules of modern requests hold (claude-code#93290 and others).
+    let (modern, body) = vmcp_testkit::modern("tools/list", "");
+    let header = |name: &'static str, value: &'static str| -> Vec<(&'static str, &'static str)> {
+        let good = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/list")];
+        good.into_iter()
+            .map(|(known, good)| if known == name { (known, value) } else { (known, good) })
+            .collect()
+    };
+    assert_eq!(modern.len(), 2);
+    let refused = [
+        (header("mcp-protocol-version", "2025-11-25"), 400, -32020),
+        (header("mcp-method", "tools/call"), 400, -32020),
+        (vec![("mcp-protocol-version", "2026-07-28")], 400, -32020),
+        (vec![("mcp-method", "tools/list")], 400, -32020),
+    ];
+    for (headers, status, code) in refused {
+        let answer = session.client.post(&headers, body.clone()).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.json()["error"]["code"].as_i64()),
+            (status, Some(code)),
+            "{headers:?}"
+        );
+        assert_eq!(answer.json()["id"], 1, "{headers:?}");
+    }
+    let unknown = body.replace("2026-07-28", "2027-01-01");
+    let headers = [("mcp-protocol-version", "2027-01-01"), ("mcp-method", "tools/list")];
+    let answer = session.client.post(&headers, unknown).await;
+    assert_eq!((answer.status.as_u16(), answer.json()["error"]["code"].as_i64()), (400, Some(-32022)));
+    assert!(answer.json()["error"]["data"]["supported"].is_array(), "{}", answer.text());
+    let bare = body.replacen(r#""io.modelcontextprotocol/clientCapabilities":{}"#, r#""x":1"#, 1);
+    let answer = session.client.post(&header("", ""), bare).await;
+    assert_eq!((answer.status.as_u16(), answer.json()["error"]["code"].as_i64()), (400, Some(-32602)));
+    for method in ["ping", "initialize", "logging/setLevel", "resources/subscribe", "unknown/method"] {
+        let (_, body) = vmcp_testkit::modern(method, "");
+        let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", method)];
+        let answer = session.client.post(&headers, body).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.json()["error"]["code"].as_i64()),
+            (404, Some(-32601)),
+            "{method}"
+        );
+    }
+}

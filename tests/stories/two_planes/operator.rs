@@ -64,7 +64,11 @@ async fn two_planes_07_a_store_that_is_killed_mid_write_holds_every_acknowledged
     let mut control_plane = ControlPlane::start(PROGRAMS).await;
     let (mut acknowledged, mut cut) = (0, 0);
     let mut moments = std::collections::hash_map::RandomState::new().build_hasher();
-    for round in 0..200_u64 {
+    // Two hundred times, and on a slow machine as often as it takes to see enough of both.
+    for round in 0..500_u64 {
+        if round >= 200 && acknowledged >= 100 && cut >= 100 {
+            break;
+        }
         // Applies run into the kill, which comes at another moment each time.
         moments.write_u64(round);
         let delay = Duration::from_micros(10_000 + moments.finish() % 150_000);
