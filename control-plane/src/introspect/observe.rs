@@ -2,6 +2,7 @@
 //! What was last observed stays.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -180,16 +181,15 @@ impl Task {
 
     /// Whoever has chosen a backend wants to hear that it says something else now (a tool that is redefined after it was approved).
     fn listed(&self, inventory: Inventory) {
-        let mut drift = None;
+        let mut both = None;
         self.update(|known| {
             let now = known.listed(inventory, &self.watched.located);
-            drift = known
-                .inventory
-                .as_ref()
-                .zip(now.inventory.as_ref())
-                .and_then(|(before, now)| Drift::between(before, now));
+            both = known.inventory.clone().zip(now.inventory.clone());
             now
         });
+        // What has not changed stays the same value.
+        let changed = both.filter(|(before, now)| !Arc::ptr_eq(before, now));
+        let drift = changed.and_then(|(before, now)| Drift::between(&before, &now));
         match drift {
             Some(drift) if drift.redefined.is_empty() => {
                 tracing::info!(backend = %self.id, %drift, "a backend offers other items");
