@@ -63,9 +63,9 @@ fn set_level(
     let level = level.and_then(|level| Level::parse(&level.as_str()?)).ok_or_else(Refusal::unknown_level)?;
     // Without a session nothing is remembered.
     if let Some(client) = client.session() {
+        plane.backend_sessions.set_level(&client, level);
         let (plane, server) = (plane.clone(), server.clone());
         tokio::spawn(async move {
-            plane.backend_sessions.set_level(&client, level).await;
             let logging = server.backends.iter().filter(|backend| backend.abilities.logs);
             for opened in plane.backend_sessions.of(&client, logging).await {
                 opened.log(&plane.exchange, level).await;

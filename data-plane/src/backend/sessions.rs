@@ -24,7 +24,7 @@ use crate::session::Session;
 pub(crate) struct BackendSessions {
     open: Cache<(u128, BackendId), Arc<Opened>>,
     /// How much backends are to log, by client.
-    levels: Cache<u128, Level>,
+    levels: moka::sync::Cache<u128, Level>,
 }
 
 /// A session with a backend, ended when the last user lets go of it.
@@ -55,7 +55,7 @@ impl BackendSessions {
             .max_capacity(limits::BACKEND_SESSIONS)
             .time_to_idle(limits::BACKEND_SESSION_IDLE_TIME)
             .build();
-        let levels = Cache::builder()
+        let levels = moka::sync::Cache::builder()
             .max_capacity(limits::BACKEND_SESSIONS)
             .time_to_idle(limits::BACKEND_SESSION_IDLE_TIME)
             .build();
@@ -92,7 +92,7 @@ impl BackendSessions {
             let opened = open(exchange, peer, patience, declared).await?;
             if let Some(client) = client
                 && backend.abilities.logs
-                && let Some(level) = self.levels.get(&client.id).await
+                && let Some(level) = self.levels.get(&client.id)
             {
                 opened.log(exchange, level).await;
             }
@@ -130,8 +130,8 @@ impl BackendSessions {
     }
 
     /// How much the backends of a client are to log from now on; those that it has no session with yet, from its beginning on.
-    pub(crate) async fn set_level(&self, client: &Session, level: Level) {
-        self.levels.insert(client.id, level).await;
+    pub(crate) fn set_level(&self, client: &Session, level: Level) {
+        self.levels.insert(client.id, level);
     }
 
     /// The client has ended its session, and with it those with our backends.
