@@ -12,7 +12,7 @@ use vmcp_testkit::{
 
 use crate::program;
 
-const TOOLS: &str = r#"{"name":"asks","inputSchema":{"type":"object"}},{"name":"well","inputSchema":{"type":"object"}},{"name":"breaks","inputSchema":{"type":"object"}}"#;
+const TOOLS: &str = r#"{"name":"asks","inputSchema":{"type":"object"}},{"name":"well","inputSchema":{"type":"object"}},{"name":"breaks","inputSchema":{"type":"object"}},{"name":"swells","inputSchema":{"type":"object"}}"#;
 const ASK: &str = r#"{"jsonrpc":"2.0","id":"their-id","method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}"#;
 
 /// What a backend has heard by itself.
@@ -40,6 +40,9 @@ async fn backend(heard: &Heard) -> WireBackend {
                 let rest = r#"{"jsonrpc":"2.0","id":7,"result":{"content":[{"type":"text","text":"the rest"}]}}"#;
                 vec![events(), event(rest)]
             }
+            "" if recorded.header("last-event-id") == Some("event/2") => {
+                vec![events(), event(&format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"x":"{}"}}}}"#, "x".repeat(65 << 20)))]
+            }
             "" if recorded.method == http::Method::GET => {
                 let updated = r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"raw://one"}}"#;
                 let updated = format!("data: {updated}\n\n").into_bytes();
@@ -57,6 +60,9 @@ async fn backend(heard: &Heard) -> WireBackend {
                 let done = result(r#"{"content":[{"type":"text","text":"thank you"}]}"#);
                 let waits = Step::WriteEach(answers.clone(), format!("data: {done}\n\n").into_bytes());
                 vec![events(), event(ASK), waits]
+            }
+            "tools/call" if message["params"]["name"] == "swells" => {
+                vec![events(), Step::Write(b"id: event/2\nretry: 10\ndata:\n\n".to_vec())]
             }
             "tools/call" if message["params"]["name"] == "breaks" => {
                 vec![events(), Step::Write(b"id: event/1\nretry: 300\ndata:\n\n".to_vec())]
@@ -118,6 +124,14 @@ impl Session {
     }
 }
 
+/// Answers that nobody has asked for, as `/metrics` counts them.
+async fn dropped(served: &Served) -> u64 {
+    let metrics = served.admin("/metrics").request(reqwest::Method::GET, &[]).await.text();
+    let line =
+        metrics.lines().find_map(|line| line.split_once("messages_dropped_total{reason=\"unasked\"} "));
+    line.unwrap_or_else(|| panic!("{metrics}")).1.parse().unwrap()
+}
+
 fn said(backend: &WireBackend, method: &str) -> Vec<Recorded> {
     backend
         .recorded()
@@ -142,7 +156,7 @@ async fn a_question_of_a_legacy_backend_reaches_its_client_and_one_answer_of_tha
     other.answers(&asked["id"]).await;
     session.answers(&Value::from("vmcp-999999")).await;
     session.answers(&Value::from("their-id")).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(dropped(&served).await, 3, "all three are counted");
     assert_eq!(heard.answers.load(Ordering::SeqCst), 0);
     session.answers(&asked["id"]).await;
     let answered: Value = serde_json::from_str(&stream.next().await.unwrap()).unwrap();
@@ -151,7 +165,7 @@ async fn a_question_of_a_legacy_backend_reaches_its_client_and_one_answer_of_tha
         (&7.into(), &"thank you".into())
     );
     session.answers(&asked["id"]).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(dropped(&served).await, 4);
     assert_eq!(heard.answers.load(Ordering::SeqCst), 1, "an answer is heard once");
     // The backend was told in `initialize` what it may ask of this client, and that is not all there is.
     let declared: Vec<Value> =
@@ -191,7 +205,6 @@ async fn what_a_legacy_client_says_by_itself_reaches_the_backends_of_its_session
     };
     assert_eq!(session.post(&level("warning")).await.json()["result"], serde_json::json!({}));
     assert_eq!(session.post(&level("loud")).await.json()["error"]["code"], -32602);
-    tokio::time::sleep(Duration::from_millis(100)).await;
     let call = r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"b_well","arguments":{}}}"#;
     assert!(session.post(call).await.json()["result"].is_object());
     session.post(&level("debug")).await;
@@ -261,6 +274,18 @@ async fn a_stream_of_a_legacy_backend_that_ends_too_soon_is_gone_on_with_and_not
         first.starts_with("id: b.") && first.ends_with("retry: 300\ndata:"),
         "the client could come back: {text}"
     );
+}
+
+#[tokio::test]
+async fn a_stream_that_has_become_too_large_is_not_gone_on_with() {
+    let backend = backend(&Heard::default()).await;
+    let served = serve(&backend).await;
+    let session = Session::begin(&served, "{}").await;
+    let call =
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"b_swells","arguments":{}}}"#;
+    let text = session.post(call).await.text();
+    assert!(text.contains("backend_response_too_large"), "{text}");
+    assert_eq!(resumed(&backend), ["event/2"], "once, and not again");
 }
 
 #[tokio::test]

@@ -34,7 +34,6 @@ pub(super) fn respond(relay: Relay, events: EventStream) -> Response {
         flood: Flood::default(),
         questions: Vec::new(),
         resumptions: 0,
-        is_primed: false,
         event_id: None,
         is_answered: false,
     };
@@ -78,9 +77,7 @@ struct Running {
     questions: Vec<u64>,
     /// How often the stream was gone on with.
     resumptions: usize,
-    /// The client has heard that it can come back.
-    is_primed: bool,
-    /// The id that the last event has for the client.
+    /// The id that the last event has for the client, once that has heard that it can come back.
     event_id: Option<String>,
     is_answered: bool,
 }
@@ -106,6 +103,9 @@ enum Heard {
     Event(Bytes),
     /// Nothing, until something was due.
     Due,
+    /// The stream is over, or broken. It may be gone on with.
+    Cut(Reason),
+    /// Nothing more is wanted of it.
     End(Reason),
 }
 
@@ -120,13 +120,14 @@ impl Running {
             match self.listen().await {
                 Heard::Event(data) if self.flood.takes(&data) => self.take(data),
                 Heard::Event(_) => self.end(Reason::StreamLimit),
-                // What can be gone on with, the client hears first.
-                Heard::End(_) if self.primes() => {}
-                Heard::End(reason) => {
+                // That it can come back, the client hears first.
+                Heard::Cut(_) if self.primes() => {}
+                Heard::Cut(reason) => {
                     if !self.resume().await {
                         self.end(reason);
                     }
                 }
+                Heard::End(reason) => self.end(reason),
                 Heard::Due => self.look_at_clock(),
             }
         }
@@ -142,6 +143,7 @@ impl Running {
         }
         self.resumptions += 1;
         tokio::time::sleep(pause).await;
+        let left = left.saturating_sub(pause);
         let exchange = &self.relay.plane.exchange;
         let resuming = mcp::resume(exchange, opened.peer(), opened.session(), &id);
         match tokio::time::timeout(left, resuming).await {
@@ -159,20 +161,19 @@ impl Running {
             && self.relay.client.is_some_and(|client| client.version >= ProtocolVersion::V2025_11_25)
     }
 
-    /// Whether the client hears now, for the first time, where the stream can be gone on with from.
+    /// Whether the client hears now, for the first time and before anything else, where it can go on from. Sets the id of what follows.
     fn primes(&mut self) -> bool {
+        if !self.can_come_back() {
+            return false;
+        }
         let Some((id, pause)) = self.events.as_ref().and_then(resumption::of) else { return false };
-        let was_primed = self.is_primed;
-        self.prime(&id, pause);
-        self.is_primed && !was_primed
-    }
-
-    /// Before anything else, where the stream can be gone on with from.
-    fn prime(&mut self, id: &[u8], pause: Duration) {
-        if self.can_come_back() && !std::mem::replace(&mut self.is_primed, true) {
-            let id = id_for_client(&self.relay.admitted.backend().id.name, id);
+        let id = id_for_client(&self.relay.admitted.backend().id.name, &id);
+        let is_first = self.event_id.is_none();
+        if is_first {
             self.ready.push_back(sse::prime(&id, pause));
         }
+        self.event_id = Some(id);
+        is_first
     }
 
     fn encode(&self, message: &[u8]) -> Bytes {
@@ -184,12 +185,7 @@ impl Running {
 
     fn take(&mut self, data: Bytes) {
         self.heard = Instant::now();
-        if let Some((id, pause)) =
-            self.events.as_ref().and_then(resumption::of).filter(|_| self.can_come_back())
-        {
-            self.prime(&id, pause);
-            self.event_id = Some(id_for_client(&self.relay.admitted.backend().id.name, &id));
-        }
+        self.primes();
         match self.relay.pass(data) {
             Ok(Passed::Nothing) => {}
             Ok(Passed::Progress(message)) if self.progress_due().is_some_and(|due| due > self.heard) => {
@@ -274,9 +270,9 @@ impl Running {
         match tokio::time::timeout_at(due, events.next()).await {
             Err(_) => Heard::Due,
             Ok(Ok(Some(event))) => Heard::Event(event.data),
-            Ok(Ok(None)) => Heard::End(Reason::Protocol),
+            Ok(Ok(None)) => Heard::Cut(Reason::Protocol),
             Ok(Err(failure @ Failure::TooLarge { .. })) => Heard::End(Reason::from(&failure)),
-            Ok(Err(_)) => Heard::End(Reason::Unavailable),
+            Ok(Err(_)) => Heard::Cut(Reason::Unavailable),
         }
     }
 
