@@ -1,5 +1,6 @@
 //! Workloads as they come, change, fail and go.
 
+mod beside;
 mod files;
 mod freshness;
 mod hostile;

@@ -10,12 +10,7 @@ use vmcp_testkit::{
     whole,
 };
 
-use crate::program;
-
-const FIRST_BYTE: Duration = Duration::from_millis(600);
-const IDLE: Duration = Duration::from_millis(900);
-/// What the client may wait beyond a bound.
-const GRACE: Duration = Duration::from_millis(250);
+use crate::workloads::beside::{self, AT_ONCE, FIRST_BYTE, GRACE, IDLE};
 
 /// What a tool does in place of answering.
 type Plays = fn(&Recorded) -> Vec<Step>;
@@ -28,8 +23,6 @@ struct Row {
     reason: &'static str,
     within: Duration,
 }
-
-const AT_ONCE: Duration = Duration::from_millis(500);
 
 const fn row(tool: &'static str, reason: &'static str, within: Duration, plays: Plays) -> Row {
     Row { tool, plays, reason, within }
@@ -172,21 +165,7 @@ impl World {
             }
         })
         .await;
-        let good = RawBackend::start(move |recorded: &Recorded| {
-            mcp_reply(recorded, is_modern, r#"{"name":"well","inputSchema":{"type":"object"}}"#)
-                .unwrap_or_else(|| recorded.result(r#"{"content":[],"resultType":"complete"}"#))
-        })
-        .await;
-        let manifest = format!(
-            "name: all\ngroup: g\nincoming_auth: {{type: anonymous}}\noperational:\n  timeouts: {{default: {{first_byte: {}ms, idle: {}ms}}}}\n---\nkind: group\nname: g\nworkloads:\n  - {{name: bad, url: '{}'}}\n  - {{name: good, url: '{}'}}\n",
-            FIRST_BYTE.as_millis(),
-            IDLE.as_millis(),
-            bad.url(),
-            good.url()
-        );
-        let served = Served::start(program(), &manifest).await;
-        served.until_healthy("bad", Duration::from_secs(10)).await;
-        served.until_healthy("good", Duration::from_secs(10)).await;
+        let (served, good) = beside::serve(&format!("url: '{}'", bad.url()), is_modern).await;
         Self { served, bad, elsewhere, _good: good, is_modern }
     }
 

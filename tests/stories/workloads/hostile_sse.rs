@@ -7,15 +7,10 @@ use http::StatusCode;
 use serde_json::Value;
 use vmcp_testkit::{Client, LEGACY, RawBackend, Recorded, Reply, Served, SseBackend, mcp_reply};
 
-use crate::program;
+use crate::workloads::beside::{self, AT_ONCE, GRACE, IDLE};
 
-const FIRST_BYTE: Duration = Duration::from_millis(600);
-const IDLE: Duration = Duration::from_millis(900);
-const AT_ONCE: Duration = Duration::from_millis(500);
 /// For what is large, in a build that is not fast.
 const LARGE: Duration = Duration::from_secs(20);
-/// What the client may wait beyond a bound.
-const GRACE: Duration = Duration::from_millis(250);
 
 /// What a tool does in place of answering.
 type Plays = fn(&Recorded) -> Reply;
@@ -112,21 +107,7 @@ impl World {
             })
         })
         .await;
-        let good = RawBackend::start(move |recorded: &Recorded| {
-            mcp_reply(recorded, true, r#"{"name":"well","inputSchema":{"type":"object"}}"#)
-                .unwrap_or_else(|| recorded.result(r#"{"content":[],"resultType":"complete"}"#))
-        })
-        .await;
-        let manifest = format!(
-            "name: all\ngroup: g\nincoming_auth: {{type: anonymous}}\noperational:\n  timeouts: {{default: {{first_byte: {}ms, idle: {}ms}}}}\n---\nkind: group\nname: g\nworkloads:\n  - {{name: bad, url: '{}', transport: sse}}\n  - {{name: good, url: '{}'}}\n",
-            FIRST_BYTE.as_millis(),
-            IDLE.as_millis(),
-            bad.url(),
-            good.url()
-        );
-        let served = Served::start(program(), &manifest).await;
-        served.until_healthy("bad", Duration::from_secs(10)).await;
-        served.until_healthy("good", Duration::from_secs(10)).await;
+        let (served, good) = beside::serve(&format!("url: '{}', transport: sse", bad.url()), true).await;
         Self { served, bad, _good: good }
     }
 
