@@ -4,6 +4,7 @@
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use vmcp_core::limits;
 use vmcp_mcp::{self as mcp, EventStream, Message, method, sse};
 
@@ -42,7 +43,9 @@ struct Listening {
 impl Listening {
     async fn run(self, opened: Weak<Opened>) {
         // The session is held only while something is done with it: its end ends this.
+        let mut pause = limits::RETRY_FIRST;
         while let Some(held) = opened.upgrade() {
+            let began = Instant::now();
             let listening = mcp::listen(&self.plane.exchange, held.peer(), held.session());
             let stream = tokio::time::timeout(limits::PROBE_TIME, listening).await;
             drop(held);
@@ -51,7 +54,12 @@ impl Listening {
                 Ok(Ok(None)) => return,
                 Ok(Err(_)) | Err(_) => {}
             }
-            tokio::time::sleep(limits::HEAR_AGAIN_TIME).await;
+            // A stream that is cut now and then is opened again soon; one that never stands, later and later.
+            if began.elapsed() > limits::STEADY_TIME {
+                pause = limits::RETRY_FIRST;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(limits::RETRY_LONGEST);
             if self.is_wanted() {
                 continue;
             }

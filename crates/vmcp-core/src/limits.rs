@@ -146,9 +146,6 @@ pub const ASKED_OF_CLIENT: usize = 16;
 /// Messages that wait for a legacy client to take them from its stream; a slower one misses the oldest.
 pub const MAILBOX_MESSAGES: usize = 64;
 
-/// Between two tries to listen to a backend in a client's session.
-pub const HEAR_AGAIN_TIME: Duration = Duration::from_secs(1);
-
 /// Questions of backends that wait for clients at one replica; the oldest make room.
 pub const QUESTIONS: u64 = 10_000;
 
