@@ -1,21 +1,21 @@
 //! What needs no backend: the handshake, `ping`, lists and change notifications, from memory.
 
+mod initialize;
 mod listen;
 
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use vmcp_core::inventory::Abilities;
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_core::operational::PartialFailure;
 use vmcp_json::quote;
-use vmcp_mcp::{OURSELVES, ProtocolVersion, header, result};
+use vmcp_mcp::{OURSELVES, ProtocolVersion, result};
 
 use crate::asked::{Ask, Asked, Client};
-use crate::declared::Declared;
 use crate::level::Level;
 use crate::plane::Plane;
 use crate::refusal::Refusal;
@@ -25,14 +25,16 @@ use crate::snapshot::{Page, Server};
 pub(crate) use listen::listen_legacy;
 
 /// Answers a question about ourselves.
-pub(crate) fn answer(
+pub(crate) async fn answer(
     plane: &Arc<Plane>,
     server: &Arc<Server>,
     asked: &Asked<'_>,
 ) -> Result<Response, Refusal> {
     match (asked.ask, asked.client) {
         (Ask::List(kind), client) => list(plane, server, kind, client, asked),
-        (Ask::Initialize, Client::Legacy { version, .. }) => initialize(plane, server, version, asked),
+        (Ask::Initialize, Client::Legacy { version, .. }) => {
+            Box::pin(initialize::initialize(plane, server, version, asked)).await
+        }
         (Ask::Discover, _) => Ok(respond(asked, discovered(server).as_bytes())),
         (Ask::Listen, _) => listen::listen_modern(plane, server, asked),
         (Ask::Ping, _) => Ok(respond(asked, b"{}")),
@@ -73,31 +75,6 @@ fn set_level(
         });
     }
     Ok(respond(asked, b"{}"))
-}
-
-/// From memory, with a session id of our own (MCP 2025-11-25, Lifecycle, Initialization).
-fn initialize(
-    plane: &Plane,
-    server: &Server,
-    version: ProtocolVersion,
-    asked: &Asked<'_>,
-) -> Result<Response, Refusal> {
-    let declared = asked.request.params.as_ref().and_then(|params| params.get("capabilities"));
-    let declared =
-        declared.and_then(|value| value.as_object()).as_ref().map(Declared::read).unwrap_or_default();
-    let session =
-        plane.sessions.begin(&server.name, version, declared).map_err(|_| Refusal::no_randomness())?;
-    let value = format!(
-        "{{\"protocolVersion\":\"{version}\",\"capabilities\":{},\"serverInfo\":{}{}}}",
-        capabilities(server, false),
-        server_info(server),
-        instructions(server),
-    );
-    let mut response = respond(asked, value.as_bytes());
-    let mut id = HeaderValue::try_from(session).map_err(|_| Refusal::no_randomness())?;
-    id.set_sensitive(true);
-    response.headers_mut().insert(header::SESSION_ID, id);
-    Ok(response)
 }
 
 /// MCP 2026-07-28, Discovery.

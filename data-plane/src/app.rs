@@ -22,6 +22,7 @@ use crate::metrics::Counters;
 use crate::plane::Plane;
 use crate::questions::Questions;
 use crate::session::Sessions;
+use crate::shared::SharedCalls;
 use crate::snapshot::{Decode, Held, Snapshot};
 
 /// What a data plane is told at start.
@@ -96,6 +97,7 @@ impl DataPlane {
             backend_sessions: BackendSessions::new(),
             mailboxes: Mailboxes::default(),
             questions: Questions::new(),
+            shared_calls: SharedCalls::new(),
             exchange,
             sessions: Arc::new(Sessions::new(session_key.map(|key| key.0)).map_err(|_| StartError::Keys)?),
             counters: counters.clone(),

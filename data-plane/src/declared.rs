@@ -5,7 +5,7 @@ use vmcp_json::Object;
 use vmcp_mcp::method;
 
 /// The capabilities of a client that matter to servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Declared(u8);
 
 const SAMPLING: u8 = 1;

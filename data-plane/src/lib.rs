@@ -23,8 +23,10 @@ pub mod request;
 mod round;
 mod session;
 mod settings;
+mod shared;
 mod snapshot;
 mod status;
+mod sticky;
 
 pub use app::{DataPlane, SessionKey, Settings, StartError};
 pub use follow::{Observed, StateDir, StateFault};

@@ -12,6 +12,7 @@ use crate::mailboxes::Mailboxes;
 use crate::metrics::Counters;
 use crate::questions::Questions;
 use crate::session::Sessions;
+use crate::shared::SharedCalls;
 use crate::snapshot::Snapshot;
 
 /// Shared by all lanes but for the connections to backends.
@@ -31,6 +32,8 @@ pub(crate) struct Plane {
     pub(crate) mailboxes: Mailboxes,
     /// What backends ask of clients.
     pub(crate) questions: Questions,
+    /// What is under way in backend sessions that clients share.
+    pub(crate) shared_calls: SharedCalls,
     pub(crate) counters: Arc<Counters>,
     pub(crate) drain: Drain,
     pub(crate) guard: Guard,

@@ -26,6 +26,7 @@ use crate::refusal::{Reason, Refusal};
 use crate::reply::json;
 use crate::round::Round;
 use crate::session::Session;
+use crate::shared::SharedCall;
 
 /// What is needed to pass on the answer to one request.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(crate) struct Relay {
     bridge: Bridge,
     /// What seals a state that the backend keeps with the client.
     round: Option<Round>,
+    /// The call as the backend knows it, if clients share its session.
+    shared: Option<Box<SharedCall>>,
     /// How often the backend has asked something on the way.
     asked: AtomicUsize,
     /// The client's id, as it wrote it.
@@ -92,13 +95,13 @@ impl Relay {
     pub(crate) fn new(
         plane: Arc<Plane>,
         admitted: Admitted,
-        (bridge, round): (Bridge, Option<Round>),
+        (bridge, round, shared): (Bridge, Option<Round>, Option<Box<SharedCall>>),
         asked: &Asked<'_>,
         session: Option<Arc<Opened>>,
     ) -> Self {
         let (id, client) = (asked.request.id.raw().to_owned(), asked.client.session());
         let (admitted, asked) = (Arc::new(admitted), AtomicUsize::new(0));
-        Self { plane, admitted, bridge, round, asked, id, client, session }
+        Self { plane, admitted, bridge, round, shared, asked, id, client, session }
     }
 
     /// The client's answer where the backend's cannot be passed on.
@@ -122,13 +125,14 @@ impl Relay {
         let message = Message::parse(&body, &limits).map_err(|_| Reason::Protocol)?;
         match message {
             Message::Notification(notification) if notification.method == method::PROGRESS => {
-                Ok(Passed::Progress(body.clone()))
+                let Some(shared) = &self.shared else { return Ok(Passed::Progress(body.clone())) };
+                Ok(shared.read_progress(&notification, &body).map_or(Passed::Nothing, Passed::Progress))
             }
             Message::Notification(notification) if is_about_request(&notification.method) => {
                 Ok(Passed::Notification(body.clone()))
             }
             Message::Response(response) => match response.id {
-                Some(id) if id.is(&self.id) => {
+                Some(id) if id.is(self.shared.as_ref().map_or(&self.id, |shared| &shared.id)) => {
                     let bridged = match &self.round {
                         Some(round) => self.sealed(round, &response, &body)?,
                         None => bridge::read_response(self.bridge, &response, body.clone())?,
@@ -203,11 +207,11 @@ impl Relay {
     }
 }
 
-/// Whether a body is the backend's own answer to the request, whatever its status.
-pub(crate) fn is_response_to(asked: &Asked<'_>, body: &[u8]) -> bool {
+/// Whether a body is the backend's own answer to the request with this id, whatever its status.
+pub(crate) fn is_response_to(id: &str, body: &[u8]) -> bool {
     let limits = Limits::new(body.len(), limits::DEPTH).with_lone_surrogates();
     match Message::parse(body, &limits) {
-        Ok(Message::Response(response)) => response.id.is_some_and(|id| id.is(asked.request.id.raw())),
+        Ok(Message::Response(response)) => response.id.is_some_and(|answered| answered.is(id)),
         _ => false,
     }
 }

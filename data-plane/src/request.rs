@@ -9,6 +9,7 @@ mod batch;
 mod credential;
 mod forward;
 mod hand_on;
+mod in_session;
 mod receive;
 mod route;
 
@@ -75,7 +76,8 @@ pub(crate) async fn delete(plane: &Arc<Plane>, server: &Arc<Server>, headers: &H
     match receive::receive_session(headers, server, &plane.sessions) {
         Ok(session) => {
             plane.sessions.end(&session);
-            plane.backend_sessions.end(session.id, &server.backends).await;
+            let carried = receive::carried(headers, server, &plane.sessions);
+            plane.backend_sessions.end(&plane.exchange, &session, &server.backends, &carried).await;
             empty(StatusCode::NO_CONTENT)
         }
         Err(refusal) => refusal.into_response(),
@@ -128,7 +130,7 @@ async fn proceed(
 ) -> Result<(Response, Outcome), Refusal> {
     let principal = authenticate(headers)?;
     let Some(action) = asked.action()? else {
-        return Ok((answer::answer(plane, server, asked)?, Outcome::Answered));
+        return Ok((answer::answer(plane, server, asked).await?, Outcome::Answered));
     };
     let authorized = authorize(&principal, action)?;
     match route(server, authorized, asked.client == Client::Modern)? {

@@ -14,6 +14,7 @@ use vmcp_seal::{KEY_BYTES, KeyRing};
 
 use crate::declared::Declared;
 use crate::snapshot::Position;
+use crate::sticky::{self, Carried};
 
 /// Opens and seals; remembers which sessions have ended.
 #[derive(Debug)]
@@ -50,7 +51,10 @@ pub(crate) struct UnknownCursor;
 pub(crate) struct UnknownState;
 
 /// Told apart from later forms.
-const FORM: u8 = 2;
+const FORM: u8 = 3;
+
+/// Every version is a date.
+const VERSION_BYTES: usize = 10;
 
 impl Sessions {
     /// Under a key that all replicas share, or one of this process alone.
@@ -65,21 +69,32 @@ impl Sessions {
         Ok(Self { ring, ended })
     }
 
-    /// Begins a session with a virtual server: its sealed id.
-    pub(crate) fn begin(
+    /// The id of a session with a virtual server, as its client keeps it.
+    pub(crate) fn seal(
         &self,
         server: &Name,
-        version: ProtocolVersion,
-        declared: Declared,
+        session: &Session,
+        carried: &[Carried],
     ) -> Result<String, NoRandomness> {
-        let session = Session { id: u128::from_le_bytes(random()?), version, declared, issued_at: now() };
-        Ok(encode_base64(&self.ring.seal(&purpose("session", server), random()?, &session.to_bytes())))
+        let bytes = [session.to_bytes(), sticky::to_bytes(carried)].concat();
+        Ok(encode_base64(&self.ring.seal(&purpose("session", server), random()?, &bytes)))
+    }
+
+    /// What a client carries in the id of a session that has been opened.
+    pub(crate) fn carried(&self, server: &Name, sealed: &str) -> Vec<Carried> {
+        let bytes = self.unseal(server, sealed).unwrap_or_default();
+        let carried = Session::from_bytes(&bytes).and_then(|(_, rest)| sticky::from_bytes(rest));
+        carried.unwrap_or_default()
+    }
+
+    fn unseal(&self, server: &Name, sealed: &str) -> Result<Vec<u8>, UnknownSession> {
+        let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| UnknownSession)?;
+        self.ring.open(&purpose("session", server), &sealed).map_err(|_| UnknownSession)
     }
 
     pub(crate) fn open(&self, server: &Name, sealed: &str) -> Result<Session, UnknownSession> {
-        let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| UnknownSession)?;
-        let bytes = self.ring.open(&purpose("session", server), &sealed).map_err(|_| UnknownSession)?;
-        let session = Session::from_bytes(&bytes).ok_or(UnknownSession)?;
+        let bytes = self.unseal(server, sealed)?;
+        let (session, _) = Session::from_bytes(&bytes).ok_or(UnknownSession)?;
         let age = now().saturating_sub(session.issued_at);
         if age > limits::SESSION_TIME.as_secs() || self.ended.contains_key(&session.id) {
             return Err(UnknownSession);
@@ -135,6 +150,11 @@ impl Sessions {
 }
 
 impl Session {
+    /// A new one.
+    pub(crate) fn begin(version: ProtocolVersion, declared: Declared) -> Result<Self, NoRandomness> {
+        Ok(Self { id: u128::from_le_bytes(random()?), version, declared, issued_at: now() })
+    }
+
     fn to_bytes(self) -> Vec<u8> {
         let mut bytes = vec![FORM];
         bytes.extend_from_slice(&self.id.to_le_bytes());
@@ -144,15 +164,17 @@ impl Session {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// The session, and what is behind it.
+    fn from_bytes(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (form, rest) = bytes.split_first()?;
         let (id, rest) = rest.split_first_chunk::<16>()?;
         let (issued_at, rest) = rest.split_first_chunk::<8>()?;
-        let (declared, version) = rest.split_first()?;
+        let (declared, rest) = rest.split_first()?;
+        let (version, rest) = rest.split_at_checked(VERSION_BYTES)?;
         let declared = Declared::from_byte(*declared);
         let version = ProtocolVersion::parse(std::str::from_utf8(version).ok()?)?;
         let (id, issued_at) = (u128::from_le_bytes(*id), u64::from_le_bytes(*issued_at));
-        (*form == FORM).then_some(Self { id, version, declared, issued_at })
+        (*form == FORM).then_some((Self { id, version, declared, issued_at }, rest))
     }
 }
 
@@ -184,10 +206,14 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn begin(sessions: &Sessions, version: ProtocolVersion, declared: Declared) -> String {
+        sessions.seal(&name("a"), &Session::begin(version, declared).unwrap(), &[]).unwrap()
+    }
+
     #[test]
     fn a_session_is_good_at_its_virtual_server_until_it_ends() {
         let sessions = Sessions::new(None).unwrap();
-        let id = sessions.begin(&name("a"), ProtocolVersion::V2025_06_18, Declared::from_byte(9)).unwrap();
+        let id = begin(&sessions, ProtocolVersion::V2025_06_18, Declared::from_byte(9));
         assert!(id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)), "{id}");
         let session = sessions.open(&name("a"), &id).unwrap();
         assert_eq!(session.version, ProtocolVersion::V2025_06_18);
@@ -201,14 +227,14 @@ mod tests {
     #[test]
     fn replicas_with_the_same_key_read_each_other_s_sessions() {
         let [one, other] = [(); 2].map(|()| Sessions::new(Some([7; KEY_BYTES])).unwrap());
-        let id = one.begin(&name("a"), ProtocolVersion::V2025_11_25, Declared::default()).unwrap();
+        let id = begin(&one, ProtocolVersion::V2025_11_25, Declared::default());
         assert!(other.open(&name("a"), &id).is_ok());
     }
 
     #[test]
     fn no_altered_session_or_cursor_is_accepted() {
         let sessions = Sessions::new(None).unwrap();
-        let id = sessions.begin(&name("a"), ProtocolVersion::V2025_11_25, Declared::default()).unwrap();
+        let id = begin(&sessions, ProtocolVersion::V2025_11_25, Declared::default());
         let behind = Position { backend: name("b"), exposed_name: "b_x\ny".into() };
         let cursor = sessions.cursor(&name("a"), Kind::Tool, &behind).unwrap();
         assert_eq!(sessions.open_cursor(&name("a"), Kind::Tool, &cursor), Ok(behind));
@@ -233,7 +259,7 @@ mod tests {
         let (sessions, all) = (Sessions::new(None).unwrap(), name("a"));
         let behind = Position { backend: name("b"), exposed_name: "b_x".into() };
         let sealed = [
-            sessions.begin(&all, ProtocolVersion::V2025_11_25, Declared::default()).unwrap(),
+            begin(&sessions, ProtocolVersion::V2025_11_25, Declared::default()),
             sessions.cursor(&all, Kind::Tool, &behind).unwrap(),
             sessions.seal_state(b"purpose", "what a backend keeps").unwrap(),
         ];

@@ -8,6 +8,7 @@ mod clients;
 mod eras;
 mod lists;
 mod manifests;
+mod modes;
 mod quickstart;
 mod refusals;
 mod schema;

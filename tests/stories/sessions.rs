@@ -10,19 +10,19 @@ use crate::{at, serve};
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
 
-async fn begin(client: &Client) -> String {
+pub(crate) async fn begin(client: &Client) -> String {
     let answer = client.post(&[], INITIALIZE).await;
     assert_eq!(answer.json()["result"]["protocolVersion"], "2025-06-18", "{}", answer.text());
     answer.header("mcp-session-id").expect("a session id")
 }
 
-async fn call(client: &Client, session: &str, tool: &str) -> Answer {
+pub(crate) async fn call(client: &Client, session: &str, tool: &str) -> Answer {
     let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}"}}}}"#);
     client.post(&[("mcp-session-id", session)], body).await
 }
 
 /// A backend that counts per session, and forgets when it is told to.
-async fn counting() -> RawBackend {
+pub(crate) async fn counting() -> RawBackend {
     let sessions = Arc::new(AtomicU64::new(0));
     let counts = Arc::new(std::sync::Mutex::new(std::collections::HashMap::<String, u64>::new()));
     RawBackend::start(move |recorded: &Recorded| {
@@ -56,7 +56,7 @@ async fn counting() -> RawBackend {
     .await
 }
 
-fn counted(answer: &Answer) -> (u64, String) {
+pub(crate) fn counted(answer: &Answer) -> (u64, String) {
     let content = &answer.json()["result"]["structuredContent"];
     let count = content["count"].as_u64().unwrap_or_else(|| panic!("{}", answer.text()));
     (count, content["session"].as_str().unwrap().to_owned())

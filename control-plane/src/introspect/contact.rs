@@ -9,7 +9,7 @@ use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_json::{Limits, Object};
 use vmcp_mcp::{
-    Carrier, Changes, Discovered, Exchange, Failure, Initialized, NO_CAPABILITIES, OURSELVES, Peer,
+    Carrier, Changes, Discovered, Exchange, Failure, Holder, Initialized, NO_CAPABILITIES, OURSELVES, Peer,
     check_roots, close, discover, method, open, request,
 };
 use vmcp_runtime::{secret_file, secret_variable};
@@ -93,15 +93,17 @@ impl Contact {
             }
             Err(failure) => return Err(failure),
         };
-        let legacy =
-            match (within(patience, open(exchange, &peer, &OURSELVES, NO_CAPABILITIES)).await, &modern) {
-                (Ok(legacy), _) => legacy,
-                (Err(_), Some(_)) => {
-                    is_unsure = true;
-                    None
-                }
-                (Err(failure), None) => return Err(failure),
-            };
+        let legacy = match (
+            within(patience, open(exchange, &peer, &OURSELVES, Holder::One(NO_CAPABILITIES))).await,
+            &modern,
+        ) {
+            (Ok(legacy), _) => legacy,
+            (Err(_), Some(_)) => {
+                is_unsure = true;
+                None
+            }
+            (Err(failure), None) => return Err(failure),
+        };
         if modern.is_none() && legacy.is_none() {
             return Err(Failure::Protocol("speaks no protocol version that we speak".into()));
         }

@@ -72,6 +72,8 @@ pub struct Endpoints {
     pub urls: Vec<Uri>,
     /// How they are spoken to.
     pub transport: Transport,
+    /// Who has a session with it.
+    pub sessions: Sessions,
     /// What every request carries, by name.
     pub headers: Vec<(HeaderName, Text)>,
     /// A file with certificates that its TLS is held to besides the usual ones.
@@ -88,10 +90,23 @@ pub enum Transport {
     Sse,
 }
 
+/// Who has a session with a legacy server that keeps sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sessions {
+    /// Each client session, from its first call on.
+    #[default]
+    Auto,
+    /// Each client session, from its beginning on; the client carries it, so that it outlives who opened it.
+    Sticky,
+    /// All clients of one principal that may be asked the same, on each replica.
+    Shared,
+}
+
 impl Endpoints {
     /// One endpoint over streamable HTTP, with nothing special about it.
     pub fn at(url: Uri) -> Self {
-        Self { urls: vec![url], transport: Transport::default(), headers: Vec::new(), ca_bundle: None }
+        let (transport, sessions) = (Transport::default(), Sessions::default());
+        Self { urls: vec![url], transport, sessions, headers: Vec::new(), ca_bundle: None }
     }
 
     /// Whether something stands in files, which can be replaced.

@@ -247,6 +247,15 @@ pub const CHILD_NOTIFICATIONS: usize = 256;
 /// How long a legacy session id is good.
 pub const SESSION_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Sessions with backends that a client carries in its session id: together with the rest it fits into any server's headers.
+pub const CARRIED_BYTES: usize = 1_200;
+
+/// How long the answer to `initialize` waits for the sessions that it is to carry; the others are opened at first use.
+pub const STICKY_TIME: Duration = Duration::from_secs(1);
+
+/// Such sessions that are opened at a time for one client.
+pub const STICKY_OPENINGS: usize = 32;
+
 /// Backend sessions that a replica keeps open.
 pub const BACKEND_SESSIONS: u64 = 10_000;
 

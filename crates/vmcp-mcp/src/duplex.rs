@@ -17,6 +17,7 @@ use crate::exchange::{Answer, Answered, Exchange};
 use crate::failure::Failure;
 use crate::message::{Id, Message};
 use crate::peer::Peer;
+use crate::session::{Holder, NO_CAPABILITIES};
 use crate::sse::Event;
 use crate::stream::EventStream;
 use crate::{code, method};
@@ -68,12 +69,12 @@ impl Waiting {
 }
 
 impl Duplex {
-    /// Opens the stream and waits until it says where messages go. If the server may ask something, that comes on the stream of a request
-    /// that is under way; else it is told that it may not.
+    /// Opens the stream and waits until it says where messages go. If the server may ask its one holder something, that comes on the
+    /// stream of a request that is under way; else it is told that it may not.
     ///
     /// # Errors
     /// See [`Failure`]; the stream is none of this transport, or points to another server.
-    pub(crate) async fn open(exchange: &Exchange, peer: &Peer, may_ask: bool) -> Result<Self, Failure> {
+    pub(crate) async fn open(exchange: &Exchange, peer: &Peer, holder: Holder<'_>) -> Result<Self, Failure> {
         let mut events = match exchange.listen(peer.url.clone(), peer.headers.clone()).await? {
             Answer::Stream(events) => events,
             Answer::Refused { status, .. } => return Err(Failure::Status(status)),
@@ -94,7 +95,8 @@ impl Duplex {
             peer: peer.clone(),
             waiting: waiting.clone(),
             limits,
-            may_ask,
+            is_shared: matches!(holder, Holder::Several(_)),
+            may_ask: matches!(holder, Holder::One(capabilities) if capabilities != NO_CAPABILITIES),
             answers,
         };
         let reader = tokio::spawn(reader.run(events)).abort_handle();
@@ -194,6 +196,7 @@ struct Reader {
     waiting: Arc<Mutex<Waiting>>,
     limits: Limits,
     may_ask: bool,
+    is_shared: bool,
     answers: Arc<Semaphore>,
 }
 
@@ -276,7 +279,7 @@ impl Reader {
     fn take_only_waiter(&self) -> Option<Waiter> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.forget_gone();
-        if waiting.requests.len() != 1 {
+        if self.is_shared || waiting.requests.len() != 1 {
             return None;
         }
         waiting.requests.drain().map(|(_, waiter)| waiter).next()
@@ -299,7 +302,7 @@ impl Reader {
             Some(token) => {
                 waiting.requests.values().find(|waiter| waiter.progress_token.as_deref() == Some(token))
             }
-            None if waiting.requests.len() == 1 => waiting.requests.values().next(),
+            None if waiting.requests.len() == 1 && !self.is_shared => waiting.requests.values().next(),
             None => None,
         };
         let listener = waiter.map(|waiter| &waiter.events).or(waiting.others.as_ref());

@@ -58,6 +58,11 @@ impl SessionId {
         Self(value)
     }
 
+    /// One that was written down. `None`: no header can hold it.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        HeaderValue::from_bytes(bytes).ok().map(Self::new)
+    }
+
     /// As a header value that does not print itself.
     pub fn header(&self) -> HeaderValue {
         self.0.clone()

@@ -36,6 +36,6 @@ pub use message::{Id, Malformed, Message, Notification, Outcome, Rejected, Reque
 pub use mirror::{Mirror, mirrors};
 pub use peer::{Carrier, Peer};
 pub use probe::{Discovered, discover, speaks_modern};
-pub use session::{Initialized, NO_CAPABILITIES, Session, close, listen, open, resume};
+pub use session::{Holder, Initialized, NO_CAPABILITIES, Session, close, listen, open, resume};
 pub use stream::EventStream;
 pub use version::{Era, ProtocolVersion};

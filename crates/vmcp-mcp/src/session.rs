@@ -39,8 +39,25 @@ pub struct Initialized {
     pub instructions: Option<String>,
 }
 
+/// In whose name a session is begun, with what may be asked there (JSON).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder<'a> {
+    /// What is about no request is for it alone.
+    One(&'a str),
+    /// What is about no request is for none of them.
+    Several(&'a str),
+}
+
 /// Nothing may be asked of us.
 pub const NO_CAPABILITIES: &str = "{}";
+
+impl<'a> Holder<'a> {
+    fn capabilities(self) -> &'a str {
+        match self {
+            Self::One(capabilities) | Self::Several(capabilities) => capabilities,
+        }
+    }
+}
 
 const ID: &str = "\"vmcp-initialize\"";
 
@@ -97,8 +114,7 @@ impl Session {
     }
 }
 
-/// Begins a session in the name of somebody of whom these capabilities (JSON) may be asked.
-/// `None`: the backend answered, and not as a legacy one.
+/// Begins a session. `None`: the backend answered, and not as a legacy one.
 ///
 /// # Errors
 /// No answer at all, or one without the session's version.
@@ -106,11 +122,12 @@ pub async fn open(
     exchange: &Exchange,
     peer: &Peer,
     client: &Implementation<'_>,
-    capabilities: &str,
+    holder: Holder<'_>,
 ) -> Result<Option<Initialized>, Failure> {
+    let capabilities = holder.capabilities();
     let duplex = match peer.carrier {
         Carrier::StreamableHttp => None,
-        Carrier::Sse => Some(Arc::new(Duplex::open(exchange, peer, capabilities != NO_CAPABILITIES).await?)),
+        Carrier::Sse => Some(Arc::new(Duplex::open(exchange, peer, holder).await?)),
     };
     let params = format!(
         "{{\"protocolVersion\":\"{}\",\"capabilities\":{capabilities},\"clientInfo\":{}}}",

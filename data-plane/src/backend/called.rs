@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderName};
 use vmcp_core::backend::BackendId;
-use vmcp_core::desired::{Found, Transport};
+use vmcp_core::desired::{Found, Sessions, Transport};
 use vmcp_core::inventory::Abilities;
 use vmcp_core::operational::{Breaker, Timeouts};
 use vmcp_mcp::{Carrier, ProtocolVersion, check_roots};
@@ -20,6 +20,8 @@ pub(crate) struct Backend {
     pub(crate) modern: bool,
     pub(crate) legacy: Option<Legacy>,
     pub(crate) abilities: Abilities,
+    /// Who has a session with it, if it is legacy and keeps them.
+    pub(crate) sessions: Sessions,
     /// What carries messages to it.
     pub(crate) carrier: Carrier,
     /// What every request to it carries. `None`: that, or what its TLS is held to, cannot be found, so it is not called.
@@ -51,6 +53,11 @@ impl Backend {
         self.breaker.is_enabled && self.live.is_avoided()
     }
 
+    /// Whether clients share a session with it.
+    pub(crate) fn shares_sessions(&self) -> bool {
+        self.sessions == Sessions::Shared && self.legacy.is_some_and(|legacy| legacy.has_sessions)
+    }
+
     pub(crate) fn new(
         backend: &vmcp_core::backend::Backend,
         served: &ServedServer,
@@ -61,7 +68,13 @@ impl Backend {
             let version = ProtocolVersion::parse(&legacy.version)?;
             Some(Legacy { version, has_sessions: legacy.has_sessions })
         });
-        let (id, modern) = (backend.id.clone(), backend.eras.modern);
+        let (id, modern, sessions) = (backend.id.clone(), backend.eras.modern, backend.endpoints.sessions);
+        let shares = sessions == Sessions::Shared && legacy.is_some_and(|legacy| legacy.has_sessions);
+        // In a session of many nobody can say how much is logged, or hear alone what has changed.
+        let abilities = match shares && !modern {
+            true => Abilities { logs: false, subscribes: false, ..abilities },
+            false => abilities,
+        };
         let (timeouts, breaker) = (served.operational.timeouts(&id.name), served.operational.breaker);
         let carrier = match backend.endpoints.transport {
             Transport::StreamableHttp => Carrier::StreamableHttp,
@@ -90,6 +103,7 @@ impl Backend {
             modern,
             legacy,
             abilities,
+            sessions,
             carrier,
             headers,
             passthrough,

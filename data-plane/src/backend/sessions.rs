@@ -1,5 +1,5 @@
-//! Sessions with legacy backends: one per client session and backend, begun at first use; one per call for clients that
-//! have none. Each is ended when nobody can use it any more.
+//! Sessions with legacy backends: one per client session and backend; one per call for clients that have none; or one for all who may be
+//! asked the same, where the manifest says so. Each is ended when nobody can use it any more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,21 +10,34 @@ use http::Uri;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use vmcp_core::backend::BackendId;
+use vmcp_core::desired::Sessions;
 use vmcp_core::limits;
-use vmcp_mcp::{self as mcp, Exchange, Failure, OURSELVES, Peer};
+use vmcp_mcp::{self as mcp, Carrier, Exchange, Failure, Holder, OURSELVES, Peer};
 
 use crate::backend::Backend;
 use crate::declared::Declared;
 use crate::level::Level;
 use crate::refusal::Reason;
 use crate::session::Session;
+use crate::sticky::Carried;
 
 /// The sessions that are open. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct BackendSessions {
-    open: Cache<(u128, BackendId), Arc<Opened>>,
+    open: Cache<Key, Arc<Opened>>,
     /// How much backends are to log, by client.
     levels: moka::sync::Cache<u128, Level>,
+}
+
+/// Whose it is, and with whom.
+type Key = (Owner, BackendId);
+
+/// Whose session with a backend it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Owner {
+    Client(u128),
+    /// All those who may be asked this.
+    Everybody(Declared),
 }
 
 /// A session with a backend, ended when the last user lets go of it.
@@ -34,6 +47,8 @@ pub(crate) struct Opened {
     peer: Peer,
     session: mcp::Session,
     is_heard: AtomicBool,
+    /// Its client carries it, and may come back with it to anybody.
+    is_carried: bool,
 }
 
 /// A session could not be begun.
@@ -62,7 +77,8 @@ impl BackendSessions {
         Self { open, levels }
     }
 
-    /// The session of a client with a backend, and whether it is new; concurrent first calls begin one, with `peer`.
+    /// The session of a client with a backend, and whether it is new here; concurrent first calls begin one, with `peer`, or go on with
+    /// what the client carries.
     pub(crate) async fn opened(
         &self,
         exchange: &Exchange,
@@ -70,6 +86,7 @@ impl BackendSessions {
         backend: &Arc<Backend>,
         peer: Peer,
         patience: Duration,
+        carried: impl FnOnce() -> Option<Carried>,
     ) -> Result<(Arc<Opened>, bool), Arc<NotOpened>> {
         let is_current = |open: &Opened| {
             backend.live.place_of(&open.peer.url).is_some()
@@ -77,8 +94,7 @@ impl BackendSessions {
                 && open.peer.carrier == backend.carrier
                 && !open.is_over()
         };
-        let key = client.map(|client| (client.id, backend.id.clone()));
-        let declared = client.map(|client| client.declared).unwrap_or_default();
+        let key = key(client, backend);
         if let Some(key) = &key {
             match self.open.get(key).await {
                 Some(open) if is_current(&open) => return Ok((open, false)),
@@ -89,8 +105,13 @@ impl BackendSessions {
         }
         // Large, and rare: every call would carry it along.
         let opening = Box::pin(async {
-            let opened = open(exchange, peer, patience, declared).await?;
-            if let Some(client) = client
+            if let Some(opened) =
+                carried().and_then(|carried| carry_on(exchange, backend, peer.clone(), carried))
+            {
+                return Ok(Arc::new(opened));
+            }
+            let opened = open(exchange, peer, patience, client, backend).await?;
+            if let Some(client) = client.filter(|_| backend.sessions != Sessions::Shared)
                 && backend.abilities.logs
                 && let Some(level) = self.levels.get(&client.id)
             {
@@ -109,14 +130,13 @@ impl BackendSessions {
 
     /// The backend does not know this one any more. One that another call has begun in its place stays.
     pub(crate) async fn forget(&self, client: Option<&Session>, backend: &Backend, forgotten: &Arc<Opened>) {
-        let Some(client) = client else { return };
-        let key = (client.id, backend.id.clone());
+        let Some(key) = key(client, backend) else { return };
         if self.open.get(&key).await.is_some_and(|open| Arc::ptr_eq(&open, forgotten)) {
             self.open.invalidate(&key).await;
         }
     }
 
-    /// Those that a client has now with these backends.
+    /// Those that a client has now with these backends, and shares with nobody.
     pub(crate) async fn of(
         &self,
         client: &Session,
@@ -124,7 +144,7 @@ impl BackendSessions {
     ) -> Vec<Arc<Opened>> {
         let mut all = Vec::new();
         for backend in backends.filter(|backend| backend.legacy.is_some()) {
-            all.extend(self.open.get(&(client.id, backend.id.clone())).await);
+            all.extend(self.open.get(&(Owner::Client(client.id), backend.id.clone())).await);
         }
         all
     }
@@ -135,23 +155,67 @@ impl BackendSessions {
     }
 
     /// The client has ended its session, and with it those with our backends.
-    pub(crate) async fn end(&self, client: u128, backends: &[Arc<Backend>]) {
+    pub(crate) async fn end(
+        &self,
+        exchange: &Exchange,
+        client: &Session,
+        backends: &[Arc<Backend>],
+        carried: &[Carried],
+    ) {
         for backend in backends {
-            self.open.invalidate(&(client, backend.id.clone())).await;
+            let known = self.open.remove(&(Owner::Client(client.id), backend.id.clone())).await;
+            let peer = || Peer {
+                url: Uri::default(),
+                carrier: backend.carrier,
+                headers: backend.headers.clone().unwrap_or_default(),
+            };
+            let mut unknown = carried.iter().filter(|_| known.is_none());
+            let unknown = unknown.find_map(|carried| carry_on(exchange, backend, peer(), carried.clone()));
+            if let Some(opened) = known.filter(|opened| opened.is_carried).or(unknown.map(Arc::new)) {
+                opened.end();
+            }
         }
         // Only then does the cache let go of them.
         self.open.run_pending_tasks().await;
     }
 }
 
+/// `None`: it is for one call.
+fn key(client: Option<&Session>, backend: &Backend) -> Option<Key> {
+    let owner = match backend.sessions {
+        Sessions::Shared => Some(Owner::Everybody(declared(client, backend))),
+        Sessions::Auto | Sessions::Sticky => client.map(|client| Owner::Client(client.id)),
+    };
+    owner.map(|owner| (owner, backend.id.clone()))
+}
+
+/// What the backend may ask in the session. On one stream for all of them it could not say whom it asks.
+fn declared(client: Option<&Session>, backend: &Backend) -> Declared {
+    let is_one_stream = backend.carrier == Carrier::Sse && backend.sessions == Sessions::Shared;
+    client.filter(|_| !is_one_stream).map(|client| client.declared).unwrap_or_default()
+}
+
+/// The session that a client carries. `None`: it is with another backend, or at an address where this one is no more.
+fn carry_on(exchange: &Exchange, backend: &Backend, peer: Peer, carried: Carried) -> Option<Opened> {
+    let url = carried.at(backend)?.clone();
+    let session = mcp::Session { version: carried.version, id: Some(carried.id), duplex: None };
+    let (exchange, peer) = (exchange.clone(), Peer { url, ..peer });
+    Some(Opened { exchange, peer, session, is_heard: AtomicBool::new(false), is_carried: true })
+}
+
 async fn open(
     exchange: &Exchange,
     peer: Peer,
     patience: Duration,
-    declared: Declared,
+    client: Option<&Session>,
+    backend: &Backend,
 ) -> Result<Opened, NotOpened> {
-    let capabilities = declared.to_json();
-    let opening = mcp::open(exchange, &peer, &OURSELVES, &capabilities);
+    let capabilities = declared(client, backend).to_json();
+    let holder = match backend.sessions {
+        Sessions::Shared => Holder::Several(&capabilities),
+        Sessions::Auto | Sessions::Sticky => Holder::One(&capabilities),
+    };
+    let opening = mcp::open(exchange, &peer, &OURSELVES, holder);
     let opened = tokio::time::timeout(limits::PROBE_TIME.min(patience), opening).await;
     let reason = match opened {
         Ok(Ok(Some(initialized))) => {
@@ -160,6 +224,7 @@ async fn open(
                 peer,
                 session: initialized.session,
                 is_heard: AtomicBool::new(false),
+                is_carried: false,
             });
         }
         Ok(Ok(None)) => Reason::Protocol,
@@ -188,6 +253,11 @@ impl NotOpened {
 impl Opened {
     pub(crate) fn session(&self) -> &mcp::Session {
         &self.session
+    }
+
+    /// As its client is to carry it. `None`: it has no id.
+    pub(crate) fn carried(&self, backend: &Backend) -> Option<Carried> {
+        Some(Carried::new(backend, &self.peer.url, self.session.version, self.session.id.clone()?))
     }
 
     /// With whom it was begun: no other address knows it.
@@ -226,8 +296,8 @@ impl Opened {
     }
 }
 
-impl Drop for Opened {
-    fn drop(&mut self) {
+impl Opened {
+    fn end(&self) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (exchange, peer, session) = (self.exchange.clone(), self.peer.clone(), self.session.clone());
         runtime.spawn(async move {
@@ -235,5 +305,13 @@ impl Drop for Opened {
             let ending = mcp::close(&exchange, &peer, &session);
             let _ = tokio::time::timeout(limits::PROBE_TIME, ending).await;
         });
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if !self.is_carried {
+            self.end();
+        }
     }
 }

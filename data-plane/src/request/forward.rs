@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue};
 use vmcp_json::{Edits, quote};
-use vmcp_mcp::{Answer, Answered, Era, Failure, ProtocolVersion, header};
+use vmcp_mcp::{Era, ProtocolVersion, header};
 
 use crate::asked::{Asked, Client};
-use crate::backend::{self, Admitted, Backend, Legacy, Opened};
+use crate::backend::{self, Backend};
 use crate::bridge::{self, Bridge};
-use crate::hear::hear;
 use crate::plane::Plane;
 use crate::refusal::{Reason, Refusal};
 use crate::relay::{self, Relay};
 use crate::request::credential::Credential;
+use crate::request::in_session::Calling;
 use crate::request::route::Route;
 use crate::round::Round;
+use crate::shared::SharedCall;
 use crate::snapshot::Server;
 
 /// Sends the call to its one backend and returns the answer, whole or as a stream.
@@ -39,7 +40,10 @@ pub(super) async fn forward(
         backend: backend.id.clone(),
         body: body.clone(),
     });
-    let body = outgoing_body(plane, route, bridge, asked, (body, round.as_ref()))?;
+    let is_shared = bridge.backend_speaks() == Era::Legacy && backend.shares_sessions();
+    let shared = is_shared
+        .then(|| Box::new(plane.shared_calls.begin(asked.client.session().as_ref(), &asked.request)));
+    let body = outgoing_body(plane, route, bridge, asked, (body, round.as_ref(), shared.as_deref()))?;
     let mut admitted = backend::admit(backend).await?;
     let passed = passed_through(backend, headers);
     let (admitted, answered, session) = match bridge.backend_speaks() {
@@ -63,98 +67,15 @@ pub(super) async fn forward(
         Era::Legacy => {
             let legacy = backend.legacy.ok_or_else(|| Refusal::backend(Reason::Protocol, &backend.id))?;
             // Three times as large as all the rest, which every call would carry along.
-            let calling = call_legacy(plane, &mut admitted, legacy, credential, asked, (passed, body));
+            let calling =
+                Calling { plane, server, legacy, credential, asked, shared: shared.as_deref(), headers };
+            let calling = calling.call(&mut admitted, passed, body);
             let (answered, session) = Box::pin(calling).await?;
             (admitted, answered, session)
         }
     };
-    let relay = Relay::new(plane.clone(), admitted, (bridge, round), asked, session);
+    let relay = Relay::new(plane.clone(), admitted, (bridge, round, shared), asked, session);
     relay::answer(relay, answered).await
-}
-
-/// In the session that belongs to the caller. A session that the backend has forgotten (404) is begun again, and the call
-/// sent once more, since it was refused before it was executed.
-async fn call_legacy(
-    plane: &Arc<Plane>,
-    admitted: &mut Admitted,
-    legacy: Legacy,
-    credential: &Credential,
-    asked: &Asked<'_>,
-    (passed, body): (HeaderMap, Bytes),
-) -> Result<(Answered, Option<Arc<Opened>>), Refusal> {
-    let client = asked.client.session();
-    if !legacy.has_sessions {
-        let mut headers = passed;
-        headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(legacy.version.as_str()));
-        credential.write_headers(&mut headers);
-        return Ok((admitted.call(&plane.exchange, headers, body).await?, None));
-    }
-    let backend = admitted.backend().clone();
-    let mut is_second = false;
-    loop {
-        let opening = plane.backend_sessions.opened(
-            &plane.exchange,
-            client.as_ref(),
-            &backend,
-            admitted.peer(),
-            admitted.patience(),
-        );
-        let opened = match opening.await {
-            Ok((opened, is_new)) => {
-                if let Some(client) = client.filter(|_| is_new) {
-                    hear(plane, client, &opened);
-                }
-                opened
-            }
-            Err(failed) => {
-                admitted.go_to(&failed.url);
-                if failed.is_unreachable && !is_second && admitted.go_elsewhere() {
-                    is_second = true;
-                    continue;
-                }
-                // What one opening shows counts once, however many waited for it.
-                return Err(match failed.is_first() {
-                    true => admitted.refuse(failed.reason),
-                    false => Refusal::backend(failed.reason, &backend.id),
-                });
-            }
-        };
-        admitted.go_to(&opened.peer().url);
-        let session = opened.session();
-        let mut headers = passed.clone();
-        session.write_headers(&mut headers);
-        credential.write_headers(&mut headers);
-        let called = match &session.duplex {
-            Some(duplex) => admitted.call_in(duplex, headers, body.clone()).await,
-            None => admitted.call_here(&plane.exchange, headers, body.clone()).await,
-        };
-        if !is_second && may_begin_again(&called, &opened, asked, admitted) {
-            plane.backend_sessions.forget(client.as_ref(), &backend, &opened).await;
-            is_second = true;
-            continue;
-        }
-        let answered = called.map_err(|failure| admitted.refuse(Reason::from(&failure)))?;
-        return Ok((answered, Some(opened)));
-    }
-}
-
-/// Whether a call was refused before it was executed, and a new session may be better off: the backend has forgotten this one, or
-/// cannot be reached where it is held, and the call has gone over to another address, which does not know it.
-fn may_begin_again(
-    called: &Result<Answered, Failure>,
-    opened: &Opened,
-    asked: &Asked<'_>,
-    admitted: &mut Admitted,
-) -> bool {
-    match called {
-        Ok(Answered { answer: Answer::Refused { status, body, .. }, .. }) => {
-            let session = opened.session();
-            let is_session = session.id.is_some() || session.duplex.is_some();
-            *status == StatusCode::NOT_FOUND && is_session && !relay::is_response_to(asked, body)
-        }
-        Err(Failure::Unreachable(_)) => admitted.go_elsewhere(),
-        Ok(_) | Err(_) => false,
-    }
 }
 
 /// Headers of the client that its virtual server passes on; not where the backend's own say something.
@@ -178,7 +99,7 @@ fn outgoing_body(
     route: &Route<'_>,
     bridge: Bridge,
     asked: &Asked<'_>,
-    (body, round): (&Bytes, Option<&Round>),
+    (body, round, shared): (&Bytes, Option<&Round>, Option<&SharedCall>),
 ) -> Result<Bytes, Refusal> {
     let (quoted, opened);
     let mut edits = Edits::new();
@@ -194,6 +115,9 @@ fn outgoing_body(
         let state_opened = state.as_str().and_then(|sealed| round.open(&plane.sessions, &sealed));
         opened = quote(&state_opened.ok_or_else(Refusal::unknown_state)?);
         edits.replace(state, opened.as_bytes());
+    }
+    if let Some(shared) = shared {
+        shared.write_request(&asked.request, &mut edits);
     }
     bridge::write_request(bridge, &asked.request, &mut edits);
     Ok(if edits.is_empty() { body.clone() } else { edits.apply(body).into() })

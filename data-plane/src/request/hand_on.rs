@@ -10,7 +10,7 @@ use crate::session::Session;
 use crate::snapshot::Server;
 
 /// That it has given up a request, or works elsewhere now: the backends of its session hear it. Requests have the client's own ids
-/// there, and a backend that knows nothing of one passes it over (MCP 2025-11-25, Cancellation, Behavior Requirements).
+/// there, but for sessions that clients share, and a backend that knows nothing of one passes it over (MCP 2025-11-25, Cancellation, Behavior Requirements).
 pub(super) async fn told(
     plane: &Arc<Plane>,
     server: &Server,
@@ -20,6 +20,10 @@ pub(super) async fn told(
 ) {
     if !matches!(told.method.as_ref(), method::CANCELLED | method::ROOTS_CHANGED) {
         return;
+    }
+    let is_cancelled = told.method == method::CANCELLED;
+    if is_cancelled && let Some((opened, body)) = plane.shared_calls.cancelled(session, told, body) {
+        return opened.say(&plane.exchange, body);
     }
     for opened in plane.backend_sessions.of(session, server.backends.iter()).await {
         opened.say(&plane.exchange, body.clone());

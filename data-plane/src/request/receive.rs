@@ -14,6 +14,7 @@ use crate::refusal::Refusal;
 use crate::relay::resumption;
 use crate::session::{Session, Sessions};
 use crate::snapshot::Server;
+use crate::sticky::Carried;
 
 /// The version that a modern request names.
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -160,6 +161,12 @@ fn check_legacy(
         Err(mismatch) => return Err(Refusal::header_mismatch(&mismatch)),
     };
     Ok(Client::Legacy { version, session: None })
+}
+
+/// The sessions with backends that a legacy client carries in the id of its own.
+pub(super) fn carried(headers: &HeaderMap, server: &Server, sessions: &Sessions) -> Vec<Carried> {
+    let id = headers.get(header::SESSION_ID).and_then(|id| id.to_str().ok());
+    id.map(|id| sessions.carried(&server.name, id)).unwrap_or_default()
 }
 
 /// The session that a legacy request names.

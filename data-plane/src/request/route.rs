@@ -51,7 +51,8 @@ pub(super) fn route<'s>(
         Action::WatchResource(uri) => {
             let route = reading(index, uri, is_modern)?;
             // Modern backends are asked for that otherwise, which is not bridged yet.
-            if !route.target.backend.abilities.subscribes || route.target.backend.legacy.is_none() {
+            let backend = &route.target.backend;
+            if !backend.abilities.subscribes || backend.legacy.is_none() || backend.shares_sessions() {
                 return Err(Refusal::cannot_watch(uri));
             }
             return Ok(Routed::To(route));

@@ -90,6 +90,8 @@ pub struct Backend {
     /// A file, where the backend is called, with certificates that its TLS is held to besides the usual ones.
     #[prost(string, optional, tag = "8")]
     pub ca_bundle: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(enumeration = "Sessions", tag = "9")]
+    pub sessions: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Header {
@@ -197,6 +199,39 @@ impl Transport {
             "TRANSPORT_UNSPECIFIED" => Some(Self::Unspecified),
             "TRANSPORT_STREAMABLE_HTTP" => Some(Self::StreamableHttp),
             "TRANSPORT_SSE" => Some(Self::Sse),
+            _ => None,
+        }
+    }
+}
+/// Who has a session with a legacy server that keeps sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Sessions {
+    /// Each client session, from its first call on.
+    Auto = 0,
+    /// Each client session, from its beginning on.
+    Sticky = 1,
+    /// All clients of one principal.
+    Shared = 2,
+}
+impl Sessions {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Auto => "SESSIONS_AUTO",
+            Self::Sticky => "SESSIONS_STICKY",
+            Self::Shared => "SESSIONS_SHARED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SESSIONS_AUTO" => Some(Self::Auto),
+            "SESSIONS_STICKY" => Some(Self::Sticky),
+            "SESSIONS_SHARED" => Some(Self::Shared),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use http::Uri;
-use vmcp_core::desired::{Address, Command, Endpoints, Transport};
+use vmcp_core::desired::{Address, Command, Endpoints, Sessions, Transport};
 use vmcp_core::name::Name;
 use vmcp_core::sentence::shown;
 
@@ -20,6 +20,7 @@ pub(crate) const WORKLOAD: Table = Table {
         Built("url"),
         Built("urls"),
         Built("transport"),
+        Built("sessions"),
         Built("headers"),
         Built("ca_bundle"),
         Built("command"),
@@ -28,7 +29,6 @@ pub(crate) const WORKLOAD: Table = Table {
         Built("working_directory"),
         Later("type"),
         Later("metadata"),
-        Later("sessions"),
         Later("resource_uris"),
         Later("inventory"),
     ],
@@ -52,6 +52,9 @@ pub(crate) const TRANSPORT: Table = Table {
     keys: &[Built("streamable-http"), Synonym("streamable", "streamable-http"), Built("sse")],
 };
 
+pub(crate) const SESSIONS: Table =
+    Table { name: "Sessions", keys: &[Built("auto"), Built("sticky"), Built("shared")] };
+
 pub(super) fn workload(
     decoder: &mut Decoder,
     node: &Node,
@@ -69,6 +72,12 @@ pub(super) fn workload(
     {
         transport = Transport::Sse;
     }
+    let sessions = fields.get("sessions").and_then(|(node, path)| decoder.word(node, &path, &SESSIONS));
+    let sessions = match sessions {
+        Some("sticky") => Sessions::Sticky,
+        Some("shared") => Sessions::Shared,
+        _ => Sessions::Auto,
+    };
     let headers = fields.get("headers").map(|(node, path)| header::headers(decoder, node, &path));
     let bundle = fields.get("ca_bundle").or_else(|| fields.get("ca_bundle_path"));
     let ca_bundle = bundle.and_then(|(node, path)| absolute(decoder, node, &path));
@@ -78,10 +87,10 @@ pub(super) fn workload(
         (Some(urls), None) => {
             belong(decoder, &fields, &["args", "env", "working_directory"], "command");
             let headers = headers.unwrap_or_default();
-            urls.map(|urls| Address::Remote(Endpoints { urls, transport, headers, ca_bundle }))
+            urls.map(|urls| Address::Remote(Endpoints { urls, transport, sessions, headers, ca_bundle }))
         }
         (None, Some(program)) => {
-            belong(decoder, &fields, &["transport", "headers", "ca_bundle"], "url");
+            belong(decoder, &fields, &["transport", "sessions", "headers", "ca_bundle"], "url");
             program.map(|program| Address::Command(Command { program, ..command }))
         }
         (Some(_), Some(_)) => {

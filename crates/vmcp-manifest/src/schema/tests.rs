@@ -25,6 +25,7 @@ const TABLES: &[&Table] = &[
     &workload::WORKLOAD,
     &workload::BACKEND,
     &workload::TRANSPORT,
+    &workload::SESSIONS,
     &secret::REFERENCE,
     &toolhive::TOOLHIVE,
     &operational::OPERATIONAL,

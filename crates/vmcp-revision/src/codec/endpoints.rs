@@ -1,7 +1,7 @@
 //! Where a backend is called, as bytes and back. Secrets are references; whoever calls finds them.
 
 use http::HeaderName;
-use vmcp_core::desired::{Endpoints, Found, Text, Transport};
+use vmcp_core::desired::{Endpoints, Found, Sessions, Text, Transport};
 use vmcp_proto::v1;
 use vmcp_proto::v1::text::Secret;
 
@@ -13,6 +13,11 @@ pub(super) fn encode(endpoints: &Endpoints) -> v1::Backend {
         Transport::StreamableHttp => v1::Transport::StreamableHttp,
         Transport::Sse => v1::Transport::Sse,
     };
+    let sessions = match endpoints.sessions {
+        Sessions::Auto => v1::Sessions::Auto,
+        Sessions::Sticky => v1::Sessions::Sticky,
+        Sessions::Shared => v1::Sessions::Shared,
+    };
     let headers = endpoints
         .headers
         .iter()
@@ -20,6 +25,7 @@ pub(super) fn encode(endpoints: &Endpoints) -> v1::Backend {
     v1::Backend {
         urls: endpoints.urls.iter().map(ToString::to_string).collect(),
         transport: transport.into(),
+        sessions: sessions.into(),
         headers: headers.collect(),
         ca_bundle: endpoints.ca_bundle.as_ref().map(|path| path.to_string_lossy().into_owned()),
         ..v1::Backend::default()
@@ -39,12 +45,19 @@ pub(super) fn decode(message: &v1::Backend) -> Result<Endpoints, Rejection> {
             return Err(field("transport", &format!("unknown value {}", message.transport)));
         }
     };
+    let sessions = match v1::Sessions::try_from(message.sessions) {
+        Ok(v1::Sessions::Auto) => Sessions::Auto,
+        Ok(v1::Sessions::Sticky) => Sessions::Sticky,
+        Ok(v1::Sessions::Shared) => Sessions::Shared,
+        Err(_) => return Err(field("sessions", &format!("unknown value {}", message.sessions))),
+    };
     let headers = message.headers.iter().map(|header| {
         let text = header.text.as_ref().ok_or_else(|| field("headers", &"a text is missing"))?;
         Ok((header_name(&header.name)?, decode_text(text)))
     });
     let headers = headers.collect::<Result<_, Rejection>>()?;
-    Ok(Endpoints { urls, transport, headers, ca_bundle: message.ca_bundle.as_ref().map(Into::into) })
+    let ca_bundle = message.ca_bundle.as_ref().map(Into::into);
+    Ok(Endpoints { urls, transport, sessions, headers, ca_bundle })
 }
 
 pub(super) fn header_name(text: &str) -> Result<HeaderName, Rejection> {

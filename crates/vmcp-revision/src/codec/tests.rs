@@ -1,4 +1,4 @@
-use vmcp_core::desired::{Endpoints, Found, Text, Transport};
+use vmcp_core::desired::{Endpoints, Found, Sessions, Text, Transport};
 use vmcp_core::operational::{Breaker, PartialFailure, Timeouts};
 
 use super::*;
@@ -42,6 +42,7 @@ fn what_is_encoded_is_decoded() {
     let endpoints = Endpoints {
         urls: vec![url, "http://127.0.0.1:2/mcp".parse().unwrap()],
         transport: Transport::Sse,
+        sessions: Sessions::Sticky,
         headers: headers.into(),
         ca_bundle: Some("/etc/ca.pem".into()),
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vmcp_core::desired::{Address, Endpoints, ToolHive, ToolHiveApi, ToolHiveSource, Transport};
+use vmcp_core::desired::{Address, Endpoints, Sessions, ToolHive, ToolHiveApi, ToolHiveSource, Transport};
 use vmcp_core::operational::{Operational, PartialFailure, Timeouts};
 
 use super::{faults, read_one};
@@ -123,9 +123,10 @@ fn workload(text: &str) -> Result<Endpoints, Vec<String>> {
 
 #[test]
 fn a_workload_says_where_it_is_and_what_it_is_shown() {
-    let text = "urls: ['http://a/', 'http://b/'], transport: sse, ca_bundle: /ca.pem, headers: {X-Team: 7, Authorization: {env: KEY, prefix: 'Bearer '}}";
+    let text = "urls: ['http://a/', 'http://b/'], transport: sse, sessions: shared, ca_bundle: /ca.pem, headers: {X-Team: 7, Authorization: {env: KEY, prefix: 'Bearer '}}";
     let endpoints = workload(text).unwrap();
     assert_eq!((endpoints.urls.len(), endpoints.transport), (2, Transport::Sse));
+    assert_eq!(endpoints.sessions, Sessions::Shared);
     assert_eq!(endpoints.ca_bundle, Some("/ca.pem".into()));
     let names: Vec<&str> = endpoints.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["authorization", "x-team"]);
@@ -147,6 +148,8 @@ fn a_workload_says_where_it_is_and_what_it_is_shown() {
         ("url: 'http://a/', headers: {x: \"a\\nb\"}", "this cannot stand in a header"),
         ("url: 'http://a/', ca_bundle: ca.pem", "`ca.pem` is not an absolute path"),
         ("command: x, headers: {x: 1}", "`headers` belongs to a `url`"),
+        ("command: x, sessions: sticky", "`sessions` belongs to a `url`"),
+        ("url: 'http://a/', sessions: stickey", "`sticky`"),
     ] {
         let found = workload(text).unwrap_err().join("\n");
         assert!(found.contains(part), "{text}: {found}");

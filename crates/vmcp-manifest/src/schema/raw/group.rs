@@ -31,6 +31,16 @@ pub(in crate::schema) enum Transport {
     Sse,
 }
 
+/// Who has a session with a legacy server.
+#[derive(JsonSchema, Serialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::schema) enum Sessions {
+    #[default]
+    Auto,
+    Sticky,
+    Shared,
+}
+
 /// A group: a named set of MCP servers, written out, found by a provider, or both.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -93,6 +103,10 @@ pub(in crate::schema) struct Workload {
     /// How a `url` is spoken to: `sse` is HTTP with SSE, of MCP 2024-11-05.
     #[serde(default)]
     transport: Transport,
+    /// Who has a session with a `url` of 2025-11-25 or earlier that keeps sessions. `auto`: each client session, from its first call on.
+    /// `sticky`: the same from its beginning on, and it outlives the data plane that opened it. `shared`: all clients of one principal.
+    #[serde(default)]
+    sessions: Sessions,
     /// What every request to a `url` carries, by name. References are resolved where the backend is called: by the control plane and by
     /// each data plane.
     #[serde(default)]
