@@ -4,6 +4,7 @@
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use vmcp_core::limits;
 use vmcp_mcp::{self as mcp, EventStream, Message, method, sse};
@@ -13,13 +14,20 @@ use crate::plane::Plane;
 use crate::questions::decline;
 use crate::session::Session;
 
-/// Listens to a backend in one session of a client, once, until the session or the client is gone.
-pub(crate) fn hear(plane: &Arc<Plane>, client: Session, opened: &Arc<Opened>) {
+/// Listens to a backend in one session of a client, once, until the session or the client is gone. What is returned resolves when the
+/// backend can be heard, or will not be; `None`: nobody listens here, or somebody does already.
+pub(crate) fn hear(
+    plane: &Arc<Plane>,
+    client: Session,
+    opened: &Arc<Opened>,
+) -> Option<oneshot::Receiver<()>> {
     if !plane.mailboxes.is_open(&client) || !opened.begins_to_be_heard() {
-        return;
+        return None;
     }
     let listening = Listening { plane: plane.clone(), client, is_resumed: false };
-    tokio::spawn(listening.run(Arc::downgrade(opened)));
+    let (begun, begins) = oneshot::channel();
+    tokio::spawn(listening.run(Arc::downgrade(opened), begun));
+    Some(begins)
 }
 
 /// What a client has missed of a stream that it comes back to: it comes on the stream that it listens on now.
@@ -41,7 +49,8 @@ struct Listening {
 }
 
 impl Listening {
-    async fn run(self, opened: Weak<Opened>) {
+    async fn run(self, opened: Weak<Opened>, begun: oneshot::Sender<()>) {
+        let mut begun = Some(begun);
         // The session is held only while something is done with it: its end ends this.
         let mut pause = limits::RETRY_FIRST;
         while let Some(held) = opened.upgrade() {
@@ -49,6 +58,8 @@ impl Listening {
             let listening = mcp::listen(&self.plane.exchange, held.peer(), held.session());
             let stream = tokio::time::timeout(limits::PROBE_TIME, listening).await;
             drop(held);
+            // Whoever does not wait for it has gone.
+            begun.take().map(|begun| begun.send(()));
             match stream {
                 Ok(Ok(Some(events))) => self.take(events, &opened).await,
                 Ok(Ok(None)) => return,

@@ -59,7 +59,8 @@ pub(crate) async fn get(plane: &Arc<Plane>, server: &Arc<Server>, headers: &Head
     let mailbox = client.as_ref().map(|client| plane.mailboxes.listen(client));
     if let Some(client) = client {
         for opened in plane.backend_sessions.of(&client, server.backends.iter()).await {
-            hear(plane, client, &opened);
+            // Nobody waits for it.
+            drop(hear(plane, client, &opened));
         }
         if let Some((backend, id)) = receive::last_event(headers) {
             let owner = server.backends.iter().filter(|known| known.id.name == backend);

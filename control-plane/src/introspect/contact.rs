@@ -10,7 +10,7 @@ use vmcp_core::limits;
 use vmcp_json::{Limits, Object};
 use vmcp_mcp::{
     Carrier, Changes, Discovered, Exchange, Failure, Holder, Initialized, NO_CAPABILITIES, OURSELVES, Peer,
-    check_roots, close, discover, method, open, request,
+    check_roots, close, discover, is_modern_alone, method, open, request,
 };
 use vmcp_runtime::{secret_file, secret_variable};
 
@@ -93,10 +93,20 @@ impl Contact {
             }
             Err(failure) => return Err(failure),
         };
-        let legacy = match (
-            within(patience, open(exchange, &peer, &OURSELVES, Holder::One(NO_CAPABILITIES))).await,
-            &modern,
-        ) {
+        // A server that speaks both may name the modern versions alone, so it is asked, unless it is sure to speak no other.
+        let is_modern_alone = match &modern {
+            Some(modern) if !modern.names_legacy => {
+                within(patience, async { Ok(is_modern_alone(exchange, &peer).await) }).await.unwrap_or(false)
+            }
+            _ => false,
+        };
+        let opening = async {
+            match is_modern_alone {
+                true => Ok(None),
+                false => open(exchange, &peer, &OURSELVES, Holder::One(NO_CAPABILITIES)).await,
+            }
+        };
+        let legacy = match (within(patience, opening).await, &modern) {
             (Ok(legacy), _) => legacy,
             (Err(_), Some(_)) => {
                 is_unsure = true;

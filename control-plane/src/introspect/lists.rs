@@ -9,7 +9,8 @@ use vmcp_core::limits;
 use vmcp_core::sentence::shown;
 use vmcp_json::{Object, quote};
 use vmcp_mcp::{
-    Exchange, Failure, Message, OURSELVES, Outcome, Peer, Session, method, modern_params, request,
+    Exchange, Failure, Message, Misuse, OURSELVES, Outcome, Peer, Session, check_annotations, method,
+    modern_params, request,
 };
 
 use crate::introspect::within;
@@ -72,7 +73,7 @@ impl Asking<'_> {
                     return Err(Failure::Protocol(format!("{} ({code})", shown(&message))));
                 }
             };
-            take(kind, &result, listed)?;
+            take(kind, self.session.is_none(), &result, listed)?;
             // 0 says nothing of how often it changes.
             let ttl_ms = result.get("ttlMs").and_then(|ttl| ttl.raw().parse().ok()).filter(|ttl| *ttl > 0);
             let fresh = ttl_ms.map(Duration::from_millis);
@@ -108,22 +109,35 @@ impl Asking<'_> {
     }
 }
 
-fn take(kind: Kind, result: &Object<'_>, listed: &mut Listed) -> Result<(), Failure> {
+fn take(kind: Kind, is_modern: bool, result: &Object<'_>, listed: &mut Listed) -> Result<(), Failure> {
     let items = result.get(kind.list()).and_then(|items| items.as_array());
     let items = items.ok_or_else(|| Failure::Protocol(format!("a result without `{}`", kind.list())))?;
     for item in items {
         if listed.items.len() + listed.left_out == limits::INVENTORY_ITEMS {
             return Err(Failure::Protocol(format!("more than {} items", limits::INVENTORY_ITEMS)));
         }
-        match Item::read(kind, item.raw()) {
-            Ok(item) => listed.items.push(item),
-            Err(fault) => {
-                listed.left_out += 1;
-                if listed.left_out <= limits::INVENTORY_FAULTS {
-                    listed.faults.push(format!("a {} was left out: {fault}", kind.noun()));
+        let fault = match Item::read(kind, item.raw()) {
+            Ok(item) => match misuse(&item, is_modern) {
+                None => {
+                    listed.items.push(item);
+                    continue;
                 }
-            }
+                Some(misuse) => {
+                    format!("the {} `{}` was left out: {misuse}", kind.noun(), shown(&item.original_name))
+                }
+            },
+            Err(fault) => format!("a {} was left out: {fault}", kind.noun()),
+        };
+        listed.left_out += 1;
+        if listed.left_out <= limits::INVENTORY_FAULTS {
+            listed.faults.push(fault);
         }
     }
     Ok(())
+}
+
+/// What is wrong with the annotations of a tool that modern clients would leave out, too.
+fn misuse(item: &Item, is_modern: bool) -> Option<Misuse> {
+    let is_tool = is_modern && item.kind == Kind::Tool;
+    is_tool.then(|| check_annotations(&item.definition, &limits::EXPOSED_ITEM).err()).flatten()
 }

@@ -1,6 +1,7 @@
 //! The MCP wire: messages as borrowed ranges over raw bytes, protocol versions, header rules, server-sent events, and
 //! [`Exchange`], the only thing that opens connections to backends. Knows the protocol, and nothing of virtual servers.
 
+mod annotation;
 pub mod body;
 mod change;
 mod changes;
@@ -22,6 +23,7 @@ pub mod sse;
 mod stream;
 mod version;
 
+pub use annotation::{Misuse, check_annotations};
 pub use change::Change;
 pub use changes::Changes;
 pub use compose::{
@@ -35,7 +37,7 @@ pub use header::SessionId;
 pub use message::{Id, Malformed, Message, Notification, Outcome, Rejected, Request, Response};
 pub use mirror::{Mirror, mirrors};
 pub use peer::{Carrier, Peer};
-pub use probe::{Discovered, discover, speaks_modern};
+pub use probe::{Discovered, discover, is_modern_alone, speaks_modern};
 pub use session::{Holder, Initialized, NO_CAPABILITIES, Session, close, listen, open, resume};
 pub use stream::EventStream;
 pub use version::{Era, ProtocolVersion};

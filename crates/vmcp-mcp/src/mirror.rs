@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName};
 use vmcp_json::{Kind, Limits, Object, Value};
 
+use crate::annotation::ANNOTATION;
 use crate::header::{self, Mismatch, PARAM_PREFIX};
 
 /// One argument, and the header that mirrors it.
@@ -16,12 +17,10 @@ pub struct Mirror {
     path: Vec<String>,
 }
 
-/// What a tool's definition has mirrored. Annotations that are not reachable through `properties` alone, or whose value
-/// is no header name, count for nothing here; a client drops such a tool.
+/// What a tool's definition has mirrored. Annotations that break the rules of [`check_annotations`] count for nothing here.
 pub fn mirrors(definition: &[u8], limits: &Limits) -> Vec<Mirror> {
-    const ANNOTATION: &[u8] = b"x-mcp-header";
     let mut found = Vec::new();
-    if memchr::memmem::find(definition, ANNOTATION).is_none() {
+    if memchr::memmem::find(definition, ANNOTATION.as_bytes()).is_none() {
         return found;
     }
     let Ok(tool) = Object::parse(definition, limits) else { return found };
@@ -39,7 +38,7 @@ fn collect(schema: &Object<'_>, path: &mut Vec<String>, found: &mut Vec<Mirror>)
     for property in properties.members() {
         let Some(schema) = property.value.as_object() else { continue };
         path.push(property.name().into_owned());
-        let name = schema.get("x-mcp-header").and_then(|name| name.as_str());
+        let name = schema.get(ANNOTATION).and_then(|name| name.as_str());
         let header = name.and_then(|name| format!("{PARAM_PREFIX}{name}").parse::<HeaderName>().ok());
         found.extend(header.map(|header| Mirror { header, path: path.clone() }));
         collect(&schema, path, found);

@@ -136,7 +136,8 @@ pub async fn open(
     );
     let body = request(ID, method::INITIALIZE, Some(&params));
     let unversioned = Session { version: ProtocolVersion::LATEST_LEGACY, id: None, duplex: duplex.clone() };
-    let answered = unversioned.send_with(exchange, peer, HeaderMap::new(), body.into()).await?;
+    // A server of both eras may want to see it in every request, and others do not look at it.
+    let answered = unversioned.send_with(exchange, peer, mirroring(method::INITIALIZE), body.into()).await?;
     let (body, id) = exchange.response(answered, ID).await?;
     let limits = exchange.answer_limits();
     let Some(response) = read_response(&body, &limits) else { return Ok(None) };
@@ -202,9 +203,15 @@ pub async fn close(exchange: &Exchange, peer: &Peer, session: &Session) {
     }
 }
 
+fn mirroring(method: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(header::METHOD, HeaderValue::from_static(method))])
+}
+
 async fn confirm(exchange: &Exchange, peer: &Peer, session: &Session) -> Result<(), Failure> {
     let body = notification(method::INITIALIZED, None);
-    match session.send(exchange, peer, body.into()).await?.answer {
+    let mut headers = mirroring(method::INITIALIZED);
+    session.write_headers(&mut headers);
+    match session.send_with(exchange, peer, headers, body.into()).await?.answer {
         Answer::Refused { status, .. } => Err(Failure::Status(status)),
         Answer::Accepted | Answer::Message(_) | Answer::Stream(_) => Ok(()),
     }

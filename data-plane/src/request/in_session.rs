@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use vmcp_core::desired::Sessions;
+use vmcp_core::limits;
 use vmcp_mcp::{Answer, Answered, Failure, header};
 
 use crate::asked::Asked;
@@ -62,8 +63,11 @@ impl Calling<'_> {
             );
             let opened = match opening.await {
                 Ok((opened, is_new)) => {
-                    if let Some(client) = client.filter(|_| is_new && !backend.shares_sessions()) {
-                        hear(plane, client, &opened);
+                    if let Some(client) = client.filter(|_| is_new && !backend.shares_sessions())
+                        && let Some(begins) = hear(plane, client, &opened)
+                    {
+                        // What the call makes the backend say by itself is not to be missed.
+                        let _ = tokio::time::timeout(limits::HEAR_TIME, begins).await;
                     }
                     opened
                 }
