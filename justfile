@@ -41,6 +41,11 @@ conformance:
     cargo build --release --locked --bin vmcpctl --bin vmcp-conformance-server
     tests/conformance/run target/release/vmcpctl target/release/vmcp-conformance-server
 
+# What clients get of server-everything through a data plane: what they get direct.
+sdks:
+    cargo build --release --locked --bin vmcpctl
+    tests/sdks/run target/release/vmcpctl
+
 # Five servers from npm and PyPI behind a release build, used by three independent clients.
 everyday:
     cargo build --release --locked --bin vmcpctl

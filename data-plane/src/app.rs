@@ -90,6 +90,7 @@ impl DataPlane {
         let Settings { decode, exchange, metrics, drain, .. } = settings;
         let address = listener.local_addr().map_err(StartError::Listener)?;
         let counters = Arc::new(Counters::register(&metrics));
+        let counted = counters.clone();
         let plane = Plane {
             snapshot: Arc::default(),
             told: Arc::default(),
@@ -98,7 +99,9 @@ impl DataPlane {
             mailboxes: Mailboxes::default(),
             questions: Questions::new(),
             shared_calls: SharedCalls::new(),
-            exchange,
+            exchange: exchange.counting_unasked(move || {
+                counted.dropped().inc();
+            }),
             sessions: Arc::new(Sessions::new(session_key.map(|key| key.0)).map_err(|_| StartError::Keys)?),
             counters: counters.clone(),
             drain: drain.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vmcp_testkit::{Client, ControlPlane, Recorded, eventually};
+use vmcp_testkit::{Client, ControlPlane, DataPlane, Recorded, eventually};
 
 use crate::serve;
 use crate::sessions::{begin, call, counted, counting};
@@ -58,6 +58,7 @@ async fn a_sticky_session_outlives_the_replica_that_opened_it_until_its_client_e
     );
     control_plane.apply(&manifest, &["--wait"]).await.good();
     let first = data_plane(&control_plane, &key).await;
+    ready(&first).await;
     let client = first.client();
     let session = begin(&client).await;
     assert_eq!(counted(&call(&client, &session, "raw_count").await).0, 1);
@@ -65,12 +66,14 @@ async fn a_sticky_session_outlives_the_replica_that_opened_it_until_its_client_e
     first.process.stop().await;
 
     let second = data_plane(&control_plane, &key).await;
+    ready(&second).await;
     let client = second.client();
     let (count, held) = counted(&call(&client, &session, "raw_count").await);
     assert_eq!(count, 3, "the session goes on where no replica has seen it");
 
     // Another replica still, which has not been asked yet, ends it.
     let third = data_plane(&control_plane, &key).await;
+    ready(&third).await;
     let ended = third.client().request(reqwest::Method::DELETE, &[("mcp-session-id", &session)]).await;
     assert_eq!(ended.status.as_u16(), 204);
     let is_ended = eventually(Duration::from_secs(5), async || {
@@ -108,6 +111,11 @@ async fn a_shared_session_is_one_for_all_who_may_be_asked_the_same() {
     );
     let level = r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"raw://one"}}"#;
     assert_ne!(client.post(&[("mcp-session-id", &other)], level).await.code(), None);
+}
+
+async fn ready(replica: &DataPlane) {
+    let lists = eventually(Duration::from_secs(10), async || !replica.tools().await.is_empty());
+    assert!(lists.await, "nothing is served");
 }
 
 async fn able_to_sample(client: &Client) -> String {

@@ -9,8 +9,8 @@ use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_json::{Limits, Object};
 use vmcp_mcp::{
-    Carrier, Changes, Discovered, Exchange, Failure, Holder, Initialized, NO_CAPABILITIES, OURSELVES, Peer,
-    check_roots, close, discover, is_modern_alone, method, open, request,
+    Carrier, Changes, Discovered, Exchange, Failure, Holder, Initialized, OURSELVES, Peer, check_roots,
+    close, discover, is_modern_alone, method, open, request,
 };
 use vmcp_runtime::{secret_file, secret_variable};
 
@@ -103,7 +103,7 @@ impl Contact {
         let opening = async {
             match is_modern_alone {
                 true => Ok(None),
-                false => open(exchange, &peer, &OURSELVES, Holder::One(NO_CAPABILITIES)).await,
+                false => open(exchange, &peer, &OURSELVES, Holder::Nobody).await,
             }
         };
         let legacy = match (within(patience, opening).await, &modern) {

@@ -1,4 +1,7 @@
-//! What a backend says of its lists by itself: `subscriptions/listen` of a modern one, the listening stream of a legacy one.
+//! What a backend says of its lists by itself: `subscriptions/listen` of a modern one, the listening stream of a legacy one. What a
+//! legacy one asks there is answered for nobody.
+
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use vmcp_json::Limits;
@@ -10,7 +13,7 @@ use crate::failure::Failure;
 use crate::message::Message;
 use crate::method;
 use crate::peer::Peer;
-use crate::session::{Session, listen};
+use crate::session::{Session, answer_for_nobody, listen};
 use crate::stream::EventStream;
 
 /// A backend that is listened to. Dropping it ends that.
@@ -18,6 +21,8 @@ use crate::stream::EventStream;
 pub struct Changes {
     source: Source,
     limits: Limits,
+    /// Where answers go.
+    answers: Option<Box<(Exchange, Peer, Session)>>,
 }
 
 #[derive(Debug)]
@@ -25,6 +30,9 @@ enum Source {
     Stream(EventStream),
     Duplex(mpsc::Receiver<Change>),
 }
+
+/// How long an answer to what is asked may take to be taken.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
 
 const ID: &str = "\"vmcp-listen\"";
 const ALL: &str =
@@ -60,15 +68,20 @@ impl Changes {
     ) -> Result<Option<Self>, Failure> {
         if let Some(duplex) = &session.duplex {
             let source = Source::Duplex(duplex.changes());
-            return Ok(Some(Self { source, limits: exchange.answer_limits() }));
+            return Ok(Some(Self { source, limits: exchange.answer_limits(), answers: None }));
         }
         let events = listen(exchange, peer, session).await?;
-        Ok(events.map(|events| Self { source: Source::Stream(events), limits: exchange.answer_limits() }))
+        let answers = Some(Box::new((exchange.clone(), peer.clone(), session.clone())));
+        Ok(events.map(|events| Self {
+            source: Source::Stream(events),
+            limits: exchange.answer_limits(),
+            answers,
+        }))
     }
 
     fn of(exchange: &Exchange, answer: Answer) -> Option<Self> {
         let Answer::Stream(events) = answer else { return None };
-        Some(Self { source: Source::Stream(events), limits: exchange.answer_limits() })
+        Some(Self { source: Source::Stream(events), limits: exchange.answer_limits(), answers: None })
     }
 
     /// The next change; `None` when it says no more.
@@ -81,10 +94,23 @@ impl Changes {
             Source::Stream(events) => events,
         };
         while let Some(event) = events.next().await? {
-            if let Ok(Message::Notification(notification)) = Message::parse(&event.data, &self.limits)
-                && let Some(change) = Change::read(&notification.method)
-            {
-                return Ok(Some(change));
+            match Message::parse(&event.data, &self.limits) {
+                Ok(Message::Notification(notification)) => {
+                    if let Some(change) = Change::read(&notification.method) {
+                        return Ok(Some(change));
+                    }
+                }
+                Ok(Message::Request(asked)) => {
+                    if let Some((exchange, peer, session)) = self.answers.as_deref().cloned() {
+                        let answer = answer_for_nobody(&asked).into();
+                        tokio::spawn(async move {
+                            let sending = session.send(&exchange, &peer, answer);
+                            // Whether the backend likes the answer changes nothing.
+                            let _ = tokio::time::timeout(ANSWER_TIME, sending).await;
+                        });
+                    }
+                }
+                Ok(Message::Response(_)) | Err(_) => {}
             }
         }
         Ok(None)

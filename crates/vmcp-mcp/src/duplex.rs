@@ -17,7 +17,7 @@ use crate::exchange::{Answer, Answered, Exchange};
 use crate::failure::Failure;
 use crate::message::{Id, Message};
 use crate::peer::Peer;
-use crate::session::{Holder, NO_CAPABILITIES};
+use crate::session::{Holder, NO_CAPABILITIES, answer_for_nobody};
 use crate::sse::Event;
 use crate::stream::EventStream;
 use crate::{code, method};
@@ -96,6 +96,7 @@ impl Duplex {
             waiting: waiting.clone(),
             limits,
             is_shared: matches!(holder, Holder::Several(_)),
+            is_for_nobody: holder == Holder::Nobody,
             may_ask: matches!(holder, Holder::One(capabilities) if capabilities != NO_CAPABILITIES),
             answers,
         };
@@ -197,6 +198,7 @@ struct Reader {
     limits: Limits,
     may_ask: bool,
     is_shared: bool,
+    is_for_nobody: bool,
     answers: Arc<Semaphore>,
 }
 
@@ -226,11 +228,10 @@ impl Reader {
     fn take(&self, event: Event) {
         let data = event.data.clone();
         match Message::parse(&data, &self.limits) {
-            Ok(Message::Response(response)) => {
-                if let Some(waiter) = response.id.and_then(|id| self.take_waiter(id)) {
-                    answer(waiter, event);
-                }
-            }
+            Ok(Message::Response(response)) => match response.id.and_then(|id| self.take_waiter(id)) {
+                Some(waiter) => answer(waiter, event),
+                None => self.exchange.count_unasked(),
+            },
             Ok(Message::Notification(notification)) => {
                 if let Some(change) = Change::read(&notification.method) {
                     self.changed(change);
@@ -245,6 +246,7 @@ impl Reader {
             Ok(Message::Request(request)) => {
                 let id = request.id.raw();
                 let answer = match request.method.as_ref() {
+                    _ if self.is_for_nobody => answer_for_nobody(&request),
                     method::PING => result(id, b"{}"),
                     _ => error(
                         Some(id),

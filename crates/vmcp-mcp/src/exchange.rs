@@ -1,6 +1,8 @@
 //! One request to a backend and its answer, over pooled connections. The only thing that opens them.
 
+use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -104,6 +106,17 @@ pub struct Exchange {
     client: Client<Connector, Full<Bytes>>,
     connects: Connects,
     bounds: Bounds,
+    unasked: Unasked,
+}
+
+/// Who counts the answers to what nobody has asked.
+#[derive(Clone)]
+struct Unasked(Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Unasked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unasked")
+    }
 }
 
 const REFUSAL_BYTES: usize = 64 * 1024;
@@ -114,7 +127,16 @@ impl Exchange {
     /// A pool with no connections yet. TLS trusts what the operating system trusts; where that is nobody, what Mozilla does.
     pub fn new(bounds: Bounds) -> Self {
         let connects = Connects::new(bounds.connect);
-        Self { client: pool(&connects, &bounds), connects, bounds }
+        Self { client: pool(&connects, &bounds), connects, bounds, unasked: Unasked(Arc::new(|| {})) }
+    }
+
+    /// The same; whatever is an answer to nothing is dropped, and counted so.
+    pub fn counting_unasked(self, count: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { unasked: Unasked(Arc::new(count)), ..self }
+    }
+
+    pub(crate) fn count_unasked(&self) {
+        (self.unasked.0)();
     }
 
     /// Replaces what is special about the servers at some hosts and ports, for all clones. Connections that stand stay.

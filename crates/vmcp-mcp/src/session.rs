@@ -6,16 +6,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::compose::{Implementation, notification, request};
+use crate::compose::{Implementation, error, notification, request, result};
 use crate::duplex::Duplex;
 use crate::exchange::{Answer, Answered, Exchange, read_response};
 use crate::failure::Failure;
 use crate::header::SessionId;
-use crate::message::Outcome;
+use crate::message::{Outcome, Request};
 use crate::peer::{Carrier, Peer};
 use crate::stream::EventStream;
 use crate::version::{Era, ProtocolVersion};
-use crate::{header, method};
+use crate::{code, header, method};
 
 /// A session with a legacy backend, or the agreement to have none.
 #[derive(Debug, Clone)]
@@ -46,15 +46,34 @@ pub enum Holder<'a> {
     One(&'a str),
     /// What is about no request is for none of them.
     Several(&'a str),
+    /// For us, who want to see all that is offered: everything may be asked, and nobody is there who says yes.
+    Nobody,
 }
 
 /// Nothing may be asked of us.
 pub const NO_CAPABILITIES: &str = "{}";
 
+const EVERYTHING: &str = r#"{"roots":{"listChanged":true},"sampling":{"tools":{},"context":{}},"elicitation":{"form":{},"url":{}}}"#;
+
+/// What a backend hears that asks something where nobody is.
+pub(crate) fn answer_for_nobody(asked: &Request<'_>) -> Vec<u8> {
+    let id = asked.id.raw();
+    match asked.method.as_ref() {
+        method::PING => result(id, b"{}"),
+        method::LIST_ROOTS => result(id, br#"{"roots":[]}"#),
+        method::ELICIT => result(id, br#"{"action":"decline"}"#),
+        method::SAMPLE => {
+            error(Some(id), code::USER_REJECTED, "Nobody is there who could be asked", None).into()
+        }
+        _ => error(Some(id), code::METHOD_NOT_FOUND, "Method not found", None).into(),
+    }
+}
+
 impl<'a> Holder<'a> {
     fn capabilities(self) -> &'a str {
         match self {
             Self::One(capabilities) | Self::Several(capabilities) => capabilities,
+            Self::Nobody => EVERYTHING,
         }
     }
 }

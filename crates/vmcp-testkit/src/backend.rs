@@ -11,8 +11,8 @@ use axum::response::Response;
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -194,7 +194,8 @@ async fn serve_until(listener: TcpListener, router: axum::Router, stopped: watch
     while let Ok((stream, _)) = listener.accept().await {
         let (service, mut stopped) = (TowerToHyperService::new(router.clone()), stopped.clone());
         tokio::spawn(async move {
-            let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let builder = auto::Builder::new(TokioExecutor::new());
+            let serving = builder.serve_connection(TokioIo::new(stream), service);
             tokio::select! {
                 // A client that goes away is no fault of ours.
                 _ = serving => {}

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{CertificateParams, Issuer, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
@@ -29,6 +30,7 @@ pub struct TlsDoor {
     address: SocketAddr,
     authority: Authority,
     shown: watch::Sender<Shown>,
+    let_in: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -68,12 +70,14 @@ impl Authority {
         let shown = params.signed_by(&key, &self.issuer).expect("a certificate").der().clone();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
             .with_single_cert(vec![shown], key)
             .expect("a certificate for its key");
+        // The backend behind it speaks both.
+        config.alpn_protocols = [&b"h2"[..], b"http/1.1"].map(<[u8]>::to_vec).into();
         Shown(Arc::new(config))
     }
 }
@@ -89,12 +93,15 @@ impl TlsDoor {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let behind = url.trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned();
+        let let_in_all = Arc::<AtomicUsize>::default();
+        let counted = let_in_all.clone();
         let task = tokio::spawn(async move {
             while let Ok((outside, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(let_in(outside, behind.clone(), seen.clone()));
             }
         });
-        Self { address, authority, shown, task }
+        Self { address, authority, shown, let_in: let_in_all, task }
     }
 
     /// Shows another certificate from now on, by the same authority, and ends the connections that stand.
@@ -116,6 +123,11 @@ impl TlsDoor {
     /// Where the backend is behind it.
     pub fn url(&self) -> String {
         format!("https://localhost:{}/mcp", self.address.port())
+    }
+
+    /// Connections that were let in.
+    pub fn connections(&self) -> usize {
+        self.let_in.load(Ordering::SeqCst)
     }
 
     /// The certificate (PEM) that its own was made with.

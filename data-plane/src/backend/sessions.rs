@@ -48,7 +48,7 @@ pub(crate) struct Opened {
     session: mcp::Session,
     is_heard: AtomicBool,
     /// Its client carries it, and may come back with it to anybody.
-    is_carried: bool,
+    is_carried: AtomicBool,
 }
 
 /// A session could not be begun.
@@ -171,7 +171,7 @@ impl BackendSessions {
             };
             let mut unknown = carried.iter().filter(|_| known.is_none());
             let unknown = unknown.find_map(|carried| carry_on(exchange, backend, peer(), carried.clone()));
-            if let Some(opened) = known.filter(|opened| opened.is_carried).or(unknown.map(Arc::new)) {
+            if let Some(opened) = known.filter(|opened| opened.is_carried()).or(unknown.map(Arc::new)) {
                 opened.end();
             }
         }
@@ -200,7 +200,13 @@ fn carry_on(exchange: &Exchange, backend: &Backend, peer: Peer, carried: Carried
     let url = carried.at(backend)?.clone();
     let session = mcp::Session { version: carried.version, id: Some(carried.id), duplex: None };
     let (exchange, peer) = (exchange.clone(), Peer { url, ..peer });
-    Some(Opened { exchange, peer, session, is_heard: AtomicBool::new(false), is_carried: true })
+    Some(Opened {
+        exchange,
+        peer,
+        session,
+        is_heard: AtomicBool::new(false),
+        is_carried: AtomicBool::new(true),
+    })
 }
 
 async fn open(
@@ -224,7 +230,7 @@ async fn open(
                 peer,
                 session: initialized.session,
                 is_heard: AtomicBool::new(false),
-                is_carried: false,
+                is_carried: AtomicBool::new(false),
             });
         }
         Ok(Ok(None)) => Reason::Protocol,
@@ -255,9 +261,15 @@ impl Opened {
         &self.session
     }
 
-    /// As its client is to carry it. `None`: it has no id.
+    /// As its client is to carry it. `None`: it has no id. From now on the end of this value is not its end.
     pub(crate) fn carried(&self, backend: &Backend) -> Option<Carried> {
-        Some(Carried::new(backend, &self.peer.url, self.session.version, self.session.id.clone()?))
+        let id = self.session.id.clone()?;
+        self.is_carried.store(true, Ordering::Release);
+        Some(Carried::new(backend, &self.peer.url, self.session.version, id))
+    }
+
+    fn is_carried(&self) -> bool {
+        self.is_carried.load(Ordering::Acquire)
     }
 
     /// With whom it was begun: no other address knows it.
@@ -310,7 +322,7 @@ impl Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        if !self.is_carried {
+        if !self.is_carried() {
             self.end();
         }
     }

@@ -33,6 +33,12 @@ pub(super) struct Calling<'c> {
     pub(super) headers: &'c HeaderMap,
 }
 
+/// What the examples of the TypeScript SDK, and the many servers that began as one of them, say in place of 404.
+fn says_no_session(body: &[u8]) -> bool {
+    const SAID: &[u8] = b"No valid session ID provided";
+    body.windows(SAID.len()).any(|part| part == SAID)
+}
+
 impl Calling<'_> {
     /// The answer, and the session in which it was given. A session that the backend has forgotten (404) is begun again, and the call
     /// sent once more, since it was refused before it was executed.
@@ -128,7 +134,8 @@ impl Calling<'_> {
                 let session = opened.session();
                 let is_session = session.id.is_some() || session.duplex.is_some();
                 let id = self.shared.map_or(self.asked.request.id.raw(), |shared| &shared.id);
-                *status == StatusCode::NOT_FOUND && is_session && !relay::is_response_to(id, body)
+                let is_forgotten = *status == StatusCode::NOT_FOUND && !relay::is_response_to(id, body);
+                is_session && (is_forgotten || (*status == StatusCode::BAD_REQUEST && says_no_session(body)))
             }
             Err(Failure::Unreachable(_)) => admitted.go_elsewhere(),
             Ok(_) | Err(_) => false,

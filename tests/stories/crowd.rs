@@ -1,0 +1,160 @@
+//! Many clients with the same ids and progress tokens, over one of each: a child, a stream of 2024-11-05, a connection of HTTP/2.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use vmcp_testkit::{
+    Answer, Certificate, Client, RawBackend, Recorded, Reply, Served, SseBackend, TlsDoor, mcp_reply,
+};
+
+use crate::{program, root};
+
+const CLIENTS: usize = 200;
+const TIME: Duration = Duration::from_secs(60);
+/// Between two calls of one client.
+const PAUSE: Duration = Duration::from_millis(800);
+const TOOL: &str = r#"{"name":"echo","inputSchema":{"type":"object"}}"#;
+
+/// A backend that keeps sessions, and answers late, in any order, twice, and what nobody has asked.
+fn says(recorded: &Recorded, is_stream: bool, turn: &AtomicU64) -> Reply {
+    let message = recorded.json();
+    let turn = turn.fetch_add(1, Ordering::Relaxed);
+    match (recorded.mcp_method().as_deref(), mcp_reply(recorded, false, TOOL)) {
+        (Some("initialize"), Some(Reply::Json(body))) if !is_stream => {
+            Reply::WithHeaders(vec![("mcp-session-id", format!("s{turn}"))], body)
+        }
+        (_, Some(reply)) => reply,
+        (Some("tools/call"), None) => {
+            let params = &message["params"];
+            let text = &params["arguments"]["text"];
+            let progress = json!({"jsonrpc": "2.0", "method": "notifications/progress",
+                "params": {"progressToken": params["_meta"]["progressToken"], "progress": 1, "message": text}});
+            let answer = |id: &Value| {
+                json!({"jsonrpc": "2.0", "id": id, "result": {"content": [{"type": "text", "text": text}]}})
+                    .to_string()
+            };
+            let forged = answer(&format!("nobody-{turn}").into());
+            let answer = answer(&message["id"]);
+            let all = match params["_meta"]["progressToken"].is_null() {
+                true => vec![forged, answer.clone(), answer],
+                false => vec![progress.to_string(), forged, answer.clone(), answer],
+            };
+            // From 0 to 200 ms, in no order.
+            Reply::After(Duration::from_millis(turn.wrapping_mul(7_919) % 200), Box::new(Reply::Events(all)))
+        }
+        (Some("ping"), None) => recorded.result("{}"),
+        _ => recorded.error(-32601),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eras_04_two_hundred_clients_with_the_same_ids_each_get_exactly_their_own() {
+    let turn = Arc::new(AtomicU64::new(0));
+    let turns = turn.clone();
+    let stream = SseBackend::start(move |recorded| says(recorded, true, &turns)).await;
+    let http = RawBackend::start(move |recorded| says(recorded, false, &turn)).await;
+    let door = TlsDoor::before(&http.url(), Certificate::Good).await;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("ca.pem");
+    fs_err::write(&authority, door.authority()).unwrap();
+    let manifest = format!(
+        "name: all
+group: g
+incoming_auth: {{type: anonymous}}
+---
+kind: group
+name: g
+workloads:
+  - {{name: child, command: python3, args: [{}]}}
+  - {{name: stream, url: '{}', transport: sse, sessions: shared}}
+  - {{name: http2, url: '{}', ca_bundle: {}, sessions: shared}}
+",
+        root().join("tests/stories/crowd.py").display(),
+        stream.url(),
+        door.url(),
+        authority.display(),
+    );
+    let served = Served::start(program(), &manifest).await;
+    for backend in ["child", "stream", "http2"] {
+        served.until_healthy(backend, Duration::from_secs(10)).await;
+    }
+    let until = Instant::now() + TIME;
+    let answers = Arc::new(AtomicUsize::new(0));
+    let crowd = (0..CLIENTS).map(|number| {
+        let (client, answers) = (served.client(), answers.clone());
+        tokio::spawn(async move { one(&client, number, until, &answers).await })
+    });
+    let crowd: Vec<_> = crowd.collect();
+    // They begin together, and some open a connection before there is one for all.
+    tokio::time::sleep(TIME / 6).await;
+    let connections = door.connections();
+    for client in crowd {
+        client.await.unwrap();
+    }
+    let answers = answers.load(Ordering::Relaxed);
+    assert!(answers > CLIENTS * 20, "{answers} answers");
+    assert_eq!(stream.sessions(), 2, "one of the control plane, one of all clients");
+    // The control plane looks after it now and then.
+    assert!(door.connections() <= connections + 4, "{} connections, then {connections}", door.connections());
+    let metrics = served.admin("/metrics").request(reqwest::Method::GET, &[]).await.text();
+    let dropped = metrics.lines().find_map(|line| {
+        line.strip_prefix("vmcp_backend_messages_dropped_total")?.rsplit(' ').next()?.parse().ok()
+    });
+    // At least what was forged over the stream and over HTTP/2.
+    assert!(dropped > Some(answers / 2), "{dropped:?} dropped of {answers} answers");
+}
+
+/// Every second client is a modern one. Each calls the three backends in turn, all of them under one id and one token.
+async fn one(client: &Client, number: usize, until: Instant, answers: &AtomicUsize) {
+    let is_modern = number.is_multiple_of(2);
+    let session = if is_modern { String::new() } else { crate::sessions::begin(client).await };
+    let mut turn = number;
+    while Instant::now() < until {
+        let tool = ["child_echo", "stream_echo", "http2_echo"][turn % 3];
+        let text = format!("client {number}, turn {turn}");
+        let answer = call(client, &session, tool, &text).await;
+        let mut responses = 0;
+        for message in messages(&answer) {
+            if message["method"] == "notifications/progress" {
+                assert_eq!(message["params"]["progressToken"], "token", "{message}");
+                assert_eq!(message["params"]["message"], text, "{tool}: {message}");
+            } else {
+                assert_eq!(message["id"], 1, "{tool}: {message}");
+                assert_eq!(message["result"]["content"][0]["text"], text, "{tool}: {message}");
+                responses += 1;
+            }
+        }
+        assert_eq!(responses, 1, "{tool}: {}", answer.text());
+        answers.fetch_add(1, Ordering::Relaxed);
+        turn += 1;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn call(client: &Client, session: &str, tool: &str, text: &str) -> Answer {
+    let mut params = json!({"name": tool, "arguments": {"text": text}, "_meta": {"progressToken": "token"}});
+    let mut headers = vec![("mcp-session-id", session)];
+    if session.is_empty() {
+        headers =
+            vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", tool)];
+        params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    }
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    client.post(&headers, body.to_string()).await
+}
+
+/// Whether it is one body or a stream.
+fn messages(answer: &Answer) -> Vec<Value> {
+    let text = answer.text();
+    match answer.header("content-type").as_deref() {
+        Some("text/event-stream") => text
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "))
+            .map(|data| serde_json::from_str(data).unwrap())
+            .collect(),
+        _ => vec![answer.json()],
+    }
+}
