@@ -22,7 +22,7 @@ use crate::refusal::Refusal;
 use crate::reply::json;
 use crate::snapshot::{Page, Server};
 
-pub(crate) use listen::listen_legacy;
+pub(crate) use listen::{listen_legacy, listen_modern};
 
 /// Answers a question about ourselves.
 pub(crate) async fn answer(
@@ -36,7 +36,6 @@ pub(crate) async fn answer(
             Box::pin(initialize::initialize(plane, server, version, asked)).await
         }
         (Ask::Discover, _) => Ok(respond(asked, discovered(server).as_bytes())),
-        (Ask::Listen, _) => listen::listen_modern(plane, server, asked),
         (Ask::Ping, _) => Ok(respond(asked, b"{}")),
         (Ask::SetLevel, client) => set_level(plane, server, client, asked),
         // Only a legacy client can ask to initialize, and the rest goes to backends.
@@ -110,11 +109,11 @@ fn modern_tail(server: &Server, missing: &str) -> String {
 
 /// What is served now or may be later: lists change while clients are connected.
 fn capabilities(server: &Server, is_modern: bool) -> String {
-    let Abilities { completes, logs, subscribes } = server.abilities;
+    let Abilities { completes, logs, .. } = server.abilities;
+    let subscribes = server.backends.iter().any(|backend| backend.tells_of_resources(is_modern));
     let completions = if completes { ",\"completions\":{}" } else { "" };
     let logging = if logs { ",\"logging\":{}" } else { "" };
-    // Modern clients listen to that otherwise, which is not built yet.
-    let subscribe = if subscribes && !is_modern { ",\"subscribe\":true" } else { "" };
+    let subscribe = if subscribes { ",\"subscribe\":true" } else { "" };
     format!(
         "{{\"tools\":{{\"listChanged\":true}},\"resources\":{{\"listChanged\":true{subscribe}}},\"prompts\":{{\"listChanged\":true}}{completions}{logging}}}"
     )

@@ -27,6 +27,7 @@ mod shared;
 mod snapshot;
 mod status;
 mod sticky;
+mod watch;
 
 pub use app::{DataPlane, SessionKey, Settings, StartError};
 pub use follow::{Observed, StateDir, StateFault};

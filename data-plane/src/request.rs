@@ -12,6 +12,7 @@ mod hand_on;
 mod in_session;
 mod receive;
 mod route;
+mod watch;
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::answer;
-use crate::asked::{Asked, Client};
+use crate::asked::{Ask, Asked, Client};
 use crate::hear::{hear, resume};
 use crate::metrics::Outcome;
 use crate::plane::Plane;
@@ -130,6 +131,10 @@ async fn proceed(
     asked: &Asked<'_>,
 ) -> Result<(Response, Outcome), Refusal> {
     let principal = authenticate(headers)?;
+    if asked.ask == Ask::Listen {
+        let watches = watch::watches(server, &principal, asked)?;
+        return Ok((answer::listen_modern(plane, server, asked, watches)?, Outcome::Answered));
+    }
     let Some(action) = asked.action()? else {
         return Ok((answer::answer(plane, server, asked).await?, Outcome::Answered));
     };

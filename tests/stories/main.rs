@@ -18,6 +18,7 @@ mod sessions;
 mod settings;
 mod slow;
 mod two_planes;
+mod watched;
 mod workloads;
 
 use std::path::Path;

@@ -250,6 +250,9 @@ pub const SESSION_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Sessions with backends that a client carries in its session id: together with the rest it fits into any server's headers.
 pub const CARRIED_BYTES: usize = 1_200;
 
+/// Resources that one stream of a modern client tells of; more are left out, as its acknowledgement says.
+pub const WATCHED_RESOURCES: usize = 1_000;
+
 /// How long the first call in a backend session waits until its client can hear what the backend says by itself. Some servers do not
 /// begin to answer before they have something to say.
 pub const HEAR_TIME: Duration = Duration::from_millis(300);

@@ -22,6 +22,7 @@ mod session;
 pub mod sse;
 mod stream;
 mod version;
+mod watch;
 
 pub use annotation::{Misuse, check_annotations};
 pub use change::Change;
@@ -41,3 +42,4 @@ pub use probe::{Discovered, discover, is_modern_alone, speaks_modern};
 pub use session::{Holder, Initialized, NO_CAPABILITIES, Session, close, listen, open, resume};
 pub use stream::EventStream;
 pub use version::{Era, ProtocolVersion};
+pub use watch::watch;

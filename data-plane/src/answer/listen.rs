@@ -8,12 +8,12 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch as watched};
 use tokio::time::{Instant, sleep_until};
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
-use vmcp_json::Object;
+use vmcp_json::{Object, quote};
 use vmcp_mcp::{method, notification, result, sse};
 
 use crate::asked::Asked;
@@ -22,12 +22,14 @@ use crate::plane::Plane;
 use crate::refusal::Refusal;
 use crate::relay::event_stream;
 use crate::snapshot::Server;
+use crate::watch::{self, Watch};
 
 /// MCP 2026-07-28, Subscriptions: an acknowledgement, then what was asked for, then a result when we stop.
 pub(crate) fn listen_modern(
     plane: &Arc<Plane>,
     server: &Server,
     asked: &Asked<'_>,
+    watches: Vec<Watch>,
 ) -> Result<Response, Refusal> {
     let filter = asked.request.params.as_ref().and_then(|params| params.get("notifications"));
     let filter = filter.and_then(|filter| filter.as_object());
@@ -36,17 +38,18 @@ pub(crate) fn listen_modern(
     let wanted = Wanted::read(&filter);
     let id = asked.request.id.raw().to_owned();
     let meta = format!("\"_meta\":{{\"io.modelcontextprotocol/subscriptionId\":{id}}}");
-    let params = format!("{{{meta},\"notifications\":{{{}}}}}", wanted.to_json());
+    let params = format!("{{{meta},\"notifications\":{{{}}}}}", granted(wanted, &watches));
     let first = sse::encode(notification(method::ACKNOWLEDGED, Some(&params)).as_bytes());
+    let heard = watch::begin(plane, watches, &meta).map(Heard::Updates);
     let ends = Endings { id: Some(id), meta: Some(meta) };
-    Ok(respond(Listener::new(plane, server, wanted, ends, first)))
+    Ok(respond(Listener { heard, ..Listener::new(plane, server, wanted, ends, first) }))
 }
 
 /// MCP 2025-11-25, Streamable HTTP, Listening for Messages from the Server.
 pub(crate) fn listen_legacy(plane: &Arc<Plane>, server: &Server, mailbox: Option<Mailbox>) -> Response {
     let wanted = Wanted { tools: true, resources: true, prompts: true };
     let listener = Listener::new(plane, server, wanted, Endings { id: None, meta: None }, sse::KEEP_ALIVE);
-    respond(Listener { mailbox, ..listener })
+    respond(Listener { heard: mailbox.map(Heard::Mailbox), ..listener })
 }
 
 /// The changes that a client wants to hear of.
@@ -82,6 +85,27 @@ impl Wanted {
     }
 }
 
+/// Where else messages come from.
+#[derive(Debug)]
+enum Heard {
+    /// What backends say in a legacy client's session.
+    Mailbox(Mailbox),
+    /// Which of the watched resources have changed.
+    Updates(mpsc::Receiver<Bytes>),
+}
+
+/// What the client hears of, as it is acknowledged.
+fn granted(wanted: Wanted, watches: &[Watch]) -> String {
+    let uris: Vec<String> = watches.iter().flat_map(|watch| &watch.uris).map(|uri| quote(uri)).collect();
+    let lists = wanted.to_json();
+    let comma = if uris.is_empty() || lists.is_empty() { "" } else { "," };
+    let resources = match uris.is_empty() {
+        true => String::new(),
+        false => format!("\"resourceSubscriptions\":[{}]", uris.join(",")),
+    };
+    format!("{lists}{comma}{resources}")
+}
+
 /// What marks the messages of a modern subscription.
 #[derive(Debug)]
 struct Endings {
@@ -95,14 +119,13 @@ struct Listener {
     server: Name,
     wanted: Wanted,
     ends: Endings,
-    changed: watch::Receiver<u64>,
+    changed: watched::Receiver<u64>,
     known: [u64; 4],
     /// When the client was last told of a change, and when it may be told of what has changed since.
     told_at: Option<Instant>,
     due_at: Option<Instant>,
     ready: VecDeque<Bytes>,
-    /// What backends say in a legacy client's session.
-    mailbox: Option<Mailbox>,
+    heard: Option<Heard>,
     has_ended: bool,
 }
 
@@ -128,7 +151,7 @@ impl Listener {
             told_at: None,
             due_at: None,
             ready: VecDeque::from([first]),
-            mailbox: None,
+            heard: None,
             has_ended: false,
         }
     }
@@ -152,7 +175,7 @@ impl Listener {
                     Err(_) => self.end(),
                 },
                 () = sleep_until(due_at), if self.due_at.is_some() => self.compare(),
-                message = next_message(&mut self.mailbox) => return Some(message),
+                message = next_message(&mut self.heard) => return Some(message),
                 () = sleep_until(keep_alive_at) => return Some(sse::KEEP_ALIVE),
             }
         }
@@ -205,9 +228,14 @@ impl Listener {
 }
 
 /// Never, if there is nothing to hear.
-async fn next_message(mailbox: &mut Option<Mailbox>) -> Bytes {
-    match mailbox {
-        Some(mailbox) => mailbox.next().await,
+async fn next_message(heard: &mut Option<Heard>) -> Bytes {
+    match heard {
+        Some(Heard::Mailbox(mailbox)) => mailbox.next().await,
+        Some(Heard::Updates(updates)) => match updates.recv().await {
+            Some(update) => update,
+            // No backend says any more.
+            None => std::future::pending().await,
+        },
         None => std::future::pending().await,
     }
 }

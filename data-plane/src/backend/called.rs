@@ -58,6 +58,16 @@ impl Backend {
         self.sessions == Sessions::Shared && self.legacy.is_some_and(|legacy| legacy.has_sessions)
     }
 
+    /// Whether clients of this era can hear from it which resources have changed.
+    pub(crate) fn tells_of_resources(&self, is_modern: bool) -> bool {
+        let can_be_asked = match is_modern {
+            true => self.modern,
+            // In a session of many nobody could hear it alone.
+            false => self.legacy.is_some() && !self.shares_sessions(),
+        };
+        self.abilities.subscribes && can_be_asked
+    }
+
     pub(crate) fn new(
         backend: &vmcp_core::backend::Backend,
         served: &ServedServer,
@@ -70,9 +80,9 @@ impl Backend {
         });
         let (id, modern, sessions) = (backend.id.clone(), backend.eras.modern, backend.endpoints.sessions);
         let shares = sessions == Sessions::Shared && legacy.is_some_and(|legacy| legacy.has_sessions);
-        // In a session of many nobody can say how much is logged, or hear alone what has changed.
+        // In a session of many nobody can say how much is logged.
         let abilities = match shares && !modern {
-            true => Abilities { logs: false, subscribes: false, ..abilities },
+            true => Abilities { logs: false, ..abilities },
             false => abilities,
         };
         let (timeouts, breaker) = (served.operational.timeouts(&id.name), served.operational.breaker);

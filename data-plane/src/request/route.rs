@@ -50,9 +50,8 @@ pub(super) fn route<'s>(
         Action::ReadResource(uri) => return reading(index, uri, is_modern).map(Routed::To),
         Action::WatchResource(uri) => {
             let route = reading(index, uri, is_modern)?;
-            // Modern backends are asked for that otherwise, which is not bridged yet.
-            let backend = &route.target.backend;
-            if !backend.abilities.subscribes || backend.legacy.is_none() || backend.shares_sessions() {
+            // What the other era says of it is not bridged yet.
+            if !route.target.backend.tells_of_resources(is_modern) {
                 return Err(Refusal::cannot_watch(uri));
             }
             return Ok(Routed::To(route));

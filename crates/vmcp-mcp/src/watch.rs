@@ -1,0 +1,43 @@
+//! Which resources of a modern backend change (MCP 2026-07-28, Subscriptions).
+
+use http::HeaderMap;
+use vmcp_json::quote;
+
+use crate::compose::{Implementation, modern_params, request};
+use crate::exchange::{Answer, Exchange};
+use crate::failure::Failure;
+use crate::method;
+use crate::peer::Peer;
+use crate::stream::EventStream;
+
+const ID: &str = "\"vmcp-watch\"";
+
+/// A stream of what a backend says of these resources, asked for with these headers besides those that MCP needs. `None`: it does not
+/// say.
+///
+/// # Errors
+/// No answer at all.
+pub async fn watch(
+    exchange: &Exchange,
+    peer: &Peer,
+    client: &Implementation<'_>,
+    uris: &[String],
+    headers: &HeaderMap,
+) -> Result<Option<EventStream>, Failure> {
+    let uris: Vec<String> = uris.iter().map(|uri| quote(uri)).collect();
+    let wanted = format!("\"notifications\":{{\"resourceSubscriptions\":[{}]}}", uris.join(","));
+    let body = request(ID, method::LISTEN, Some(&modern_params(client, &wanted)));
+    let mut call = peer.modern(method::LISTEN, body);
+    for (name, value) in headers {
+        call.headers.insert(name, value.clone());
+    }
+    match exchange.send(call).await {
+        Ok(answered) => match answered.answer {
+            Answer::Stream(events) => Ok(Some(events)),
+            Answer::Refused { status, .. } if status.is_server_error() => Err(Failure::Status(status)),
+            Answer::Message(_) | Answer::Accepted | Answer::Refused { .. } => Ok(None),
+        },
+        Err(Failure::Protocol(_)) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
