@@ -24,6 +24,7 @@ use crate::questions::Questions;
 use crate::session::Sessions;
 use crate::shared::SharedCalls;
 use crate::snapshot::{Decode, Held, Snapshot};
+use crate::streams::Streams;
 
 /// What a data plane is told at start.
 #[derive(Debug)]
@@ -97,6 +98,7 @@ impl DataPlane {
             changed: watch::Sender::new(0),
             backend_sessions: BackendSessions::new(),
             mailboxes: Mailboxes::default(),
+            streams: Streams::default(),
             questions: Questions::new(),
             shared_calls: SharedCalls::new(),
             exchange: exchange.counting_unasked(move || {

@@ -14,11 +14,15 @@ use crate::refusal::Refusal;
 use crate::request;
 use crate::snapshot::{Server, Snapshot};
 
-/// MCP at `/<virtual server>/mcp`, and at `/mcp` for the default one.
+/// MCP at `/<virtual server>/mcp`, and at `/mcp` for the default one; over HTTP with SSE at `sse` beside it.
 pub(crate) fn router(plane: Arc<Plane>) -> Router {
     Router::new()
         .route("/mcp", any(default_server))
+        .route("/sse", any(default_server))
+        .route("/messages", any(default_server))
         .route("/{name}/mcp", any(named_server))
+        .route("/{name}/sse", any(named_server))
+        .route("/{name}/messages", any(named_server))
         .fallback(async || Refusal::no_such_address().into_response())
         .with_state(plane)
 }
@@ -56,6 +60,17 @@ async fn serve(plane: &Arc<Plane>, server: Result<Arc<Server>, Refusal>, request
         Ok(server) => server,
         Err(refusal) => return refusal.into_response(),
     };
+    let path = request.uri().path();
+    match (request.method(), path.rsplit('/').next()) {
+        (&Method::GET, Some("sse")) => {
+            return request::over_sse::open(plane, &server, path, request.headers());
+        }
+        (&Method::POST, Some("messages")) => {
+            return request::over_sse::take(plane, &server, request).await;
+        }
+        (_, Some("sse" | "messages")) => return Refusal::method_not_allowed().into_response(),
+        _ => {}
+    }
     match *request.method() {
         Method::POST => request::post(plane, &server, request).await,
         Method::GET => request::get(plane, &server, request.headers()).await,

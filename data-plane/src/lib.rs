@@ -27,6 +27,7 @@ mod shared;
 mod snapshot;
 mod status;
 mod sticky;
+mod streams;
 mod watch;
 
 pub use app::{DataPlane, SessionKey, Settings, StartError};

@@ -14,6 +14,7 @@ use crate::questions::Questions;
 use crate::session::Sessions;
 use crate::shared::SharedCalls;
 use crate::snapshot::Snapshot;
+use crate::streams::Streams;
 
 /// Shared by all lanes but for the connections to backends.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub(crate) struct Plane {
     pub(crate) backend_sessions: BackendSessions,
     /// What backends say to clients by themselves.
     pub(crate) mailboxes: Mailboxes,
+    /// Clients over HTTP with SSE.
+    pub(crate) streams: Streams,
     /// What backends ask of clients.
     pub(crate) questions: Questions,
     /// What is under way in backend sessions that clients share.

@@ -10,6 +10,7 @@ mod credential;
 mod forward;
 mod hand_on;
 mod in_session;
+pub(crate) mod over_sse;
 mod receive;
 mod route;
 mod watch;

@@ -1,5 +1,5 @@
 // The TypeScript SDK as a client of server-everything: each feature once, and what came of it.
-// usage: typescript.mjs v1|v2 URL    in a folder with both in node_modules
+// usage: typescript.mjs v1|v2 URL    in a folder with both in node_modules; a URL that ends with `/sse` is one of HTTP with SSE
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -12,6 +12,8 @@ const { Client } = await load(v1 ? '@modelcontextprotocol/sdk/client/index.js' :
 const { StreamableHTTPClientTransport } = await load(
   v1 ? '@modelcontextprotocol/sdk/client/streamableHttp.js' : '@modelcontextprotocol/client'
 );
+const { SSEClientTransport } = await load(v1 ? '@modelcontextprotocol/sdk/client/sse.js' : '@modelcontextprotocol/client');
+const Transport = url.endsWith('/sse') ? SSEClientTransport : StreamableHTTPClientTransport;
 // Version 1 knows methods by their schemas, version 2 by their names.
 const types = v1 ? await load('@modelcontextprotocol/sdk/types.js') : {};
 const method = (name, schema) => (v1 ? types[schema] : name);
@@ -73,7 +75,7 @@ const ops = {
   }
 };
 
-await client.connect(new StreamableHTTPClientTransport(new URL(url)));
+await client.connect(new Transport(new URL(url)));
 // The server asks for roots a moment after the handshake, and the first call may have to bring about that handshake.
 await client.callTool({ name: 'echo', arguments: { message: 'first' } });
 await new Promise(done => setTimeout(done, 1000));

@@ -17,13 +17,13 @@ const ASK: &str = r#"{"jsonrpc":"2.0","id":"their-id","method":"elicitation/crea
 
 /// What a backend has heard by itself.
 #[derive(Debug, Default)]
-struct Heard {
-    answers: Arc<AtomicUsize>,
-    updates: Arc<AtomicUsize>,
+pub(crate) struct Heard {
+    pub(crate) answers: Arc<AtomicUsize>,
+    pub(crate) updates: Arc<AtomicUsize>,
 }
 
 /// A backend that keeps sessions: it asks in the middle of one call, and tells of a resource on the stream that a client opens.
-async fn backend(heard: &Heard) -> WireBackend {
+pub(crate) async fn backend(heard: &Heard) -> WireBackend {
     let (answers, updates) = (heard.answers.clone(), heard.updates.clone());
     let sessions = AtomicUsize::new(0);
     WireBackend::start(move |recorded| {
@@ -76,7 +76,7 @@ async fn backend(heard: &Heard) -> WireBackend {
     .await
 }
 
-async fn serve(backend: &WireBackend) -> Served {
+pub(crate) async fn serve(backend: &WireBackend) -> Served {
     let manifest = format!(
         "name: all\ngroup: g\nincoming_auth: {{type: anonymous}}\n---\nkind: group\nname: g\nworkloads:\n  - {{name: b, url: '{}'}}\n",
         backend.url()

@@ -11,6 +11,7 @@ mod lists;
 mod manifests;
 mod modes;
 mod offers;
+mod over_sse;
 mod quickstart;
 mod refusals;
 mod schema;

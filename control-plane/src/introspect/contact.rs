@@ -96,7 +96,9 @@ impl Contact {
         // A server that speaks both may name the modern versions alone, so it is asked, unless it is sure to speak no other.
         let is_modern_alone = match &modern {
             Some(modern) if !modern.names_legacy => {
-                within(patience, async { Ok(is_modern_alone(exchange, &peer).await) }).await.unwrap_or(false)
+                within(limits::GLANCE_TIME, async { Ok(is_modern_alone(exchange, &peer).await) })
+                    .await
+                    .unwrap_or(false)
             }
             _ => false,
         };

@@ -250,8 +250,17 @@ pub const SESSION_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Sessions with backends that a client carries in its session id: together with the rest it fits into any server's headers.
 pub const CARRIED_BYTES: usize = 1_200;
 
+/// Messages of a client over HTTP with SSE that are under way at a time; more wait to be taken.
+pub const STREAM_REQUESTS: usize = 64;
+
+/// How long such a client may leave its stream unread, once as much waits as is kept for it.
+pub const UNREAD_TIME: Duration = Duration::from_secs(30);
+
 /// Resources that one stream of a modern client tells of; more are left out, as its acknowledgement says.
 pub const WATCHED_RESOURCES: usize = 1_000;
+
+/// How long a modern backend may take to say that it has no legacy stream; one that does not say is asked whether it speaks legacy versions.
+pub const GLANCE_TIME: Duration = Duration::from_millis(500);
 
 /// How long the first call in a backend session waits until its client can hear what the backend says by itself. Some servers do not
 /// begin to answer before they have something to say.

@@ -186,21 +186,24 @@ pub(super) fn last_event(headers: &HeaderMap) -> Option<(Name, Vec<u8>)> {
     resumption::read_id(headers.get(header::LAST_EVENT_ID)?.to_str().ok()?)
 }
 
-/// GET: a client that can read a stream, in a session of ours, or without one.
-pub(super) fn receive_listener(
-    headers: &HeaderMap,
-    server: &Server,
-    sessions: &Sessions,
-) -> Result<Option<Session>, Refusal> {
+/// Whether a client can read a stream.
+pub(super) fn accepts_events(headers: &HeaderMap) -> Result<(), Refusal> {
     let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|accept| {
         accept.split(',').any(|range| {
             let range = range.split(';').next().unwrap_or_default().trim();
             ["text/event-stream", "text/*", "*/*"].iter().any(|good| range.eq_ignore_ascii_case(good))
         })
     });
-    if !accepts {
-        return Err(Refusal::not_acceptable());
-    }
+    if accepts { Ok(()) } else { Err(Refusal::not_acceptable()) }
+}
+
+/// GET: a client that can read a stream, in a session of ours, or without one.
+pub(super) fn receive_listener(
+    headers: &HeaderMap,
+    server: &Server,
+    sessions: &Sessions,
+) -> Result<Option<Session>, Refusal> {
+    accepts_events(headers)?;
     if names_modern_version(headers) {
         return Err(Refusal::method_not_allowed());
     }
