@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use http::StatusCode;
-use vmcp_core::inventory::Abilities;
+use vmcp_core::inventory::{Abilities, Extensions};
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_core::operational::PartialFailure;
 use vmcp_json::quote;
-use vmcp_mcp::{OURSELVES, ProtocolVersion, result};
+use vmcp_mcp::{OURSELVES, ProtocolVersion, extension, result};
 
 use crate::asked::{Ask, Asked, Client};
 use crate::level::Level;
@@ -109,14 +109,23 @@ fn modern_tail(server: &Server, missing: &str) -> String {
 
 /// What is served now or may be later: lists change while clients are connected.
 fn capabilities(server: &Server, is_modern: bool) -> String {
-    let Abilities { completes, logs, .. } = server.abilities;
+    let Abilities { completes, logs, extensions, .. } = server.abilities;
     let subscribes = server.backends.iter().any(|backend| backend.tells_of_resources(is_modern));
+    let extensions = extended(extensions, is_modern);
     let completions = if completes { ",\"completions\":{}" } else { "" };
     let logging = if logs { ",\"logging\":{}" } else { "" };
     let subscribe = if subscribes { ",\"subscribe\":true" } else { "" };
     format!(
-        "{{\"tools\":{{\"listChanged\":true}},\"resources\":{{\"listChanged\":true{subscribe}}},\"prompts\":{{\"listChanged\":true}}{completions}{logging}}}"
+        "{{\"tools\":{{\"listChanged\":true}},\"resources\":{{\"listChanged\":true{subscribe}}},\"prompts\":{{\"listChanged\":true}}{completions}{logging}{extensions}}}"
     )
+}
+
+/// The extensions that some backend has, as a member; a call for one goes to whoever owns what it is about.
+fn extended(extensions: Extensions, is_modern: bool) -> String {
+    let all = [(extensions.tasks && is_modern, extension::TASKS), (extensions.apps, extension::APPS)];
+    let named: Vec<String> =
+        all.iter().filter(|(is_had, _)| *is_had).map(|(_, name)| format!("\"{name}\":{{}}")).collect();
+    if named.is_empty() { String::new() } else { format!(",\"extensions\":{{{}}}", named.join(",")) }
 }
 
 fn server_info(server: &Server) -> String {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use vmcp_core::item::Kind;
 use vmcp_json::{Object, Value};
-use vmcp_mcp::{ProtocolVersion, Request, method};
+use vmcp_mcp::{ProtocolVersion, Request, extension, method};
 
 use crate::refusal::Refusal;
 use crate::session::Session;
@@ -50,6 +50,9 @@ pub(crate) enum Ask {
     GetPrompt,
     ReadResource,
     Complete,
+    GetTask,
+    UpdateTask,
+    CancelTask,
     SetLevel,
     Subscribe,
     Unsubscribe,
@@ -64,6 +67,7 @@ pub(crate) enum Action<'a> {
     CompletePrompt(Cow<'a, str>),
     CompleteTemplate(Cow<'a, str>),
     WatchResource(Cow<'a, str>),
+    UseTask(Cow<'a, str>),
 }
 
 impl Ask {
@@ -77,6 +81,9 @@ impl Ask {
             (method::RESOURCES_READ, _) => Self::ReadResource,
             (method::PROMPTS_GET, _) => Self::GetPrompt,
             (method::COMPLETE, _) => Self::Complete,
+            (method::GET_TASK, true) => Self::GetTask,
+            (method::UPDATE_TASK, true) => Self::UpdateTask,
+            (method::CANCEL_TASK, true) => Self::CancelTask,
             (method::DISCOVER, true) => Self::Discover,
             (method::LISTEN, true) => Self::Listen,
             (method::INITIALIZE, false) => Self::Initialize,
@@ -88,11 +95,17 @@ impl Ask {
         })
     }
 
+    /// Whether it is about a task.
+    pub(crate) fn is_about_task(self) -> bool {
+        matches!(self, Self::GetTask | Self::UpdateTask | Self::CancelTask)
+    }
+
     /// The parameter that `Mcp-Name` mirrors.
     pub(crate) fn mirrored(self) -> Option<&'static str> {
         match self {
             Self::CallTool | Self::GetPrompt => Some("name"),
             Self::ReadResource => Some("uri"),
+            Self::GetTask | Self::UpdateTask | Self::CancelTask => Some("taskId"),
             _ => None,
         }
     }
@@ -112,6 +125,9 @@ impl Ask {
             Self::GetPrompt => method::PROMPTS_GET,
             Self::ReadResource => method::RESOURCES_READ,
             Self::Complete => method::COMPLETE,
+            Self::GetTask => method::GET_TASK,
+            Self::UpdateTask => method::UPDATE_TASK,
+            Self::CancelTask => method::CANCEL_TASK,
             Self::SetLevel => method::SET_LEVEL,
             Self::Subscribe => method::SUBSCRIBE,
             Self::Unsubscribe => method::UNSUBSCRIBE,
@@ -132,6 +148,10 @@ impl<'a> Asked<'a> {
             Ask::CallTool => Action::CallTool(text("name")?),
             Ask::GetPrompt => Action::GetPrompt(text("name")?),
             Ask::ReadResource => Action::ReadResource(text("uri")?),
+            Ask::GetTask | Ask::UpdateTask | Ask::CancelTask if !self.extends(extension::TASKS) => {
+                return Err(Refusal::missing_extension(extension::TASKS));
+            }
+            Ask::GetTask | Ask::UpdateTask | Ask::CancelTask => Action::UseTask(text("taskId")?),
             Ask::Subscribe | Ask::Unsubscribe => Action::WatchResource(text("uri")?),
             Ask::Complete => {
                 let reference = self.reference().ok_or_else(|| {
@@ -158,6 +178,16 @@ impl<'a> Asked<'a> {
         let reference = self.request.params.as_ref()?.get("ref")?.as_object()?;
         let names_one = reference.member("name").is_some() != reference.member("uri").is_some();
         (names_one && reference.duplicate().is_none()).then_some(reference)
+    }
+
+    /// Whether a modern client has declared with this very request that it knows an extension.
+    pub(crate) fn extends(&self, name: &str) -> bool {
+        let declared = || {
+            let meta = self.request.params.as_ref()?.get("_meta")?.as_object()?;
+            let capabilities = meta.get("io.modelcontextprotocol/clientCapabilities")?.as_object()?;
+            capabilities.get("extensions")?.as_object()?.member(name).map(drop)
+        };
+        declared().is_some()
     }
 
     /// The arguments of a call.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use vmcp_json::{Edits, Object};
-use vmcp_mcp::{Era, OURSELVES, Outcome, Request, Response, accepted_meta, code};
+use vmcp_mcp::{Era, NO_CAPABILITIES, OURSELVES, Outcome, Request, Response, accepted_meta, code};
 
 use crate::asked::{Ask, Asked, Client};
 use crate::backend::Backend;
@@ -47,7 +47,7 @@ pub(crate) fn write_request(bridge: Bridge, request: &Request<'_>, edits: &mut E
     if bridge != Bridge::ToModern {
         return;
     }
-    let members = accepted_meta(&OURSELVES);
+    let members = accepted_meta(&OURSELVES, NO_CAPABILITIES);
     let as_object = || {
         let members: Vec<String> =
             members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();

@@ -2,7 +2,7 @@
 //! so that a session id carries it to any replica.
 
 use vmcp_json::Object;
-use vmcp_mcp::method;
+use vmcp_mcp::{extension, method};
 
 /// The capabilities of a client that matter to servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -15,6 +15,7 @@ const FORMS: u8 = 1 << 3;
 const URLS: u8 = 1 << 4;
 const ROOTS: u8 = 1 << 5;
 const ROOTS_CHANGED: u8 = 1 << 6;
+const APPS: u8 = 1 << 7;
 
 impl Declared {
     /// Out of `params.capabilities` of `initialize`.
@@ -27,6 +28,7 @@ impl Declared {
         // An empty object, as before 2025-11-25, means forms.
         let asks_by_form = has(&elicitation, "form") || (elicitation.is_some() && !has(&elicitation, "url"));
         let roots_change = roots.as_ref().and_then(|roots| roots.get("listChanged"));
+        let shows_apps = has(&member(capabilities, "extensions"), extension::APPS);
         let flags = [
             (sampling.is_some(), SAMPLING),
             (has(&sampling, "tools"), SAMPLING_TOOLS),
@@ -35,6 +37,7 @@ impl Declared {
             (has(&elicitation, "url"), URLS),
             (roots.is_some(), ROOTS),
             (roots_change.is_some_and(|value| value.is_true()), ROOTS_CHANGED),
+            (shows_apps, APPS),
         ];
         Self(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum())
     }
@@ -75,6 +78,10 @@ impl Declared {
             (self.has(SAMPLING), format!("\"sampling\":{{{sampling}}}")),
             (self.has(FORMS) || self.has(URLS), format!("\"elicitation\":{{{elicitation}}}")),
             (self.has(ROOTS), format!("\"roots\":{{{roots}}}")),
+            (
+                self.has(APPS),
+                format!("\"extensions\":{{\"{}\":{}}}", extension::APPS, extension::APPS_SETTINGS),
+            ),
         ];
         let said: Vec<String> =
             all.into_iter().filter(|(is_said, _)| *is_said).map(|(_, text)| text).collect();
@@ -109,6 +116,7 @@ mod tests {
             r#"{"sampling":{"tools":{},"context":{}},"elicitation":{"form":{},"url":{}},"roots":{"listChanged":true}}"#,
             r#"{"elicitation":{}}"#,
             r#"{"elicitation":{"url":{}},"roots":{}}"#,
+            r#"{"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":["text/html;profile=mcp-app"]}}}"#,
         ];
         for text in same {
             assert_eq!(read(text).to_json(), text);

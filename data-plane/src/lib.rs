@@ -28,6 +28,7 @@ mod snapshot;
 mod status;
 mod sticky;
 mod streams;
+mod task;
 mod watch;
 
 pub use app::{DataPlane, SessionKey, Settings, StartError};

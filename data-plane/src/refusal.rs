@@ -276,6 +276,18 @@ impl Refusal {
         refusal
     }
 
+    /// A request that only clients may make that know this extension.
+    pub(crate) fn missing_extension(name: &str) -> Self {
+        let data = format!("{{\"requiredCapabilities\":{{\"extensions\":{{{}:{{}}}}}}}}", quote(name));
+        let message = "Missing required client capability";
+        Self::new(StatusCode::BAD_REQUEST, code::MISSING_CLIENT_CAPABILITY, message).with_data(data)
+    }
+
+    /// Not a task of anybody here.
+    pub(crate) fn unknown_task() -> Self {
+        Self::new(StatusCode::OK, code::INVALID_PARAMS, "Unknown task")
+    }
+
     /// There is no randomness to make an id from.
     pub(crate) fn no_randomness() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL_ERROR, "No randomness is available")

@@ -27,6 +27,7 @@ use crate::reply::json;
 use crate::round::Round;
 use crate::session::Session;
 use crate::shared::SharedCall;
+use crate::task::TaskId;
 
 /// What is needed to pass on the answer to one request.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(crate) struct Relay {
     shared: Option<Box<SharedCall>>,
     /// How often the backend has asked something on the way.
     asked: AtomicUsize,
+    /// It is about a task.
+    is_about_task: bool,
     /// The client's id, as it wrote it.
     id: String,
     /// In whose session a backend may ask something.
@@ -100,8 +103,9 @@ impl Relay {
         session: Option<Arc<Opened>>,
     ) -> Self {
         let (id, client) = (asked.request.id.raw().to_owned(), asked.client.session());
+        let is_about_task = asked.ask.is_about_task();
         let (admitted, asked) = (Arc::new(admitted), AtomicUsize::new(0));
-        Self { plane, admitted, bridge, round, shared, asked, id, client, session }
+        Self { plane, admitted, bridge, round, shared, asked, is_about_task, id, client, session }
     }
 
     /// The client's answer where the backend's cannot be passed on.
@@ -149,16 +153,23 @@ impl Relay {
         }
     }
 
-    /// A response whose state, if the backend keeps one with the client, is sealed.
+    /// A response whose state, if the backend keeps one with the client, is sealed, and whose task, if it is about one, is called as the
+    /// client knows it.
     fn sealed(&self, round: &Round, response: &Answering<'_>, body: &Bytes) -> Result<Bytes, Reason> {
         let Outcome::Result(result) = &response.outcome else { return Ok(body.clone()) };
-        let is_asking = result.get("resultType").is_some_and(|kind| kind.raw() == "\"input_required\"");
-        let Some(state) = result.get("requestState").filter(|_| is_asking) else { return Ok(body.clone()) };
-        let sealed = state.as_str().and_then(|state| round.seal(&self.plane.sessions, &state));
-        let sealed = quote(&sealed.ok_or(Reason::Protocol)?);
+        let kind = result.get("resultType").map_or("", |kind| kind.raw());
         let mut edits = Edits::new();
-        edits.replace(state, sealed.as_bytes());
-        Ok(edits.apply(body).into())
+        let (state, task) = (result.get("requestState"), result.get("taskId"));
+        if let Some(state) = state.filter(|_| kind == "\"input_required\"") {
+            let sealed = state.as_str().and_then(|state| round.seal(&self.plane.sessions, &state));
+            edits.replace_with(state, quote(&sealed.ok_or(Reason::Protocol)?).into());
+        }
+        if let Some(task) = task.filter(|_| self.is_about_task || kind == "\"task\"") {
+            let id = task.as_str().ok_or(Reason::Protocol)?.into_owned();
+            let task_id = TaskId { backend: round.backend.name.clone(), id };
+            edits.replace_with(task, quote(&self.plane.sessions.seal_task(&round.server, &task_id)).into());
+        }
+        Ok(if edits.is_empty() { body.clone() } else { edits.apply(body).into() })
     }
 
     /// What a legacy backend asks on the way to its answer goes to the client, if that has said that it may be asked; else we say no.

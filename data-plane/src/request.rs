@@ -133,14 +133,14 @@ async fn proceed(
 ) -> Result<(Response, Outcome), Refusal> {
     let principal = authenticate(headers)?;
     if asked.ask == Ask::Listen {
-        let watches = watch::watches(server, &principal, asked)?;
+        let watches = watch::watches(plane, server, &principal, asked)?;
         return Ok((answer::listen_modern(plane, server, asked, watches)?, Outcome::Answered));
     }
     let Some(action) = asked.action()? else {
         return Ok((answer::answer(plane, server, asked).await?, Outcome::Answered));
     };
     let authorized = authorize(&principal, action)?;
-    match route(server, authorized, asked.client == Client::Modern)? {
+    match route(server, &plane.sessions, authorized, asked.client == Client::Modern)? {
         Routed::NothingToComplete => Ok((answer::no_completion(asked), Outcome::Answered)),
         Routed::To(route) => {
             let credential = credential(&principal, &route)?;

@@ -15,6 +15,7 @@ use vmcp_seal::{KEY_BYTES, KeyRing};
 use crate::declared::Declared;
 use crate::snapshot::Position;
 use crate::sticky::{self, Carried};
+use crate::task::TaskId;
 
 /// Opens and seals; remembers which sessions have ended.
 #[derive(Debug)]
@@ -121,6 +122,19 @@ impl Sessions {
             return Err(UnknownState);
         }
         String::from_utf8(state.to_vec()).map_err(|_| UnknownState)
+    }
+
+    /// The id under which clients of a virtual server know a task.
+    pub(crate) fn seal_task(&self, server: &Name, task: &TaskId) -> String {
+        let purpose = purpose("task", server);
+        encode_base64(&self.ring.seal(&purpose, task.nonce(&purpose), task.to_text().as_bytes()))
+    }
+
+    /// Whose task that is. `None`: no id of ours.
+    pub(crate) fn open_task(&self, server: &Name, sealed: &str) -> Option<TaskId> {
+        let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let text = self.ring.open(&purpose("task", server), &sealed).ok()?;
+        TaskId::from_text(std::str::from_utf8(&text).ok()?)
     }
 
     /// A cursor that goes on behind an item of a list.
@@ -251,6 +265,18 @@ mod tests {
             let altered = String::from_utf8(altered).unwrap();
             assert_eq!(sessions.open_cursor(&name("a"), Kind::Tool, &altered), Err(UnknownCursor), "{at}");
         }
+    }
+
+    #[test]
+    fn a_task_has_one_id_and_it_is_good_at_its_virtual_server() {
+        let sessions = Sessions::new(None).unwrap();
+        let task = |id: &str| TaskId { backend: name("b"), id: id.to_owned() };
+        let sealed = sessions.seal_task(&name("a"), &task("1\n2"));
+        assert_eq!(sealed, sessions.seal_task(&name("a"), &task("1\n2")));
+        assert_ne!(sealed, sessions.seal_task(&name("a"), &task("1")));
+        assert_eq!(sessions.open_task(&name("a"), &sealed), Some(task("1\n2")));
+        assert_eq!(sessions.open_task(&name("other"), &sealed), None);
+        assert_eq!(sessions.open_task(&name("a"), "b.1"), None);
     }
 
     /// `eras_07`: neither an id, nor a cursor, nor a state that a backend keeps is accepted with anything in it changed.

@@ -1,4 +1,4 @@
-//! Resources that a modern client wants to hear of: their backends are listened to for as long as the client listens.
+//! Resources and tasks that a modern client wants to hear of: their backends are listened to for as long as the client listens.
 
 use std::sync::Arc;
 
@@ -7,7 +7,10 @@ use http::HeaderMap;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use vmcp_core::limits;
-use vmcp_mcp::{self as mcp, EventStream, Message, OURSELVES, method, notification, sse};
+use vmcp_json::{Object, quote};
+use vmcp_mcp::{
+    self as mcp, EventStream, Message, NO_CAPABILITIES, OURSELVES, extension, method, notification, sse,
+};
 
 use crate::backend::{self, Backend};
 use crate::plane::Plane;
@@ -17,8 +20,37 @@ use crate::plane::Plane;
 pub(crate) struct Watch {
     pub(crate) backend: Arc<Backend>,
     pub(crate) uris: Vec<String>,
+    /// As the backend calls each, and as the client does.
+    pub(crate) tasks: Vec<(String, String)>,
     /// What the backend is shown.
     pub(crate) headers: HeaderMap,
+}
+
+impl Watch {
+    /// What the backend is asked for (JSON).
+    fn filter(&self) -> String {
+        let quoted = |all: &mut dyn Iterator<Item = &String>| {
+            let all: Vec<String> = all.map(|text| quote(text)).collect();
+            all.join(",")
+        };
+        let uris = quoted(&mut self.uris.iter());
+        let tasks = quoted(&mut self.tasks.iter().map(|(theirs, _)| theirs));
+        let members = [("resourceSubscriptions", uris), ("taskIds", tasks)];
+        let wanted: Vec<String> = members
+            .into_iter()
+            .filter(|(_, all)| !all.is_empty())
+            .map(|(name, all)| format!("\"{name}\":[{all}]"))
+            .collect();
+        format!("{{{}}}", wanted.join(","))
+    }
+
+    /// A client that has asked for tasks knows them.
+    fn capabilities(&self) -> String {
+        match self.tasks.is_empty() {
+            true => NO_CAPABILITIES.to_owned(),
+            false => format!("{{\"extensions\":{{\"{}\":{{}}}}}}", extension::TASKS),
+        }
+    }
 }
 
 /// Begins to watch. What changes comes as events whose messages carry `meta` (a JSON member), until nobody reads them. `None`: nothing
@@ -68,7 +100,8 @@ impl Watching {
     async fn open(&self) -> Result<Option<EventStream>, NotNow> {
         let admitted = backend::admit(&self.watch.backend).await.map_err(|_| NotNow)?;
         let (peer, exchange) = (admitted.peer(), &self.plane.exchange);
-        let watching = mcp::watch(exchange, &peer, &OURSELVES, &self.watch.uris, &self.watch.headers);
+        let (capabilities, wanted) = (self.watch.capabilities(), self.watch.filter());
+        let watching = mcp::watch(exchange, &peer, &OURSELVES, (&capabilities, &wanted), &self.watch.headers);
         match tokio::time::timeout(admitted.patience(), watching).await {
             Ok(Ok(events)) => {
                 admitted.succeeded();
@@ -97,13 +130,29 @@ impl Watching {
     fn read(&self, data: &[u8]) -> Option<Bytes> {
         let limits = self.plane.exchange.answer_limits();
         let Ok(Message::Notification(told)) = Message::parse(data, &limits) else { return None };
-        let uri = told.params.as_ref().filter(|_| told.method == method::RESOURCE_UPDATED)?.get("uri")?;
-        let is_watched =
-            uri.as_str().is_some_and(|uri| self.watch.uris.iter().any(|watched| *watched == uri));
-        is_watched.then(|| {
-            let params = format!("{{\"uri\":{},{}}}", uri.raw(), self.meta);
-            sse::encode(notification(method::RESOURCE_UPDATED, Some(&params)).as_bytes())
-        })
+        let params = told.params.as_ref()?;
+        let params = match told.method.as_ref() {
+            method::RESOURCE_UPDATED => {
+                let uri = params.get("uri")?.as_str()?;
+                let is_watched = self.watch.uris.iter().any(|watched| *watched == uri);
+                is_watched.then(|| format!("{{\"uri\":{},{}}}", quote(&uri), self.meta))?
+            }
+            method::TASK_CHANGED => {
+                let theirs = params.get("taskId")?.as_str()?;
+                let known = self.watch.tasks.iter().find(|(known, _)| *known == theirs);
+                self.task(params, &known?.1)
+            }
+            _ => return None,
+        };
+        Some(sse::encode(notification(&told.method, Some(&params)).as_bytes()))
+    }
+
+    /// All that is said of a task, under the client's id.
+    fn task(&self, params: &Object<'_>, ours: &str) -> String {
+        let others =
+            params.members().filter(|member| !member.is_named("taskId") && !member.is_named("_meta"));
+        let others = others.map(|member| format!(",{}:{}", quote(&member.name()), member.value.raw()));
+        format!("{{\"taskId\":{}{},{}}}", quote(ours), others.collect::<String>(), self.meta)
     }
 }
 

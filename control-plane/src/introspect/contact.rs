@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use vmcp_core::desired::{Endpoints, Found, Transport};
-use vmcp_core::inventory::{Abilities, Eras, Inventory, Legacy};
+use vmcp_core::inventory::{Abilities, Eras, Extensions, Inventory, Legacy};
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_json::{Limits, Object};
 use vmcp_mcp::{
     Carrier, Changes, Discovered, Exchange, Failure, Holder, Initialized, OURSELVES, Peer, check_roots,
-    close, discover, is_modern_alone, method, open, request,
+    close, discover, extension, is_modern_alone, method, open, request,
 };
 use vmcp_runtime::{secret_file, secret_variable};
 
@@ -140,10 +140,13 @@ impl Contact {
         let declares = |name: &str| declared.as_ref().is_some_and(|declared| declared.member(name).is_some());
         let resources =
             declared.as_ref().and_then(|declared| declared.get("resources")?.as_object()?.get("subscribe"));
+        let extensions = declared.as_ref().and_then(|declared| declared.get("extensions")?.as_object());
+        let extends = |name: &str| extensions.as_ref().is_some_and(|all| all.member(name).is_some());
         let abilities = Abilities {
             completes: declares("completions"),
             logs: declares("logging"),
             subscribes: resources.is_some_and(|value| value.is_true()),
+            extensions: Extensions { tasks: extends(extension::TASKS), apps: extends(extension::APPS) },
         };
         let mut inventory = Inventory { instructions, abilities, eras: self.eras(), ..Inventory::default() };
         let mut fresh = None;

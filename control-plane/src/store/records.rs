@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use vmcp_core::backend::BackendId;
 use vmcp_core::desired::{Endpoints, Transport};
-use vmcp_core::inventory::{Abilities, Eras, Inventory, Legacy};
+use vmcp_core::inventory::{Abilities, Eras, Extensions, Inventory, Legacy};
 use vmcp_core::item::{Item, Kind};
 use vmcp_core::name::Name;
 use vmcp_core::owners::{Owner, Owners};
@@ -58,6 +58,10 @@ struct ObservationRecord {
     logs: bool,
     #[serde(default)]
     subscribes: bool,
+    #[serde(default)]
+    tasks: bool,
+    #[serde(default)]
+    apps: bool,
     instructions: Option<String>,
     faults: Vec<String>,
     unread: Vec<String>,
@@ -150,6 +154,8 @@ pub(super) fn write_observation(observation: &Observation) -> Result<Vec<u8>, St
         completes: inventory.abilities.completes,
         logs: inventory.abilities.logs,
         subscribes: inventory.abilities.subscribes,
+        tasks: inventory.abilities.extensions.tasks,
+        apps: inventory.abilities.extensions.apps,
         items: items.collect(),
         unread: inventory.unread.iter().map(|kind| kind.list().to_owned()).collect(),
         instructions: inventory.instructions,
@@ -172,6 +178,7 @@ pub(super) fn read_observation(clear: &[u8]) -> Result<Observation, StoreFault> 
             completes: record.completes,
             logs: record.logs,
             subscribes: record.subscribes,
+            extensions: Extensions { tasks: record.tasks, apps: record.apps },
         },
         instructions: record.instructions,
         faults: record.faults,

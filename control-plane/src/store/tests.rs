@@ -31,7 +31,12 @@ fn observed(tool: &str) -> Observation {
             modern: true,
             legacy: Some(vmcp_core::inventory::Legacy { version: "2025-11-25".into(), has_sessions: true }),
         },
-        abilities: vmcp_core::inventory::Abilities { completes: true, logs: true, subscribes: false },
+        abilities: vmcp_core::inventory::Abilities {
+            completes: true,
+            logs: true,
+            subscribes: false,
+            extensions: vmcp_core::inventory::Extensions { tasks: true, apps: false },
+        },
     };
     let url = Some("http://127.0.0.1:1/mcp".parse().unwrap());
     Observation { inventory: Some(Arc::new(inventory)), url, ..Observation::default() }

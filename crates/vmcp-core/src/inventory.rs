@@ -28,6 +28,17 @@ pub struct Abilities {
     pub logs: bool,
     /// It says when a resource has changed, to those who want to hear it.
     pub subscribes: bool,
+    /// What else of MCP it speaks.
+    pub extensions: Extensions,
+}
+
+/// The extensions that a backend has declared, of those that are passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extensions {
+    /// `io.modelcontextprotocol/tasks`: calls that go on after they have been answered.
+    pub tasks: bool,
+    /// `io.modelcontextprotocol/ui`: tools with a page.
+    pub apps: bool,
 }
 
 impl Abilities {
@@ -37,6 +48,10 @@ impl Abilities {
             completes: self.completes || other.completes,
             logs: self.logs || other.logs,
             subscribes: self.subscribes || other.subscribes,
+            extensions: Extensions {
+                tasks: self.extensions.tasks || other.extensions.tasks,
+                apps: self.extensions.apps || other.extensions.apps,
+            },
         }
     }
 }

@@ -17,6 +17,9 @@ pub struct Implementation<'a> {
 pub const OURSELVES: Implementation<'static> =
     Implementation { name: "vmcp", version: env!("CARGO_PKG_VERSION") };
 
+/// Nothing may be asked of us.
+pub const NO_CAPABILITIES: &str = "{}";
+
 impl Implementation<'_> {
     /// `{"name":…,"version":…}`
     pub fn to_json(&self) -> String {
@@ -64,20 +67,27 @@ pub fn error(id: Option<&str>, code: i32, message: &str, data: Option<&str>) -> 
     format!("{{\"jsonrpc\":\"2.0\",{id}\"error\":{{\"code\":{code},\"message\":{}{data}}}}}", quote(message))
 }
 
-/// The metadata that every modern request must carry, declaring no client capabilities, since none is relayed yet
+/// The metadata that every modern request must carry, with what the client can do (JSON)
 /// (MCP 2026-07-28, Base Protocol, Per-request protocol fields): the members without braces.
-pub fn accepted_meta(client: &Implementation<'_>) -> [(&'static str, String); 3] {
+pub fn accepted_meta(client: &Implementation<'_>, capabilities: &str) -> [(&'static str, String); 3] {
     [
         ("io.modelcontextprotocol/protocolVersion", quote(ProtocolVersion::LATEST_MODERN.as_str())),
         ("io.modelcontextprotocol/clientInfo", client.to_json()),
-        ("io.modelcontextprotocol/clientCapabilities", "{}".to_owned()),
+        ("io.modelcontextprotocol/clientCapabilities", capabilities.to_owned()),
     ]
 }
 
-/// `params` of a modern request: the metadata, then `members` (JSON members without braces).
+/// `params` of a modern request of somebody who can do nothing special: the metadata, then `members` (JSON members without braces).
 pub fn modern_params(client: &Implementation<'_>, members: &str) -> String {
-    let meta: Vec<String> =
-        accepted_meta(client).iter().map(|(name, value)| format!("{}:{value}", quote(name))).collect();
+    modern_params_as(client, NO_CAPABILITIES, members)
+}
+
+/// The same for somebody with these capabilities (JSON).
+pub(crate) fn modern_params_as(client: &Implementation<'_>, capabilities: &str, members: &str) -> String {
+    let meta: Vec<String> = accepted_meta(client, capabilities)
+        .iter()
+        .map(|(name, value)| format!("{}:{value}", quote(name)))
+        .collect();
     let comma = if members.is_empty() { "" } else { "," };
     format!("{{\"_meta\":{{{}}}{comma}{members}}}", meta.join(","))
 }

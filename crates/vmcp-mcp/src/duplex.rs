@@ -12,12 +12,12 @@ use tokio::task::AbortHandle;
 use vmcp_json::Limits;
 
 use crate::change::Change;
-use crate::compose::{error, result};
+use crate::compose::{NO_CAPABILITIES, error, result};
 use crate::exchange::{Answer, Answered, Exchange};
 use crate::failure::Failure;
 use crate::message::{Id, Message};
 use crate::peer::Peer;
-use crate::session::{Holder, NO_CAPABILITIES, answer_for_nobody};
+use crate::session::{Holder, answer_for_nobody};
 use crate::sse::Event;
 use crate::stream::EventStream;
 use crate::{code, method};

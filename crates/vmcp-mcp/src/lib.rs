@@ -10,6 +10,7 @@ mod compose;
 mod connect;
 mod duplex;
 mod exchange;
+pub mod extension;
 mod failure;
 pub mod header;
 mod message;
@@ -28,7 +29,8 @@ pub use annotation::{Misuse, check_annotations};
 pub use change::Change;
 pub use changes::Changes;
 pub use compose::{
-    Implementation, OURSELVES, accepted_meta, error, modern_params, notification, request, result,
+    Implementation, NO_CAPABILITIES, OURSELVES, accepted_meta, error, modern_params, notification, request,
+    result,
 };
 pub use connect::{Origins, check_roots};
 pub use duplex::Duplex;
@@ -39,7 +41,7 @@ pub use message::{Id, Malformed, Message, Notification, Outcome, Rejected, Reque
 pub use mirror::{Mirror, mirrors};
 pub use peer::{Carrier, Peer};
 pub use probe::{Discovered, discover, is_modern_alone, speaks_modern};
-pub use session::{Holder, Initialized, NO_CAPABILITIES, Session, close, listen, open, resume};
+pub use session::{Holder, Initialized, Session, close, listen, open, resume};
 pub use stream::EventStream;
 pub use version::{Era, ProtocolVersion};
 pub use watch::watch;

@@ -24,6 +24,14 @@ pub const PROMPTS_LIST: &str = "prompts/list";
 pub const PROMPTS_GET: &str = "prompts/get";
 /// Completes an argument of a prompt or a template.
 pub const COMPLETE: &str = "completion/complete";
+/// Modern: how a task fares.
+pub const GET_TASK: &str = "tasks/get";
+/// Modern: what a task has asked for.
+pub const UPDATE_TASK: &str = "tasks/update";
+/// Modern: a task is not wanted any more.
+pub const CANCEL_TASK: &str = "tasks/cancel";
+/// Modern: how a task fares, by itself.
+pub const TASK_CHANGED: &str = "notifications/tasks";
 /// Modern: a stream of change notifications.
 pub const LISTEN: &str = "subscriptions/listen";
 /// Modern: the first message of that stream.

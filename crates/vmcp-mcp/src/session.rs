@@ -50,10 +50,7 @@ pub enum Holder<'a> {
     Nobody,
 }
 
-/// Nothing may be asked of us.
-pub const NO_CAPABILITIES: &str = "{}";
-
-const EVERYTHING: &str = r#"{"roots":{"listChanged":true},"sampling":{"tools":{},"context":{}},"elicitation":{"form":{},"url":{}}}"#;
+const EVERYTHING: &str = r#"{"roots":{"listChanged":true},"sampling":{"tools":{},"context":{}},"elicitation":{"form":{},"url":{}},"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":["text/html;profile=mcp-app"]}}}"#;
 
 /// What a backend hears that asks something where nobody is.
 pub(crate) fn answer_for_nobody(asked: &Request<'_>) -> Vec<u8> {

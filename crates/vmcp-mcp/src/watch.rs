@@ -1,9 +1,8 @@
-//! Which resources of a modern backend change (MCP 2026-07-28, Subscriptions).
+//! What a modern backend says by itself (MCP 2026-07-28, Subscriptions).
 
 use http::HeaderMap;
-use vmcp_json::quote;
 
-use crate::compose::{Implementation, modern_params, request};
+use crate::compose::{Implementation, modern_params_as, request};
 use crate::exchange::{Answer, Exchange};
 use crate::failure::Failure;
 use crate::method;
@@ -12,8 +11,8 @@ use crate::stream::EventStream;
 
 const ID: &str = "\"vmcp-watch\"";
 
-/// A stream of what a backend says of these resources, asked for with these headers besides those that MCP needs. `None`: it does not
-/// say.
+/// A stream of what is wanted (a filter: JSON) by somebody with these capabilities (JSON), asked for with these headers besides those
+/// that MCP needs. `None`: the backend does not say.
 ///
 /// # Errors
 /// No answer at all.
@@ -21,12 +20,11 @@ pub async fn watch(
     exchange: &Exchange,
     peer: &Peer,
     client: &Implementation<'_>,
-    uris: &[String],
+    (capabilities, wanted): (&str, &str),
     headers: &HeaderMap,
 ) -> Result<Option<EventStream>, Failure> {
-    let uris: Vec<String> = uris.iter().map(|uri| quote(uri)).collect();
-    let wanted = format!("\"notifications\":{{\"resourceSubscriptions\":[{}]}}", uris.join(","));
-    let body = request(ID, method::LISTEN, Some(&modern_params(client, &wanted)));
+    let members = format!("\"notifications\":{wanted}");
+    let body = request(ID, method::LISTEN, Some(&modern_params_as(client, capabilities, &members)));
     let mut call = peer.modern(method::LISTEN, body);
     for (name, value) in headers {
         call.headers.insert(name, value.clone());

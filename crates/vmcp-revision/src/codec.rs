@@ -10,7 +10,7 @@ use prost::Message;
 use vmcp_core::backend::{Backend, BackendId};
 use vmcp_core::catalog::{Exposed, Share};
 use vmcp_core::desired::VirtualServer;
-use vmcp_core::inventory::{Abilities, Eras, Legacy};
+use vmcp_core::inventory::{Abilities, Eras, Extensions, Legacy};
 use vmcp_core::item::Kind;
 use vmcp_core::name::Name;
 use vmcp_core::operational::Operational;
@@ -131,6 +131,8 @@ pub fn encode_share(virtual_server: &Name, group: &Name, share: &Share) -> Part 
         completes: share.abilities.completes,
         logs: share.abilities.logs,
         subscribes: share.abilities.subscribes,
+        tasks: share.abilities.extensions.tasks,
+        apps: share.abilities.extensions.apps,
         instructions: share.instructions.clone(),
     };
     part(PartName::Catalog { virtual_server: virtual_server.clone(), backend }, &message)
@@ -198,6 +200,7 @@ fn decode_share(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
             completes: message.completes,
             logs: message.logs,
             subscribes: message.subscribes,
+            extensions: Extensions { tasks: message.tasks, apps: message.apps },
         },
         instructions: message.instructions,
     };

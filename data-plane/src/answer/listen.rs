@@ -97,13 +97,14 @@ enum Heard {
 /// What the client hears of, as it is acknowledged.
 fn granted(wanted: Wanted, watches: &[Watch]) -> String {
     let uris: Vec<String> = watches.iter().flat_map(|watch| &watch.uris).map(|uri| quote(uri)).collect();
-    let lists = wanted.to_json();
-    let comma = if uris.is_empty() || lists.is_empty() { "" } else { "," };
-    let resources = match uris.is_empty() {
+    let tasks: Vec<String> =
+        watches.iter().flat_map(|watch| &watch.tasks).map(|(_, ours)| quote(ours)).collect();
+    let named = |name: &str, all: &[String]| match all.is_empty() {
         true => String::new(),
-        false => format!("\"resourceSubscriptions\":[{}]", uris.join(",")),
+        false => format!("\"{name}\":[{}]", all.join(",")),
     };
-    format!("{lists}{comma}{resources}")
+    let all = [wanted.to_json(), named("resourceSubscriptions", &uris), named("taskIds", &tasks)];
+    all.iter().filter(|text| !text.is_empty()).map(String::as_str).collect::<Vec<_>>().join(",")
 }
 
 /// What marks the messages of a modern subscription.

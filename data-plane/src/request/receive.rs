@@ -101,6 +101,7 @@ fn check<'a>(
         check_legacy(headers, &request, server, sessions)?
     };
     let ask = Ask::of(&request.method, is_modern)
+        .filter(|ask| !ask.is_about_task() || server.abilities.extensions.tasks)
         .ok_or_else(|| Refusal::unknown_method(&request.method, is_modern))?;
     if is_modern && let Some(name) = ask.mirrored() {
         let value = text_param(request.params.as_ref(), name)?;

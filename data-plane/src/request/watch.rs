@@ -1,46 +1,86 @@
-//! Which of the resources that a modern client wants to hear of it may hear of, and from whom.
+//! Which of the resources and tasks that a modern client wants to hear of it may hear of, and from whom.
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::HeaderMap;
 use vmcp_core::limits;
+use vmcp_json::Object;
+use vmcp_mcp::extension;
 
 use crate::asked::{Action, Asked};
+use crate::plane::Plane;
 use crate::refusal::Refusal;
 use crate::request::authenticate::Principal;
 use crate::request::authorize::authorize;
 use crate::request::credential::credential;
-use crate::request::route::{Routed, route};
+use crate::request::route::{Route, Routed, route};
 use crate::snapshot::Server;
 use crate::watch::Watch;
 
 /// By backend. What the client may not hear of, or nobody tells, is left out; the acknowledgement says what is left
-/// (MCP 2026-07-28, Subscriptions, Acknowledgment).
+/// (MCP 2026-07-28, Subscriptions, Acknowledgment; SEP-2663, Task Status Notifications).
 pub(super) fn watches(
+    plane: &Plane,
     server: &Server,
     principal: &Principal,
     asked: &Asked<'_>,
 ) -> Result<Vec<Watch>, Refusal> {
     let filter = asked.request.params.as_ref().and_then(|params| params.get("notifications")?.as_object());
-    let Some(wanted) = filter.as_ref().and_then(|filter| filter.get("resourceSubscriptions")) else {
-        return Ok(Vec::new());
+    let Some(filter) = filter else { return Ok(Vec::new()) };
+    let mut watches = Vec::new();
+    let routed = |action| {
+        let allowed = authorize(principal, action).ok()?;
+        match route(server, &plane.sessions, allowed, true) {
+            Ok(Routed::To(route)) => Some(route),
+            Ok(Routed::NothingToComplete) | Err(_) => None,
+        }
     };
-    let is_wrong = || Refusal::malformed_params("`resourceSubscriptions` must be a list of URIs");
-    let mut watches: Vec<Watch> = Vec::new();
-    for uri in wanted.as_array().ok_or_else(is_wrong)?.take(limits::WATCHED_RESOURCES) {
-        let uri = uri.as_str().ok_or_else(is_wrong)?;
-        let routed = authorize(principal, Action::WatchResource(uri.clone()))
-            .and_then(|allowed| route(server, allowed, true));
-        let Ok(Routed::To(route)) = routed else { continue };
-        let backend = &route.target.backend;
-        let known = watches.iter_mut().find(|watch| watch.backend.id == backend.id);
-        match known {
-            Some(watch) if watch.uris.iter().any(|watched| *watched == uri) => {}
-            Some(watch) => watch.uris.push(uri.into_owned()),
-            None => {
-                let mut headers = HeaderMap::new();
-                credential(principal, &route)?.write_headers(&mut headers);
-                watches.push(Watch { backend: backend.clone(), uris: vec![uri.into_owned()], headers });
+    for uri in wanted(&filter, "resourceSubscriptions")? {
+        if let Some(route) = routed(Action::WatchResource(uri.clone())) {
+            let watch = at(&mut watches, principal, &route)?;
+            if !watch.uris.iter().any(|watched| *watched == uri) {
+                watch.uris.push(uri.into_owned());
             }
         }
     }
+    let tasks = wanted(&filter, "taskIds")?;
+    if !tasks.is_empty() && !asked.extends(extension::TASKS) {
+        return Err(Refusal::missing_extension(extension::TASKS));
+    }
+    for id in tasks {
+        if let Some(route) = routed(Action::UseTask(id.clone())) {
+            let watch = at(&mut watches, principal, &route)?;
+            watch.tasks.push((route.target.original_name.to_string(), id.into_owned()));
+        }
+    }
     Ok(watches)
+}
+
+/// The texts of a list, as many as are looked at.
+fn wanted<'a>(filter: &Object<'a>, name: &str) -> Result<Vec<Cow<'a, str>>, Refusal> {
+    let is_wrong = || Refusal::malformed_params(&format!("`{name}` must be a list of strings"));
+    let Some(all) = filter.get(name) else { return Ok(Vec::new()) };
+    let all = all.as_array().ok_or_else(is_wrong)?.take(limits::WATCHED_RESOURCES);
+    all.map(|text| text.as_str().ok_or_else(is_wrong)).collect()
+}
+
+/// What is watched where a route leads.
+fn at<'w>(
+    watches: &'w mut Vec<Watch>,
+    principal: &Principal,
+    route: &Route<'_>,
+) -> Result<&'w mut Watch, Refusal> {
+    let backend = &route.target.backend;
+    let known = watches.iter().position(|watch| Arc::ptr_eq(&watch.backend, backend));
+    let place = match known {
+        Some(place) => place,
+        None => {
+            let mut headers = HeaderMap::new();
+            credential(principal, route)?.write_headers(&mut headers);
+            watches.push(Watch { backend: backend.clone(), uris: Vec::new(), tasks: Vec::new(), headers });
+            watches.len() - 1
+        }
+    };
+    Ok(&mut watches[place])
 }

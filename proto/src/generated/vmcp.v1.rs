@@ -155,6 +155,12 @@ pub struct Share {
     /// Whether it says when a resource has changed.
     #[prost(bool, tag = "8")]
     pub subscribes: bool,
+    /// Whether it has declared `io.modelcontextprotocol/tasks`.
+    #[prost(bool, tag = "9")]
+    pub tasks: bool,
+    /// Whether it has declared `io.modelcontextprotocol/ui`.
+    #[prost(bool, tag = "10")]
+    pub apps: bool,
 }
 /// One item under the name that it has for clients.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,4 +1,5 @@
 use vmcp_core::desired::{Endpoints, Found, Sessions, Text, Transport};
+use vmcp_core::inventory::Extensions;
 use vmcp_core::operational::{Breaker, PartialFailure, Timeouts};
 
 use super::*;
@@ -56,7 +57,8 @@ fn what_is_encoded_is_decoded() {
         definition: Bytes::from_static(b"{}"),
         is_hidden: kind == Kind::Tool,
     });
-    let abilities = Abilities { completes: true, logs: false, subscribes: true };
+    let extensions = Extensions { tasks: true, apps: true };
+    let abilities = Abilities { completes: true, logs: false, subscribes: true, extensions };
     let share = Share { backend: name("b"), items: items.into(), abilities, instructions: None };
     assert_eq!(decode(&encode_share(&name("all"), &name("g"), &share)), Ok(Decoded::Share(share)));
 }

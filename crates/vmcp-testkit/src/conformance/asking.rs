@@ -141,6 +141,20 @@ pub(crate) fn ask_name(message: &str) -> Value {
     ask(message, &json!({"name": {"type": "string"}}))
 }
 
+/// What a tool asks that does something for a name.
+pub(crate) fn ask_for_name() -> Result<CallToolResponse, ErrorData> {
+    Ok(required(&[("user_name", &ask_name("What is your name?"))], None)?.into())
+}
+
+/// The name that was given.
+pub(crate) fn name<'a>(brought: &Brought<'a>) -> Option<&'a str> {
+    accepted(answer(brought, "user_name")?)?["name"].as_str()
+}
+
+pub(crate) fn ask_to_confirm(message: &str) -> Value {
+    ask(message, &json!({"confirm": {"type": "boolean"}}))
+}
+
 fn ask_model(question: &str, tokens: u32) -> Value {
     let message = json!({"role": "user", "content": text(question)});
     json!({"method": "sampling/createMessage", "params": {"messages": [message], "maxTokens": tokens}})

@@ -5,21 +5,22 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ClientCapabilities, CompleteRequestParams, CompleteResult,
-    GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, LoggingLevel, PaginatedRequestParams,
-    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ResourceUpdatedNotificationParam,
-    ServerCapabilities, ServerConfig, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter,
-    Tool, UnsubscribeRequestParams,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, ClientCapabilities, CompleteRequestParams,
+    CompleteResult, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, LoggingLevel,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ResourceUpdatedNotificationParam, ServerCapabilities, ServerConfig, SetLevelRequestParams,
+    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{NotificationContext, Peer, RequestContext, SubscriptionContext};
+use rmcp::task_manager::TaskManager;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
 use tokio::sync::broadcast;
 
 use crate::asking::{self, Brought};
 use crate::definitions::DEFINITIONS;
-use crate::{contents, telling};
+use crate::{contents, tasks, telling};
 
 const WATCHED: &str = "test://watched-resource";
 
@@ -32,12 +33,12 @@ enum Change {
 }
 
 /// What all sessions share.
-#[derive(Debug)]
 pub(crate) struct Shared {
     has_tool: AtomicBool,
     has_prompt: AtomicBool,
     updates: AtomicUsize,
     changes: broadcast::Sender<Change>,
+    tasks: TaskManager,
 }
 
 impl Shared {
@@ -47,6 +48,7 @@ impl Shared {
             has_prompt: AtomicBool::new(false),
             updates: AtomicUsize::new(0),
             changes: broadcast::Sender::new(64),
+            tasks: TaskManager::new(),
         }
     }
 
@@ -67,7 +69,6 @@ impl Shared {
 }
 
 /// A session, or one request of a client that has none.
-#[derive(Debug)]
 pub(crate) struct Fixture {
     shared: Arc<Shared>,
     level: Mutex<LoggingLevel>,
@@ -114,6 +115,7 @@ impl ServerHandler for Fixture {
             .enable_resources_subscribe()
             .enable_tools()
             .enable_tool_list_changed()
+            .enable_tasks()
             .build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("vmcp-conformance-server", env!("CARGO_PKG_VERSION")))
@@ -148,7 +150,11 @@ impl ServerHandler for Fixture {
         if let Some(round) = asking::tool(name, &brought) {
             return round;
         }
+        if let Some(called) = tasks::tool(&self.shared.tasks, &request, &brought) {
+            return called;
+        }
         match name {
+            "greet" => Ok(tasks::greet(&json!(request.arguments))?.into()),
             "test_tool_with_logging" | "test_logging_tool" => {
                 Ok(telling::log(&context, self.level(&context)).await?.into())
             }
@@ -262,6 +268,30 @@ impl ServerHandler for Fixture {
                 Change::Resource => context.sink().notify_resource_updated(WATCHED).await,
             };
         }
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        Ok(GetTaskResult::new(self.shared.tasks.get_task(&request.task_id)?))
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.shared.tasks.update_task(&request.task_id, request.input_responses)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.shared.tasks.cancel_task(&request.task_id)
     }
 
     async fn set_level(

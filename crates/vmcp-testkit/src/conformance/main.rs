@@ -5,6 +5,7 @@ mod asking;
 mod contents;
 mod definitions;
 mod fixture;
+mod tasks;
 mod telling;
 
 use std::net::SocketAddr;

@@ -1,0 +1,31 @@
+//! Ids of tasks, the calls of modern backends that go on after they have been answered (SEP-2663). A client sees an id of ours, from
+//! which any replica reads whose the task is; one task has one such id for as long as it lives.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use vmcp_core::name::Name;
+use vmcp_seal::NONCE_BYTES;
+
+/// What an id of ours holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TaskId {
+    pub(crate) backend: Name,
+    /// As the backend calls it.
+    pub(crate) id: String,
+}
+
+impl TaskId {
+    pub(crate) fn to_text(&self) -> String {
+        format!("{}\n{}", self.backend, self.id)
+    }
+
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let (backend, id) = text.split_once('\n')?;
+        Some(Self { backend: backend.parse().ok()?, id: id.to_owned() })
+    }
+
+    /// The same for the same task, so that it is sealed alike every time; different tasks have different ones.
+    pub(crate) fn nonce(&self, purpose: &[u8]) -> [u8; NONCE_BYTES] {
+        let hash = digest(&SHA256, &[purpose, b"\0", self.to_text().as_bytes()].concat());
+        hash.as_ref().first_chunk().copied().unwrap_or_default()
+    }
+}
