@@ -61,6 +61,11 @@ bench *ARGUMENTS:
     cargo build --release --locked --bin vmcpctl --bin vmcp-bench
     target/release/vmcp-bench run {{ARGUMENTS}}
 
+# Instructions per request, counted by callgrind; `just instructions PATH` beside those of another build of vmcpctl.
+instructions *BEFORE:
+    cargo build --release --locked --bin vmcpctl --bin vmcp-bench
+    tests/instructions/run target/release/vmcp-bench target/release/vmcpctl {{BEFORE}}
+
 # Looks for texts that break a reader, for a while: `just fuzz vmcp-manifest manifest 60`.
 fuzz CRATE="vmcp-json" TARGET="object" SECONDS="60":
     cd crates/{{CRATE}} && RUSTC_BOOTSTRAP=1 cargo fuzz run {{TARGET}} --sanitizer none -- -max_total_time={{SECONDS}} -max_len=65536

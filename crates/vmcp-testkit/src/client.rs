@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use crate::schema;
+
 /// Headers besides the content type.
 pub type Headers<'a> = &'a [(&'a str, &'a str)];
 
@@ -35,6 +37,29 @@ pub struct Answer {
 pub struct Events {
     response: reqwest::Response,
     text: String,
+    asked: Asked,
+}
+
+/// What was sent, to hold to it what comes back.
+#[derive(Debug)]
+struct Asked {
+    message: Value,
+    is_modern: bool,
+}
+
+impl Asked {
+    fn read(headers: Headers<'_>, body: &[u8]) -> Self {
+        let is_modern =
+            headers.iter().any(|(name, value)| *name == "mcp-protocol-version" && *value > "2025-11-25");
+        Self { message: serde_json::from_slice(body).unwrap_or_default(), is_modern }
+    }
+
+    /// What is no message is somebody else's business.
+    fn check(&self, body: &[u8]) {
+        if let Ok(message) = serde_json::from_slice::<Value>(body) {
+            schema::check(&self.message, self.is_modern, &message);
+        }
+    }
 }
 
 impl Client {
@@ -52,9 +77,13 @@ impl Client {
     /// # Panics
     /// Nobody answers.
     pub async fn post(&self, headers: Headers<'_>, body: impl Into<Vec<u8>>) -> Answer {
-        let response = self.send(reqwest::Method::POST, headers, body.into()).await;
+        let body = body.into();
+        let asked = Asked::read(headers, &body);
+        let response = self.send(reqwest::Method::POST, headers, body).await;
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, body: response.bytes().await.expect("a whole body") }
+        let answer = Answer { status, headers, body: response.bytes().await.expect("a whole body") };
+        asked.check(&answer.body);
+        answer
     }
 
     /// Sends another method.
@@ -72,11 +101,12 @@ impl Client {
     /// # Panics
     /// Nobody answers, or not with a stream.
     pub async fn listen(&self, headers: Headers<'_>, body: Option<String>) -> Events {
+        let asked = Asked::read(headers, body.as_deref().unwrap_or_default().as_bytes());
         let method = if body.is_some() { reqwest::Method::POST } else { reqwest::Method::GET };
         let response = self.send(method, headers, body.unwrap_or_default().into_bytes()).await;
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
         assert_eq!(content_type, Some("text/event-stream"), "{}", response.status());
-        Events { response, text: String::new() }
+        Events { response, text: String::new(), asked }
     }
 
     async fn send(&self, method: reqwest::Method, headers: Headers<'_>, body: Vec<u8>) -> reqwest::Response {
@@ -165,7 +195,9 @@ impl Events {
                 let event: String = self.text.drain(..end + 2).collect();
                 let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
                 if !data.is_empty() {
-                    return Some(data.join("\n"));
+                    let data = data.join("\n");
+                    self.asked.check(data.as_bytes());
+                    return Some(data);
                 }
                 continue;
             }

@@ -8,6 +8,7 @@ mod client;
 mod eventually;
 mod planes;
 mod process;
+mod schema;
 mod served;
 mod sse;
 mod tls;
