@@ -18,6 +18,7 @@ use vmcp_mcp::{OURSELVES, ProtocolVersion, extension, result};
 use crate::asked::{Ask, Asked, Client};
 use crate::level::Level;
 use crate::plane::Plane;
+use crate::principal::Scope;
 use crate::refusal::Refusal;
 use crate::reply::json;
 use crate::snapshot::{Page, Server};
@@ -153,21 +154,21 @@ fn list(
     if !missing.is_empty() && server.partial_failure == PartialFailure::Fail {
         return Err(Refusal::missing(&missing));
     }
+    let scope = Scope { server: &server.name, principal: asked.principal };
     let list = server.lists.of(kind);
     let cursor = asked.request.params.as_ref().and_then(|params| params.get("cursor"));
     let page = match cursor {
         None => list.first_page(),
         Some(cursor) => {
             let cursor = cursor.as_str().ok_or_else(Refusal::unknown_cursor)?;
-            let position = plane.sessions.open_cursor(&server.name, kind, &cursor);
+            let position = plane.sessions.open_cursor(scope, kind, &cursor);
             list.page_behind(&position.map_err(|_| Refusal::unknown_cursor())?)
         }
     };
     let next = match &page.last {
         None => String::new(),
         Some(last) => {
-            let cursor =
-                plane.sessions.cursor(&server.name, kind, last).map_err(|_| Refusal::no_randomness())?;
+            let cursor = plane.sessions.cursor(scope, kind, last).map_err(|_| Refusal::no_randomness())?;
             format!(",\"nextCursor\":\"{cursor}\"")
         }
     };

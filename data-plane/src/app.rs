@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use vmcp_core::backend::BackendId;
 use vmcp_core::name::Name;
 use vmcp_mcp::Exchange;
+use vmcp_oauth::Verifier;
 use vmcp_revision::protocol::{Following, Observe};
 use vmcp_revision::{Connection, Follower, Serving, Source};
 use vmcp_runtime::{Drain, Guard, Metrics, serve_on_lanes};
@@ -76,6 +77,9 @@ pub enum StartError {
     /// The listener has no address, or threads cannot be started.
     #[error("could not serve the listener")]
     Listener(#[source] std::io::Error),
+    /// Issuers of tokens cannot be asked over TLS.
+    #[error("could not prepare TLS towards issuers of tokens")]
+    Tls(#[source] std::io::Error),
     /// There is no randomness for keys.
     #[error("could not make the keys that seal session ids")]
     Keys,
@@ -104,6 +108,7 @@ impl DataPlane {
             exchange: exchange.counting_unasked(move || {
                 counted.dropped().inc();
             }),
+            verifier: Arc::new(Verifier::new().map_err(StartError::Tls)?),
             sessions: Arc::new(Sessions::new(session_key.map(|key| key.0)).map_err(|_| StartError::Keys)?),
             counters: counters.clone(),
             drain: drain.clone(),

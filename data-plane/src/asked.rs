@@ -6,6 +6,7 @@ use vmcp_core::item::Kind;
 use vmcp_json::{Object, Value};
 use vmcp_mcp::{ProtocolVersion, Request, extension, method};
 
+use crate::principal::Principal;
 use crate::refusal::Refusal;
 use crate::session::Session;
 
@@ -15,6 +16,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) request: Request<'a>,
     pub(crate) ask: Ask,
     pub(crate) client: Client,
+    pub(crate) principal: Principal,
 }
 
 /// Who asks, as far as the protocol says.

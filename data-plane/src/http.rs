@@ -9,6 +9,7 @@ use axum::routing::any;
 use http::Method;
 use vmcp_runtime::Foreign;
 
+use crate::challenge;
 use crate::plane::Plane;
 use crate::refusal::Refusal;
 use crate::request;
@@ -23,6 +24,9 @@ pub(crate) fn router(plane: Arc<Plane>) -> Router {
         .route("/{name}/mcp", any(named_server))
         .route("/{name}/sse", any(named_server))
         .route("/{name}/messages", any(named_server))
+        .route("/.well-known/oauth-protected-resource", any(default_metadata))
+        .route("/.well-known/oauth-protected-resource/mcp", any(default_metadata))
+        .route("/.well-known/oauth-protected-resource/{name}/mcp", any(named_metadata))
         .fallback(async || Refusal::no_such_address().into_response())
         .with_state(plane)
 }
@@ -45,36 +49,59 @@ async fn named_server(
     serve(&plane, found, request).await
 }
 
+async fn default_metadata(State(plane): State<Arc<Plane>>, request: Request) -> Response {
+    let server = plane.snapshot.load().default_server().cloned();
+    metadata(&plane, server.as_ref(), "/mcp", &request)
+}
+
+async fn named_metadata(
+    State(plane): State<Arc<Plane>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
+    let server = plane.snapshot.load().server(&name).cloned();
+    metadata(&plane, server.as_ref(), &format!("/{name}/mcp"), &request)
+}
+
+/// Whose tokens are taken at this path, for who has none yet.
+fn metadata(plane: &Plane, server: Option<&Arc<Server>>, path: &str, request: &Request) -> Response {
+    if let Some(refusal) = foreign(plane, request) {
+        return refusal.into_response();
+    }
+    let document = server.filter(|_| request.method() == Method::GET);
+    let document = document.and_then(|server| challenge::document(server, path, request.headers()));
+    document.unwrap_or_else(|| Refusal::no_such_address().into_response())
+}
+
+fn foreign(plane: &Plane, request: &Request) -> Option<Refusal> {
+    match plane.guard.check(request.uri(), request.headers()) {
+        Ok(()) => None,
+        Err(Foreign::Host) => Some(Refusal::foreign_host()),
+        Err(Foreign::Origin) => Some(Refusal::foreign_origin()),
+    }
+}
+
 /// What is not here may be there at another replica, or later.
 fn missing(snapshot: &Snapshot, name: Option<&str>) -> Refusal {
     if snapshot.lacks(name) { Refusal::not_ready() } else { Refusal::no_such_address() }
 }
 
 async fn serve(plane: &Arc<Plane>, server: Result<Arc<Server>, Refusal>, request: Request) -> Response {
-    match plane.guard.check(request.uri(), request.headers()) {
-        Ok(()) => {}
-        Err(Foreign::Host) => return Refusal::foreign_host().into_response(),
-        Err(Foreign::Origin) => return Refusal::foreign_origin().into_response(),
+    if let Some(refusal) = foreign(plane, &request) {
+        return refusal.into_response();
     }
     let server = match server {
         Ok(server) => server,
         Err(refusal) => return refusal.into_response(),
     };
-    let path = request.uri().path();
-    match (request.method(), path.rsplit('/').next()) {
-        (&Method::GET, Some("sse")) => {
-            return request::over_sse::open(plane, &server, path, request.headers());
-        }
-        (&Method::POST, Some("messages")) => {
-            return request::over_sse::take(plane, &server, request).await;
-        }
-        (_, Some("sse" | "messages")) => return Refusal::method_not_allowed().into_response(),
-        _ => {}
-    }
-    match *request.method() {
-        Method::POST => request::post(plane, &server, request).await,
-        Method::GET => request::get(plane, &server, request.headers()).await,
-        Method::DELETE => request::delete(plane, &server, request.headers()).await,
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    match (method, path.rsplit('/').next()) {
+        (Method::GET, Some("sse")) => request::over_sse::open(plane, &server, &path, request.headers()).await,
+        (Method::POST, Some("messages")) => request::over_sse::take(plane, &server, request).await,
+        (_, Some("sse" | "messages")) => Refusal::method_not_allowed().into_response(),
+        (Method::POST, _) => request::post(plane, &server, request).await,
+        (Method::GET, _) => request::get(plane, &server, &path, request.headers()).await,
+        (Method::DELETE, _) => request::delete(plane, &server, &path, request.headers()).await,
         _ => Refusal::method_not_allowed().into_response(),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use vmcp_mcp::Exchange;
+use vmcp_oauth::Verifier;
 use vmcp_runtime::{Drain, Guard};
 
 use crate::backend::{BackendSessions, Told};
@@ -27,6 +28,8 @@ pub(crate) struct Plane {
     pub(crate) changed: watch::Sender<u64>,
     /// Connections to backends, kept where the requests are that use them.
     pub(crate) exchange: Exchange,
+    /// Whose token is good.
+    pub(crate) verifier: Arc<Verifier>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) backend_sessions: BackendSessions,
     /// What backends say to clients by themselves.

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
@@ -24,6 +24,7 @@ struct Inner {
     message: String,
     data: Option<String>,
     id: Option<String>,
+    challenge: Option<HeaderValue>,
     outcome: Outcome,
 }
 
@@ -120,7 +121,15 @@ impl From<StatusCode> for Reason {
 impl Refusal {
     fn new(status: StatusCode, code: i32, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self(Box::new(Inner { status, code, message, data: None, id: None, outcome: Outcome::Refused }))
+        Self(Box::new(Inner {
+            status,
+            code,
+            message,
+            data: None,
+            id: None,
+            challenge: None,
+            outcome: Outcome::Refused,
+        }))
     }
 
     fn with_data(mut self, data: String) -> Self {
@@ -288,6 +297,20 @@ impl Refusal {
         Self::new(StatusCode::OK, code::INVALID_PARAMS, "Unknown task")
     }
 
+    /// Who asks is not known. The challenge says where to learn whose token is needed; what is wrong with this one nobody learns.
+    pub(crate) fn unauthenticated(challenge: &str) -> Self {
+        let mut refusal = Self::new(StatusCode::UNAUTHORIZED, code::INVALID_REQUEST, "Unauthorized");
+        refusal.0.challenge = HeaderValue::from_str(challenge).ok();
+        refusal
+    }
+
+    /// Nobody can say who asks, since the issuer has never been reached.
+    pub(crate) fn issuer_unavailable() -> Self {
+        let message = "The issuer of tokens cannot be reached";
+        let data = "{\"reason\":\"issuer_unavailable\"}".to_owned();
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code::INTERNAL_ERROR, message).with_data(data)
+    }
+
     /// There is no randomness to make an id from.
     pub(crate) fn no_randomness() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL_ERROR, "No randomness is available")
@@ -332,6 +355,9 @@ impl Refusal {
         *response.status_mut() = self.0.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(challenge) = self.0.challenge {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
         match self.0.status {
             StatusCode::METHOD_NOT_ALLOWED => {
                 headers.insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));

@@ -21,6 +21,7 @@ use crate::asked::Asked;
 use crate::backend::{Admitted, Opened};
 use crate::bridge::{self, Bridge};
 use crate::plane::Plane;
+use crate::principal::Scope;
 use crate::questions::{decline, under_id};
 use crate::refusal::{Reason, Refusal};
 use crate::reply::json;
@@ -166,8 +167,9 @@ impl Relay {
         }
         if let Some(task) = task.filter(|_| self.is_about_task || kind == "\"task\"") {
             let id = task.as_str().ok_or(Reason::Protocol)?.into_owned();
+            let scope = Scope { server: &round.server, principal: round.principal };
             let task_id = TaskId { backend: round.backend.name.clone(), id };
-            edits.replace_with(task, quote(&self.plane.sessions.seal_task(&round.server, &task_id)).into());
+            edits.replace_with(task, quote(&self.plane.sessions.seal_task(scope, &task_id)).into());
         }
         Ok(if edits.is_empty() { body.clone() } else { edits.apply(body).into() })
     }

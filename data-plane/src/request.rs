@@ -1,6 +1,6 @@
 //! The line: the way of a request, in one list of functions that never turns back.
 //!
-//! `receive` → `authenticate` → { `answer` | `authorize` → `route` → `credential` → `forward` }. Each step returns what the
+//! `authenticate` → `receive` → { `answer` | `authorize` → `route` → `credential` → `forward` }. Each step returns what the
 //! next one needs, so none can be left out.
 
 mod authenticate;
@@ -27,8 +27,10 @@ use crate::asked::{Ask, Asked, Client};
 use crate::hear::{hear, resume};
 use crate::metrics::Outcome;
 use crate::plane::Plane;
+use crate::principal::{Principal, Scope};
 use crate::refusal::Refusal;
 use crate::reply::empty;
+use crate::session::Session;
 use crate::snapshot::Server;
 use authenticate::authenticate;
 use authorize::authorize;
@@ -37,10 +39,39 @@ use forward::forward;
 use receive::Received;
 use route::{Routed, route};
 
+/// A request of which it is known who asks.
+#[derive(Clone, Copy)]
+struct Arrived<'a> {
+    plane: &'a Arc<Plane>,
+    server: &'a Arc<Server>,
+    principal: Principal,
+    headers: &'a HeaderMap,
+}
+
+impl<'a> Arrived<'a> {
+    fn scope(self) -> Scope<'a> {
+        Scope { server: &self.server.name, principal: self.principal }
+    }
+
+    /// The session that it names.
+    fn session(self) -> Result<Session, Refusal> {
+        receive::receive_session(self.headers, self.scope(), &self.plane.sessions)
+    }
+}
+
 /// One message of a client.
 pub(crate) async fn post(plane: &Arc<Plane>, server: &Arc<Server>, request: http::Request<Body>) -> Response {
     let (head, body) = request.into_parts();
-    match line(plane, server, &head.headers, body).await {
+    let headers = &head.headers;
+    let answered = match authenticate(plane, server, head.uri.path(), headers).await {
+        Ok(principal) => line(Arrived { plane, server, principal, headers }, body).await,
+        Err(refusal) => Err(refusal),
+    };
+    finish(plane, answered)
+}
+
+fn finish(plane: &Plane, answered: Result<(Response, Outcome), Refusal>) -> Response {
+    match answered {
         Ok((response, outcome)) => {
             plane.counters.count(outcome);
             response
@@ -53,8 +84,21 @@ pub(crate) async fn post(plane: &Arc<Plane>, server: &Arc<Server>, request: http
 }
 
 /// A legacy client's stream of what happens without being asked for.
-pub(crate) async fn get(plane: &Arc<Plane>, server: &Arc<Server>, headers: &HeaderMap) -> Response {
-    let client = match receive::receive_listener(headers, server, &plane.sessions) {
+pub(crate) async fn get(
+    plane: &Arc<Plane>,
+    server: &Arc<Server>,
+    path: &str,
+    headers: &HeaderMap,
+) -> Response {
+    match authenticate(plane, server, path, headers).await {
+        Ok(principal) => listen(Arrived { plane, server, principal, headers }).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn listen(arrived: Arrived<'_>) -> Response {
+    let Arrived { plane, server, headers, .. } = arrived;
+    let client = match receive::receive_listener(arrived) {
         Ok(client) => client,
         Err(refusal) => return refusal.into_response(),
     };
@@ -75,11 +119,25 @@ pub(crate) async fn get(plane: &Arc<Plane>, server: &Arc<Server>, headers: &Head
 }
 
 /// A legacy client ends its session.
-pub(crate) async fn delete(plane: &Arc<Plane>, server: &Arc<Server>, headers: &HeaderMap) -> Response {
-    match receive::receive_session(headers, server, &plane.sessions) {
+pub(crate) async fn delete(
+    plane: &Arc<Plane>,
+    server: &Arc<Server>,
+    path: &str,
+    headers: &HeaderMap,
+) -> Response {
+    let principal = match authenticate(plane, server, path, headers).await {
+        Ok(principal) => principal,
+        Err(refusal) => return refusal.into_response(),
+    };
+    end(Arrived { plane, server, principal, headers }).await
+}
+
+async fn end(arrived: Arrived<'_>) -> Response {
+    let Arrived { plane, server, headers, .. } = arrived;
+    match arrived.session() {
         Ok(session) => {
             plane.sessions.end(&session);
-            let carried = receive::carried(headers, server, &plane.sessions);
+            let carried = receive::carried(headers, arrived.scope(), &plane.sessions);
             plane.backend_sessions.end(&plane.exchange, &session, &server.backends, &carried).await;
             empty(StatusCode::NO_CONTENT)
         }
@@ -87,30 +145,21 @@ pub(crate) async fn delete(plane: &Arc<Plane>, server: &Arc<Server>, headers: &H
     }
 }
 
-async fn line(
-    plane: &Arc<Plane>,
-    server: &Arc<Server>,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<(Response, Outcome), Refusal> {
-    let body = receive::receive_body(headers, body).await?;
-    match batch::messages(plane, server, headers, &body)? {
-        None => single(plane, server, headers, body).await,
-        Some(messages) => batch::answer(plane, server, headers, messages).await,
+async fn line(arrived: Arrived<'_>, body: Body) -> Result<(Response, Outcome), Refusal> {
+    let body = receive::receive_body(arrived.headers, body).await?;
+    match batch::messages(arrived, &body)? {
+        None => single(arrived, body).await,
+        Some(messages) => batch::answer(arrived, messages).await,
     }
 }
 
 /// The way of one message.
-async fn single(
-    plane: &Arc<Plane>,
-    server: &Arc<Server>,
-    headers: &HeaderMap,
-    body: Bytes,
-) -> Result<(Response, Outcome), Refusal> {
-    match receive::receive(headers, &body, server, &plane.sessions)? {
+async fn single(arrived: Arrived<'_>, body: Bytes) -> Result<(Response, Outcome), Refusal> {
+    let Arrived { plane, server, .. } = arrived;
+    match receive::receive(arrived, &body)? {
         Received::Asked(asked) => {
             let id = asked.request.id.raw();
-            proceed(plane, server, headers, &body, &asked).await.map_err(|refusal| refusal.with_id(id))
+            proceed(arrived, &body, &asked).await.map_err(|refusal| refusal.with_id(id))
         }
         Received::Told(session, told) => {
             Box::pin(hand_on::told(plane, server, &session, &told, &body)).await;
@@ -125,25 +174,23 @@ async fn single(
 }
 
 async fn proceed(
-    plane: &Arc<Plane>,
-    server: &Arc<Server>,
-    headers: &HeaderMap,
+    arrived: Arrived<'_>,
     body: &Bytes,
     asked: &Asked<'_>,
 ) -> Result<(Response, Outcome), Refusal> {
-    let principal = authenticate(headers)?;
+    let Arrived { plane, server, principal, headers } = arrived;
     if asked.ask == Ask::Listen {
-        let watches = watch::watches(plane, server, &principal, asked)?;
+        let watches = watch::watches(plane, server, principal, asked)?;
         return Ok((answer::listen_modern(plane, server, asked, watches)?, Outcome::Answered));
     }
     let Some(action) = asked.action()? else {
         return Ok((answer::answer(plane, server, asked).await?, Outcome::Answered));
     };
-    let authorized = authorize(&principal, action)?;
+    let authorized = authorize(principal, action)?;
     match route(server, &plane.sessions, authorized, asked.client == Client::Modern)? {
         Routed::NothingToComplete => Ok((answer::no_completion(asked), Outcome::Answered)),
         Routed::To(route) => {
-            let credential = credential(&principal, &route)?;
+            let credential = credential(principal, &route)?;
             Ok((
                 forward(plane, server, &route, &credential, asked, (headers, body)).await?,
                 Outcome::Forwarded,

@@ -9,12 +9,14 @@ use vmcp_core::name::Name;
 use vmcp_json::{Object, Value};
 use vmcp_mcp::Message;
 
+use crate::principal::{Principal, Scope};
 use crate::session::Sessions;
 
-/// What a state is good for: one request to one backend.
+/// What a state is good for: one request of one principal to one backend.
 #[derive(Debug)]
 pub(crate) struct Round {
     pub(crate) server: Name,
+    pub(crate) principal: Principal,
     pub(crate) backend: BackendId,
     /// The request as the client wrote it.
     pub(crate) body: Bytes,
@@ -39,8 +41,8 @@ impl Round {
             digest(&SHA256, &value.map(without_white_space).unwrap_or_default())
         };
         let parts = ["name", "uri", "arguments"].map(written);
-        let mut purpose =
-            format!("state\0{}\0{}\0{}\0", self.server, self.backend, request.method).into_bytes();
+        let scope = Scope { server: &self.server, principal: self.principal };
+        let mut purpose = scope.purpose(&format!("state\0{}\0{}\0", self.backend, request.method));
         parts.iter().for_each(|part| purpose.extend_from_slice(part.as_ref()));
         Some(purpose)
     }
@@ -67,6 +69,7 @@ mod tests {
     fn round(body: &str) -> Round {
         Round {
             server: "all".parse().unwrap(),
+            principal: Principal::ANONYMOUS,
             backend: BackendId { group: "g".parse().unwrap(), name: "b".parse().unwrap() },
             body: body.to_owned().into(),
         }

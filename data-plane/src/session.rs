@@ -7,12 +7,12 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
-use vmcp_core::name::Name;
 use vmcp_mcp::ProtocolVersion;
 use vmcp_runtime::unix_ms;
 use vmcp_seal::{KEY_BYTES, KeyRing};
 
 use crate::declared::Declared;
+use crate::principal::Scope;
 use crate::snapshot::Position;
 use crate::sticky::{self, Carried};
 use crate::task::TaskId;
@@ -73,28 +73,28 @@ impl Sessions {
     /// The id of a session with a virtual server, as its client keeps it.
     pub(crate) fn seal(
         &self,
-        server: &Name,
+        scope: Scope<'_>,
         session: &Session,
         carried: &[Carried],
     ) -> Result<String, NoRandomness> {
         let bytes = [session.to_bytes(), sticky::to_bytes(carried)].concat();
-        Ok(encode_base64(&self.ring.seal(&purpose("session", server), random()?, &bytes)))
+        Ok(encode_base64(&self.ring.seal(&scope.purpose("session"), random()?, &bytes)))
     }
 
     /// What a client carries in the id of a session that has been opened.
-    pub(crate) fn carried(&self, server: &Name, sealed: &str) -> Vec<Carried> {
-        let bytes = self.unseal(server, sealed).unwrap_or_default();
+    pub(crate) fn carried(&self, scope: Scope<'_>, sealed: &str) -> Vec<Carried> {
+        let bytes = self.unseal(scope, sealed).unwrap_or_default();
         let carried = Session::from_bytes(&bytes).and_then(|(_, rest)| sticky::from_bytes(rest));
         carried.unwrap_or_default()
     }
 
-    fn unseal(&self, server: &Name, sealed: &str) -> Result<Vec<u8>, UnknownSession> {
+    fn unseal(&self, scope: Scope<'_>, sealed: &str) -> Result<Vec<u8>, UnknownSession> {
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| UnknownSession)?;
-        self.ring.open(&purpose("session", server), &sealed).map_err(|_| UnknownSession)
+        self.ring.open(&scope.purpose("session"), &sealed).map_err(|_| UnknownSession)
     }
 
-    pub(crate) fn open(&self, server: &Name, sealed: &str) -> Result<Session, UnknownSession> {
-        let bytes = self.unseal(server, sealed)?;
+    pub(crate) fn open(&self, scope: Scope<'_>, sealed: &str) -> Result<Session, UnknownSession> {
+        let bytes = self.unseal(scope, sealed)?;
         let (session, _) = Session::from_bytes(&bytes).ok_or(UnknownSession)?;
         let age = now().saturating_sub(session.issued_at);
         if age > limits::SESSION_TIME.as_secs() || self.ended.contains_key(&session.id) {
@@ -125,37 +125,37 @@ impl Sessions {
     }
 
     /// The id under which clients of a virtual server know a task.
-    pub(crate) fn seal_task(&self, server: &Name, task: &TaskId) -> String {
-        let purpose = purpose("task", server);
+    pub(crate) fn seal_task(&self, scope: Scope<'_>, task: &TaskId) -> String {
+        let purpose = scope.purpose("task");
         encode_base64(&self.ring.seal(&purpose, task.nonce(&purpose), task.to_text().as_bytes()))
     }
 
     /// Whose task that is. `None`: no id of ours.
-    pub(crate) fn open_task(&self, server: &Name, sealed: &str) -> Option<TaskId> {
+    pub(crate) fn open_task(&self, scope: Scope<'_>, sealed: &str) -> Option<TaskId> {
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let text = self.ring.open(&purpose("task", server), &sealed).ok()?;
+        let text = self.ring.open(&scope.purpose("task"), &sealed).ok()?;
         TaskId::from_text(std::str::from_utf8(&text).ok()?)
     }
 
     /// A cursor that goes on behind an item of a list.
     pub(crate) fn cursor(
         &self,
-        server: &Name,
+        scope: Scope<'_>,
         kind: Kind,
         behind: &Position,
     ) -> Result<String, NoRandomness> {
         let text = format!("{}\n{}", behind.backend, behind.exposed_name);
-        Ok(encode_base64(&self.ring.seal(&purpose(kind.list(), server), random()?, text.as_bytes())))
+        Ok(encode_base64(&self.ring.seal(&scope.purpose(kind.list()), random()?, text.as_bytes())))
     }
 
     pub(crate) fn open_cursor(
         &self,
-        server: &Name,
+        scope: Scope<'_>,
         kind: Kind,
         cursor: &str,
     ) -> Result<Position, UnknownCursor> {
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_| UnknownCursor)?;
-        let text = self.ring.open(&purpose(kind.list(), server), &sealed).map_err(|_| UnknownCursor)?;
+        let text = self.ring.open(&scope.purpose(kind.list()), &sealed).map_err(|_| UnknownCursor)?;
         let text = String::from_utf8(text).map_err(|_| UnknownCursor)?;
         let (backend, exposed_name) = text.split_once('\n').ok_or(UnknownCursor)?;
         let backend = backend.parse().map_err(|_| UnknownCursor)?;
@@ -192,11 +192,6 @@ impl Session {
     }
 }
 
-/// What a sealed value is good for, and where.
-fn purpose(what: &str, server: &Name) -> Vec<u8> {
-    [what.as_bytes(), b"\0", server.as_str().as_bytes()].concat()
-}
-
 fn encode_base64(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -214,14 +209,22 @@ fn now() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use vmcp_core::name::Name;
+
     use super::*;
+    use crate::principal::Principal;
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
     }
 
+    /// At this virtual server.
+    fn at(text: &str) -> Scope<'static> {
+        Scope { server: Box::leak(Box::new(name(text))), principal: Principal::ANONYMOUS }
+    }
+
     fn begin(sessions: &Sessions, version: ProtocolVersion, declared: Declared) -> String {
-        sessions.seal(&name("a"), &Session::begin(version, declared).unwrap(), &[]).unwrap()
+        sessions.seal(at("a"), &Session::begin(version, declared).unwrap(), &[]).unwrap()
     }
 
     #[test]
@@ -229,20 +232,20 @@ mod tests {
         let sessions = Sessions::new(None).unwrap();
         let id = begin(&sessions, ProtocolVersion::V2025_06_18, Declared::from_byte(9));
         assert!(id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)), "{id}");
-        let session = sessions.open(&name("a"), &id).unwrap();
+        let session = sessions.open(at("a"), &id).unwrap();
         assert_eq!(session.version, ProtocolVersion::V2025_06_18);
         assert_eq!(session.declared, Declared::from_byte(9));
-        assert_eq!(sessions.open(&name("b"), &id), Err(UnknownSession));
-        assert_eq!(Sessions::new(None).unwrap().open(&name("a"), &id), Err(UnknownSession));
+        assert_eq!(sessions.open(at("b"), &id), Err(UnknownSession));
+        assert_eq!(Sessions::new(None).unwrap().open(at("a"), &id), Err(UnknownSession));
         sessions.end(&session);
-        assert_eq!(sessions.open(&name("a"), &id), Err(UnknownSession));
+        assert_eq!(sessions.open(at("a"), &id), Err(UnknownSession));
     }
 
     #[test]
     fn replicas_with_the_same_key_read_each_other_s_sessions() {
         let [one, other] = [(); 2].map(|()| Sessions::new(Some([7; KEY_BYTES])).unwrap());
         let id = begin(&one, ProtocolVersion::V2025_11_25, Declared::default());
-        assert!(other.open(&name("a"), &id).is_ok());
+        assert!(other.open(at("a"), &id).is_ok());
     }
 
     #[test]
@@ -250,20 +253,21 @@ mod tests {
         let sessions = Sessions::new(None).unwrap();
         let id = begin(&sessions, ProtocolVersion::V2025_11_25, Declared::default());
         let behind = Position { backend: name("b"), exposed_name: "b_x\ny".into() };
-        let cursor = sessions.cursor(&name("a"), Kind::Tool, &behind).unwrap();
-        assert_eq!(sessions.open_cursor(&name("a"), Kind::Tool, &cursor), Ok(behind));
-        assert_eq!(sessions.open_cursor(&name("a"), Kind::Prompt, &cursor), Err(UnknownCursor));
+        let cursor = sessions.cursor(at("a"), Kind::Tool, &behind).unwrap();
+        assert_eq!(sessions.open_cursor(at("a"), Kind::Tool, &cursor), Ok(behind));
+        assert_eq!(sessions.open_cursor(at("a"), Kind::Prompt, &cursor), Err(UnknownCursor));
+        let here = at("a");
         for at in 0..id.len() {
             let mut altered = id.clone().into_bytes();
             altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
             let altered = String::from_utf8(altered).unwrap();
-            assert_eq!(sessions.open(&name("a"), &altered), Err(UnknownSession), "{at}");
+            assert_eq!(sessions.open(here, &altered), Err(UnknownSession), "{at}");
         }
         for at in 0..cursor.len() {
             let mut altered = cursor.clone().into_bytes();
             altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
             let altered = String::from_utf8(altered).unwrap();
-            assert_eq!(sessions.open_cursor(&name("a"), Kind::Tool, &altered), Err(UnknownCursor), "{at}");
+            assert_eq!(sessions.open_cursor(here, Kind::Tool, &altered), Err(UnknownCursor), "{at}");
         }
     }
 
@@ -271,22 +275,38 @@ mod tests {
     fn a_task_has_one_id_and_it_is_good_at_its_virtual_server() {
         let sessions = Sessions::new(None).unwrap();
         let task = |id: &str| TaskId { backend: name("b"), id: id.to_owned() };
-        let sealed = sessions.seal_task(&name("a"), &task("1\n2"));
-        assert_eq!(sealed, sessions.seal_task(&name("a"), &task("1\n2")));
-        assert_ne!(sealed, sessions.seal_task(&name("a"), &task("1")));
-        assert_eq!(sessions.open_task(&name("a"), &sealed), Some(task("1\n2")));
-        assert_eq!(sessions.open_task(&name("other"), &sealed), None);
-        assert_eq!(sessions.open_task(&name("a"), "b.1"), None);
+        let sealed = sessions.seal_task(at("a"), &task("1\n2"));
+        assert_eq!(sealed, sessions.seal_task(at("a"), &task("1\n2")));
+        assert_ne!(sealed, sessions.seal_task(at("a"), &task("1")));
+        assert_eq!(sessions.open_task(at("a"), &sealed), Some(task("1\n2")));
+        assert_eq!(sessions.open_task(at("other"), &sealed), None);
+        assert_eq!(sessions.open_task(at("a"), "b.1"), None);
+    }
+
+    #[test]
+    fn eras_07_what_is_sealed_for_one_principal_is_good_for_no_other() {
+        let (sessions, here) = (Sessions::new(None).unwrap(), at("a"));
+        let other = Scope { principal: Principal::test(1), ..here };
+        let session = Session::begin(ProtocolVersion::V2025_11_25, Declared::default()).unwrap();
+        let id = sessions.seal(other, &session, &[]).unwrap();
+        assert_eq!(sessions.open(other, &id), Ok(session));
+        assert_eq!(sessions.open(here, &id), Err(UnknownSession));
+        assert_eq!(sessions.open(Scope { principal: Principal::test(2), ..here }, &id), Err(UnknownSession));
+        let behind = Position { backend: name("b"), exposed_name: "b_x".into() };
+        let cursor = sessions.cursor(other, Kind::Tool, &behind).unwrap();
+        assert_eq!(sessions.open_cursor(here, Kind::Tool, &cursor), Err(UnknownCursor));
+        let task = sessions.seal_task(other, &TaskId { backend: name("b"), id: "1".into() });
+        assert_eq!(sessions.open_task(here, &task), None);
     }
 
     /// `eras_07`: neither an id, nor a cursor, nor a state that a backend keeps is accepted with anything in it changed.
     #[test]
     fn eras_07_a_million_random_changes_are_never_accepted() {
-        let (sessions, all) = (Sessions::new(None).unwrap(), name("a"));
+        let (sessions, all) = (Sessions::new(None).unwrap(), at("a"));
         let behind = Position { backend: name("b"), exposed_name: "b_x".into() };
         let sealed = [
             begin(&sessions, ProtocolVersion::V2025_11_25, Declared::default()),
-            sessions.cursor(&all, Kind::Tool, &behind).unwrap(),
+            sessions.cursor(all, Kind::Tool, &behind).unwrap(),
             sessions.seal_state(b"purpose", "what a backend keeps").unwrap(),
         ];
         let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
@@ -307,8 +327,8 @@ mod tests {
             let altered = String::from_utf8(bytes).unwrap();
             let is_accepted = altered != sealed[which]
                 && match which {
-                    0 => sessions.open(&all, &altered).is_ok(),
-                    1 => sessions.open_cursor(&all, Kind::Tool, &altered).is_ok(),
+                    0 => sessions.open(all, &altered).is_ok(),
+                    1 => sessions.open_cursor(all, Kind::Tool, &altered).is_ok(),
                     _ => sessions.open_state(b"purpose", &altered).is_ok(),
                 };
             assert!(!is_accepted, "{altered}");

@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Uri;
 use vmcp_core::backend::BackendId;
 use vmcp_core::catalog::Share;
+use vmcp_core::desired::Incoming;
 use vmcp_core::inventory::Abilities;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
@@ -56,6 +58,10 @@ pub(crate) struct Server {
     workloads: Vec<Name>,
     /// Those that have never said what they offer.
     unknown: Vec<Name>,
+    /// Who may come in.
+    pub(crate) incoming: Incoming,
+    /// Under which address clients know it.
+    pub(crate) public_url: Option<Uri>,
     /// What becomes of its lists while a backend is unavailable.
     pub(crate) partial_failure: PartialFailure,
     reports_every: Option<Duration>,
@@ -184,6 +190,8 @@ impl Server {
             group: served.group.clone(),
             unknown,
             workloads: served.workloads.clone(),
+            incoming: served.incoming.clone(),
+            public_url: served.public_url.clone(),
             partial_failure: served.operational.partial_failure,
             reports_every: served.operational.status_reporting_interval,
             index,

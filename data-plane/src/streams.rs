@@ -11,6 +11,8 @@ use tokio::sync::{Semaphore, mpsc};
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 
+use crate::principal::{Principal, Scope};
+
 /// Those that are open. Cheap to clone; looked at once per message of these clients alone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Streams {
@@ -21,7 +23,9 @@ pub(crate) struct Streams {
 #[derive(Debug)]
 pub(crate) struct OpenStream {
     /// Of which virtual server.
-    pub(crate) server: Name,
+    server: Name,
+    /// Whose it is.
+    principal: Principal,
     /// The client's session with us, once it has begun.
     pub(crate) session: Arc<OnceLock<HeaderValue>>,
     /// Events for the client.
@@ -43,21 +47,24 @@ pub(crate) struct Hearing {
 
 impl Streams {
     /// Opens one. `None`: there is no randomness.
-    pub(crate) fn open(&self, server: Name) -> Option<Hearing> {
+    pub(crate) fn open(&self, scope: Scope<'_>) -> Option<Hearing> {
         let mut random = [0; 16];
         rand::fill(&mut random).ok()?;
         let id = format!("{:032x}", u128::from_le_bytes(random));
         let (tell, events) = mpsc::channel(limits::MAILBOX_MESSAGES);
         let under_way = Arc::new(Semaphore::new(limits::STREAM_REQUESTS));
         let session = Arc::<OnceLock<_>>::default();
-        let stream = OpenStream { server, session: session.clone(), events: tell, under_way };
+        let (server, principal) = (scope.server.clone(), scope.principal);
+        let stream = OpenStream { server, principal, session: session.clone(), events: tell, under_way };
         self.all().insert(id.clone(), Arc::new(stream));
         Some(Hearing { streams: self.clone(), id, session, events })
     }
 
-    /// The one with this id, at this virtual server.
-    pub(crate) fn find(&self, server: &Name, id: &str) -> Option<Arc<OpenStream>> {
-        self.all().get(id).filter(|stream| stream.server == *server).cloned()
+    /// The one with this id, at this virtual server, of this principal.
+    pub(crate) fn find(&self, scope: Scope<'_>, id: &str) -> Option<Arc<OpenStream>> {
+        let is_theirs =
+            |stream: &&Arc<OpenStream>| stream.server == *scope.server && stream.principal == scope.principal;
+        self.all().get(id).filter(is_theirs).cloned()
     }
 
     /// No more is said on it, once those have spoken who are about to.
@@ -83,14 +90,16 @@ mod tests {
     #[test]
     fn a_stream_is_found_at_its_virtual_server_until_nobody_hears_it() {
         let streams = Streams::default();
-        let [one, other]: [Name; 2] = ["one", "other"].map(|name| name.parse().unwrap());
-        let hearing = streams.open(one.clone()).unwrap();
+        let names: [Name; 2] = ["one", "other"].map(|name| name.parse().unwrap());
+        let [one, other] =
+            [0, 1].map(|place: usize| Scope { server: &names[place], principal: Principal::ANONYMOUS });
+        let hearing = streams.open(one).unwrap();
         let id = hearing.id.clone();
-        assert!(streams.find(&one, &id).is_some());
-        assert!(streams.find(&other, &id).is_none() && streams.find(&one, "x").is_none());
+        assert!(streams.find(one, &id).is_some());
+        assert!(streams.find(other, &id).is_none() && streams.find(one, "x").is_none());
         drop(hearing);
-        assert!(streams.find(&one, &id).is_none());
-        let mut closed = streams.open(one.clone()).unwrap();
+        assert!(streams.find(one, &id).is_none());
+        let mut closed = streams.open(one).unwrap();
         streams.close(&closed.id);
         assert!(closed.events.try_recv().is_err_and(|end| end == mpsc::error::TryRecvError::Disconnected));
     }

@@ -1,4 +1,5 @@
-//! Many clients with the same ids and progress tokens, over one of each: a child, a stream of 2024-11-05, a connection of HTTP/2.
+//! Many clients of two principals with the same ids and progress tokens, over one of each: a child, a stream of 2024-11-05, a
+//! connection of HTTP/2.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -6,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use vmcp_testkit::{
-    Answer, Certificate, Client, RawBackend, Recorded, Reply, Served, SseBackend, TlsDoor, mcp_reply,
+    Answer, Certificate, Client, Issuer, RawBackend, Recorded, Reply, Served, SseBackend, TlsDoor, mcp_reply,
 };
 
+use crate::identity::begin;
 use crate::{program, root};
 
 const CLIENTS: usize = 200;
@@ -59,10 +61,11 @@ async fn eras_04_two_hundred_clients_with_the_same_ids_each_get_exactly_their_ow
     let folder = tempfile::tempdir().unwrap();
     let authority = folder.path().join("ca.pem");
     fs_err::write(&authority, door.authority()).unwrap();
+    let issuer = Issuer::start().await;
     let manifest = format!(
         "name: all
 group: g
-incoming_auth: {{type: anonymous}}
+incoming_auth: {{type: oidc, oidc: {{issuer: '{}', audience: vmcp}}}}
 ---
 kind: group
 name: g
@@ -71,6 +74,7 @@ workloads:
   - {{name: stream, url: '{}', transport: sse, sessions: shared}}
   - {{name: http2, url: '{}', ca_bundle: {}, sessions: shared}}
 ",
+        issuer.url(),
         root().join("tests/stories/crowd.py").display(),
         stream.url(),
         door.url(),
@@ -84,7 +88,9 @@ workloads:
     let answers = Arc::new(AtomicUsize::new(0));
     let crowd = (0..CLIENTS).map(|number| {
         let (client, answers) = (served.client(), answers.clone());
-        tokio::spawn(async move { one(&client, number, until, &answers).await })
+        // Of each principal as many modern as legacy ones.
+        let token = issuer.token(["ada", "ben"][number / 2 % 2], "vmcp", &json!({}));
+        tokio::spawn(async move { one(&client, &token, number, until, &answers).await })
     });
     let crowd: Vec<_> = crowd.collect();
     // They begin together, and some open a connection before there is one for all.
@@ -95,7 +101,7 @@ workloads:
     }
     let answers = answers.load(Ordering::Relaxed);
     assert!(answers > CLIENTS * 20, "{answers} answers");
-    assert_eq!(stream.sessions(), 2, "one of the control plane, one of all clients");
+    assert_eq!(stream.sessions(), 3, "one of the control plane, and one of each principal");
     // The control plane looks after it now and then.
     assert!(door.connections() <= connections + 4, "{} connections, then {connections}", door.connections());
     let metrics = served.admin("/metrics").request(reqwest::Method::GET, &[]).await.text();
@@ -107,14 +113,14 @@ workloads:
 }
 
 /// Every second client is a modern one. Each calls the three backends in turn, all of them under one id and one token.
-async fn one(client: &Client, number: usize, until: Instant, answers: &AtomicUsize) {
+async fn one(client: &Client, token: &str, number: usize, until: Instant, answers: &AtomicUsize) {
     let is_modern = number.is_multiple_of(2);
-    let session = if is_modern { String::new() } else { crate::sessions::begin(client).await };
+    let session = if is_modern { String::new() } else { begin(client, token).await };
     let mut turn = number;
     while Instant::now() < until {
         let tool = ["child_echo", "stream_echo", "http2_echo"][turn % 3];
         let text = format!("client {number}, turn {turn}");
-        let answer = call(client, &session, tool, &text).await;
+        let answer = call(client, token, &session, tool, &text).await;
         let mut responses = 0;
         for message in messages(&answer) {
             if message["method"] == "notifications/progress" {
@@ -133,7 +139,7 @@ async fn one(client: &Client, number: usize, until: Instant, answers: &AtomicUsi
     }
 }
 
-async fn call(client: &Client, session: &str, tool: &str, text: &str) -> Answer {
+async fn call(client: &Client, token: &str, session: &str, tool: &str, text: &str) -> Answer {
     let mut params = json!({"name": tool, "arguments": {"text": text}, "_meta": {"progressToken": "token"}});
     let mut headers = vec![("mcp-session-id", session)];
     if session.is_empty() {
@@ -142,6 +148,8 @@ async fn call(client: &Client, session: &str, tool: &str, text: &str) -> Answer 
         params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
         params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
     }
+    let bearer = format!("Bearer {token}");
+    headers.push(("authorization", &bearer));
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
     client.post(&headers, body.to_string()).await
 }

@@ -7,6 +7,7 @@ mod children;
 mod clients;
 mod crowd;
 mod eras;
+mod identity;
 mod lists;
 mod manifests;
 mod modes;

@@ -155,11 +155,7 @@ fn catalog_05_the_seed_s_own_examples_are_read_unchanged() {
     for example in ["prefix", "priority", "manual"] {
         check(example, anonymous, &[]);
     }
-    check(
-        "incoming",
-        "",
-        &["4:incoming_auth.type `oidc` is not built yet", "5:incoming_auth.oidc `oidc` is not built yet"],
-    );
+    check("incoming", "", &["7:incoming_auth.oidc.client_id `client_id` is not built yet"]);
     check(
         "outgoing",
         anonymous,
@@ -177,8 +173,10 @@ fn catalog_05_toolhive_s_keys_in_both_spellings_name_what_is_not_built_each_with
     assert_eq!(
         snake,
         [
-            "4:incoming_auth.type `oidc` is not built yet",
-            "5:incoming_auth.oidc `oidc` is not built yet",
+            "7:incoming_auth.oidc.client_id `client_id` is not built yet",
+            "8:incoming_auth.oidc.client_secret_env `client_secret_env` is not built yet",
+            "10:incoming_auth.oidc.resource `resource` is not built yet",
+            "11:incoming_auth.oidc.scopes `scopes` is not built yet",
             "12:incoming_auth.authz `authz` is not built yet",
             "22:outgoing_auth.backends.github.type `header_injection` is not built yet",
             "23:outgoing_auth.backends.github.header_injection `header_injection` is not built yet",

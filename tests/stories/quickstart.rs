@@ -141,9 +141,13 @@ fn validate_shows_every_fault_with_its_line_and_exits_1() {
     let output = Command::new(program()).args(["validate", "--config"]).arg(&file).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    for part in
-        ["unknown key `grup`", "did you mean `group`?", "bad.yaml:2:1", "`oidc` is not built yet", "2 faults"]
-    {
+    for part in [
+        "unknown key `grup`",
+        "did you mean `group`?",
+        "bad.yaml:2:1",
+        "`type: oidc` needs `oidc`",
+        "2 faults",
+    ] {
         assert!(text.contains(part), "lacks `{part}`:\n{text}");
     }
     assert!(!text.contains('\x1b'), "colour without a terminal:\n{text}");

@@ -29,6 +29,10 @@ pub struct VirtualServer {
     pub group: Name,
     /// Whether it is served at `/mcp` too; at most one is.
     pub is_default: bool,
+    /// Who may come in.
+    pub incoming: Incoming,
+    /// Under which address clients know it, without a path; if absent, the one that they come by.
+    pub public_url: Option<Uri>,
     /// How its catalog is made.
     pub aggregation: Aggregation,
     /// How it deals with backends that are slow, busy or gone.
@@ -41,8 +45,37 @@ impl VirtualServer {
     /// The servers of a group, with nothing special about it.
     pub fn new(name: Name, group: Name) -> Self {
         let (aggregation, operational) = (Aggregation::default(), Operational::default());
-        Self { name, group, is_default: false, aggregation, operational, passthrough_headers: Vec::new() }
+        let (incoming, public_url, passthrough_headers) = (Incoming::default(), None, Vec::new());
+        Self {
+            name,
+            group,
+            is_default: false,
+            incoming,
+            public_url,
+            aggregation,
+            operational,
+            passthrough_headers,
+        }
     }
+}
+
+/// Who may come in to a virtual server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Incoming {
+    /// Whoever reaches the listener.
+    #[default]
+    Anonymous,
+    /// Who brings an access token of an issuer.
+    Oidc(Oidc),
+}
+
+/// Whose access tokens are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oidc {
+    /// As it calls itself: an address.
+    pub issuer: String,
+    /// What a token must be for.
+    pub audience: String,
 }
 
 /// A named set of MCP servers.

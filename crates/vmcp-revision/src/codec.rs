@@ -5,11 +5,11 @@ mod operational;
 pub(crate) mod wire;
 
 use bytes::Bytes;
-use http::HeaderName;
+use http::{HeaderName, Uri};
 use prost::Message;
 use vmcp_core::backend::{Backend, BackendId};
 use vmcp_core::catalog::{Exposed, Share};
-use vmcp_core::desired::VirtualServer;
+use vmcp_core::desired::{Incoming, Oidc, VirtualServer};
 use vmcp_core::inventory::{Abilities, Eras, Extensions, Legacy};
 use vmcp_core::item::Kind;
 use vmcp_core::name::Name;
@@ -23,7 +23,7 @@ pub use wire::{decode_spill, encode_spill};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
     /// A virtual server.
-    VirtualServer(ServedServer),
+    VirtualServer(Box<ServedServer>),
     /// A backend.
     Backend(Backend),
     /// A share of a catalog.
@@ -39,6 +39,10 @@ pub struct ServedServer {
     pub is_default: bool,
     /// Whose workloads it presents.
     pub group: Name,
+    /// Who may come in.
+    pub incoming: Incoming,
+    /// Under which address clients know it.
+    pub public_url: Option<Uri>,
     /// How it deals with backends that are slow, busy or gone.
     pub operational: Operational,
     /// Headers of clients that are passed on to every backend.
@@ -54,6 +58,8 @@ impl ServedServer {
             name: server.name.clone(),
             is_default: server.is_default,
             group: server.group.clone(),
+            incoming: server.incoming.clone(),
+            public_url: server.public_url.clone(),
             operational: server.operational.clone(),
             passthrough_headers: server.passthrough_headers.clone(),
             workloads,
@@ -95,6 +101,13 @@ pub fn encode_virtual_server(server: &ServedServer) -> Part {
         group: server.group.to_string(),
         operational: Some(operational::encode(&server.operational)),
         passthrough_headers: headers.collect(),
+        oidc: match &server.incoming {
+            Incoming::Anonymous => None,
+            Incoming::Oidc(Oidc { issuer, audience }) => {
+                Some(v1::Oidc { issuer: issuer.clone(), audience: audience.clone() })
+            }
+        },
+        public_url: server.public_url.as_ref().map(ToString::to_string),
         workloads: server.workloads.iter().map(ToString::to_string).collect(),
     };
     part(PartName::VirtualServer(server.name.clone()), &message)
@@ -164,9 +177,20 @@ fn decode_virtual_server(bytes: Bytes) -> Result<(PartName, Decoded), Rejection>
         group: parse_name("group", &message.group)?,
         operational: operational::decode(message.operational)?,
         passthrough_headers: headers.collect::<Result<_, _>>()?,
+        incoming: match message.oidc {
+            None => Incoming::Anonymous,
+            Some(oidc) if oidc.issuer.is_empty() || oidc.audience.is_empty() => {
+                return Err(field("oidc", &"an issuer or an audience is missing"));
+            }
+            Some(oidc) => Incoming::Oidc(Oidc { issuer: oidc.issuer, audience: oidc.audience }),
+        },
+        public_url: message
+            .public_url
+            .map(|url| url.parse().map_err(|error| field("public_url", &error)))
+            .transpose()?,
         workloads: workloads.collect::<Result<_, _>>()?,
     };
-    Ok((PartName::VirtualServer(name), Decoded::VirtualServer(server)))
+    Ok((PartName::VirtualServer(name), Decoded::VirtualServer(Box::new(server))))
 }
 
 fn decode_backend(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {

@@ -48,10 +48,10 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(headers: Headers<'_>, body: &[u8]) -> Self {
-        let is_modern =
-            headers.iter().any(|(name, value)| *name == "mcp-protocol-version" && *value > "2025-11-25");
-        Self { message: serde_json::from_slice(body).unwrap_or_default(), is_modern }
+    fn read(body: &[u8]) -> Self {
+        let message: Value = serde_json::from_slice(body).unwrap_or_default();
+        let is_modern = !message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"].is_null();
+        Self { message, is_modern }
     }
 
     /// What is no message is somebody else's business.
@@ -78,7 +78,7 @@ impl Client {
     /// Nobody answers.
     pub async fn post(&self, headers: Headers<'_>, body: impl Into<Vec<u8>>) -> Answer {
         let body = body.into();
-        let asked = Asked::read(headers, &body);
+        let asked = Asked::read(&body);
         let response = self.send(reqwest::Method::POST, headers, body).await;
         let (status, headers) = (response.status(), response.headers().clone());
         let answer = Answer { status, headers, body: response.bytes().await.expect("a whole body") };
@@ -101,7 +101,7 @@ impl Client {
     /// # Panics
     /// Nobody answers, or not with a stream.
     pub async fn listen(&self, headers: Headers<'_>, body: Option<String>) -> Events {
-        let asked = Asked::read(headers, body.as_deref().unwrap_or_default().as_bytes());
+        let asked = Asked::read(body.as_deref().unwrap_or_default().as_bytes());
         let method = if body.is_some() { reqwest::Method::POST } else { reqwest::Method::GET };
         let response = self.send(method, headers, body.unwrap_or_default().into_bytes()).await;
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());

@@ -6,6 +6,7 @@
 mod backend;
 mod client;
 mod eventually;
+mod issuer;
 mod planes;
 mod process;
 mod schema;
@@ -18,6 +19,7 @@ mod wire;
 pub use backend::{RawBackend, Recorded, Reply, mcp_reply};
 pub use client::{Answer, Client, Events, Headers, LEGACY, modern};
 pub use eventually::eventually;
+pub use issuer::Issuer;
 pub use planes::{ControlPlane, DataPlane, Programs, Said};
 pub use process::Process;
 pub use served::Served;

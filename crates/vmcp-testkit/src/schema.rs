@@ -38,10 +38,8 @@ pub(crate) fn check(asked: &Value, is_modern: bool, message: &Value) {
         let name = if version >= LEGACY { "JSONRPCErrorResponse" } else { "JSONRPCError" };
         hold(version, name, message);
     }
-    if let Some(name) = authored(method) {
-        if let Some(result) = message.get("result") {
-            hold(version, name, &without_items(result));
-        }
+    if let (Some(name), Some(result)) = (authored(method), message.get("result")) {
+        hold(version, name, &without_items(result));
     }
     if let Some(name) = message["method"].as_str().and_then(notification) {
         hold(version, name, message);

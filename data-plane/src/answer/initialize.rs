@@ -14,6 +14,7 @@ use crate::asked::Asked;
 use crate::backend::{self, Backend};
 use crate::declared::Declared;
 use crate::plane::Plane;
+use crate::principal::{Caller, Principal, Scope};
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::snapshot::Server;
@@ -30,8 +31,9 @@ pub(super) async fn initialize(
     let declared =
         declared.and_then(|value| value.as_object()).as_ref().map(Declared::read).unwrap_or_default();
     let session = Session::begin(version, declared).map_err(|_| Refusal::no_randomness())?;
-    let carried = open_sticky(plane, server, &session).await;
-    let id = plane.sessions.seal(&server.name, &session, &carried).map_err(|_| Refusal::no_randomness())?;
+    let scope = Scope { server: &server.name, principal: asked.principal };
+    let carried = open_sticky(plane, server, asked.principal, &session).await;
+    let id = plane.sessions.seal(scope, &session, &carried).map_err(|_| Refusal::no_randomness())?;
     let value = format!(
         "{{\"protocolVersion\":\"{version}\",\"capabilities\":{},\"serverInfo\":{}{}}}",
         capabilities(server, false),
@@ -46,7 +48,12 @@ pub(super) async fn initialize(
 }
 
 /// Those that stand in time. The others are opened at first use.
-async fn open_sticky(plane: &Arc<Plane>, server: &Server, session: &Session) -> Vec<Carried> {
+async fn open_sticky(
+    plane: &Arc<Plane>,
+    server: &Server,
+    principal: Principal,
+    session: &Session,
+) -> Vec<Carried> {
     let is_sticky = |backend: &&Arc<Backend>| {
         backend.sessions == Sessions::Sticky
             && backend.carrier == Carrier::StreamableHttp
@@ -60,7 +67,9 @@ async fn open_sticky(plane: &Arc<Plane>, server: &Server, session: &Session) -> 
     let opening = wanted.into_iter().map(|backend| {
         let (plane, session) = (plane.clone(), *session);
         async move {
-            let opening = tokio::spawn(async move { open(&plane, &session, &backend).await });
+            let opening = tokio::spawn(async move {
+                open(&plane, Caller { principal, session: Some(&session) }, &backend).await
+            });
             tokio::time::timeout(limits::STICKY_TIME, opening).await.ok()?.ok()?
         }
     });
@@ -68,11 +77,10 @@ async fn open_sticky(plane: &Arc<Plane>, server: &Server, session: &Session) -> 
     opened.filter_map(async |carried| carried).collect().await
 }
 
-async fn open(plane: &Plane, session: &Session, backend: &Arc<Backend>) -> Option<Carried> {
+async fn open(plane: &Plane, caller: Caller<'_>, backend: &Arc<Backend>) -> Option<Carried> {
     let admitted = backend::admit(backend).await.ok()?;
     let (peer, patience) = (admitted.peer(), admitted.patience());
-    let opening =
-        plane.backend_sessions.opened(&plane.exchange, Some(session), backend, peer, patience, || None);
+    let opening = plane.backend_sessions.opened(&plane.exchange, caller, backend, peer, patience, || None);
     match opening.await {
         Ok((opened, _)) => opened.carried(backend),
         Err(failed) => {

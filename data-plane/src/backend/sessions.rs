@@ -17,6 +17,7 @@ use vmcp_mcp::{self as mcp, Carrier, Exchange, Failure, Holder, OURSELVES, Peer}
 use crate::backend::Backend;
 use crate::declared::Declared;
 use crate::level::Level;
+use crate::principal::{Caller, Principal};
 use crate::refusal::Reason;
 use crate::session::Session;
 use crate::sticky::Carried;
@@ -36,8 +37,8 @@ type Key = (Owner, BackendId);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Owner {
     Client(u128),
-    /// All those who may be asked this.
-    Everybody(Declared),
+    /// All clients of this principal that may be asked this.
+    Everybody(Principal, Declared),
 }
 
 /// A session with a backend, ended when the last user lets go of it.
@@ -82,7 +83,7 @@ impl BackendSessions {
     pub(crate) async fn opened(
         &self,
         exchange: &Exchange,
-        client: Option<&Session>,
+        caller: Caller<'_>,
         backend: &Arc<Backend>,
         peer: Peer,
         patience: Duration,
@@ -94,7 +95,7 @@ impl BackendSessions {
                 && open.peer.carrier == backend.carrier
                 && !open.is_over()
         };
-        let key = key(client, backend);
+        let (key, client) = (key(caller, backend), caller.session);
         if let Some(key) = &key {
             match self.open.get(key).await {
                 Some(open) if is_current(&open) => return Ok((open, false)),
@@ -129,8 +130,8 @@ impl BackendSessions {
     }
 
     /// The backend does not know this one any more. One that another call has begun in its place stays.
-    pub(crate) async fn forget(&self, client: Option<&Session>, backend: &Backend, forgotten: &Arc<Opened>) {
-        let Some(key) = key(client, backend) else { return };
+    pub(crate) async fn forget(&self, caller: Caller<'_>, backend: &Backend, forgotten: &Arc<Opened>) {
+        let Some(key) = key(caller, backend) else { return };
         if self.open.get(&key).await.is_some_and(|open| Arc::ptr_eq(&open, forgotten)) {
             self.open.invalidate(&key).await;
         }
@@ -181,9 +182,9 @@ impl BackendSessions {
 }
 
 /// `None`: it is for one call.
-fn key(client: Option<&Session>, backend: &Backend) -> Option<Key> {
+fn key(Caller { principal, session: client }: Caller<'_>, backend: &Backend) -> Option<Key> {
     let owner = match backend.sessions {
-        Sessions::Shared => Some(Owner::Everybody(declared(client, backend))),
+        Sessions::Shared => Some(Owner::Everybody(principal, declared(client, backend))),
         Sessions::Auto | Sessions::Sticky => client.map(|client| Owner::Client(client.id)),
     };
     owner.map(|owner| (owner, backend.id.clone()))

@@ -1,37 +1,29 @@
 //! Several messages in one body, which protocol version 2025-03-26 has and no other
 //! (MCP 2025-03-26, Base Protocol, Batching). Each goes down the line by itself; what they are answered with is put together.
 
-use std::sync::Arc;
-
 use axum::body::to_bytes;
 use axum::response::Response;
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
 use vmcp_core::limits;
 use vmcp_json::Value;
 use vmcp_mcp::{Malformed, ProtocolVersion, header, sse};
 
 use crate::metrics::Outcome;
-use crate::plane::Plane;
 use crate::refusal::Refusal;
 use crate::reply::{empty, json};
-use crate::request::{receive, single};
-use crate::snapshot::Server;
+use crate::request::{Arrived, single};
 
 /// The messages of a batch; `None` if the body is none.
-pub(super) fn messages(
-    plane: &Plane,
-    server: &Server,
-    headers: &HeaderMap,
-    body: &Bytes,
-) -> Result<Option<Vec<Bytes>>, Refusal> {
+pub(super) fn messages(arrived: Arrived<'_>, body: &Bytes) -> Result<Option<Vec<Bytes>>, Refusal> {
+    let headers = arrived.headers;
     let is_array = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     if !is_array {
         return Ok(None);
     }
     let version = if headers.contains_key(header::SESSION_ID) {
-        Some(receive::receive_session(headers, server, &plane.sessions)?.version)
+        Some(arrived.session()?.version)
     } else {
         match header::value(headers, &header::PROTOCOL_VERSION) {
             Ok(None) => Some(ProtocolVersion::ASSUMED),
@@ -56,14 +48,12 @@ pub(super) fn messages(
 
 /// What the messages are answered with, in their order.
 pub(super) async fn answer(
-    plane: &Arc<Plane>,
-    server: &Arc<Server>,
-    headers: &HeaderMap,
+    arrived: Arrived<'_>,
     messages: Vec<Bytes>,
 ) -> Result<(Response, Outcome), Refusal> {
     let mut answers: Vec<Bytes> = Vec::with_capacity(messages.len());
     for message in messages {
-        let response = match Box::pin(single(plane, server, headers, message)).await {
+        let response = match Box::pin(single(arrived, message)).await {
             Ok((response, _)) => response,
             Err(refusal) => refusal.into_response(),
         };

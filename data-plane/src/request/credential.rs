@@ -2,8 +2,8 @@
 
 use http::HeaderMap;
 
+use crate::principal::Principal;
 use crate::refusal::Refusal;
-use crate::request::authenticate::Principal;
 use crate::request::route::Route;
 
 /// What the backend is shown. Made here only.
@@ -11,7 +11,7 @@ use crate::request::route::Route;
 pub(super) struct Credential(());
 
 /// Nothing is shown, and nothing of the incoming token goes out.
-pub(super) fn credential(_principal: &Principal, _route: &Route<'_>) -> Result<Credential, Refusal> {
+pub(super) fn credential(_principal: Principal, _route: &Route<'_>) -> Result<Credential, Refusal> {
     Ok(Credential(()))
 }
 

@@ -37,6 +37,7 @@ pub(super) async fn forward(
     }
     let round = (bridge == Bridge::None(Era::Modern)).then(|| Round {
         server: server.name.clone(),
+        principal: asked.principal,
         backend: backend.id.clone(),
         body: body.clone(),
     });

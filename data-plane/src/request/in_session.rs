@@ -12,6 +12,7 @@ use crate::asked::Asked;
 use crate::backend::{Admitted, Backend, Legacy, Opened};
 use crate::hear::hear;
 use crate::plane::Plane;
+use crate::principal::{Caller, Scope};
 use crate::refusal::{Reason, Refusal};
 use crate::relay;
 use crate::request::credential::Credential;
@@ -56,11 +57,12 @@ impl Calling<'_> {
             return Ok((admitted.call(&plane.exchange, headers, body).await?, None));
         }
         let (client, backend) = (self.asked.client.session(), admitted.backend().clone());
+        let caller = Caller { principal: self.asked.principal, session: client.as_ref() };
         let mut is_second = false;
         loop {
             let opening = plane.backend_sessions.opened(
                 &plane.exchange,
-                client.as_ref(),
+                caller,
                 &backend,
                 admitted.peer(),
                 admitted.patience(),
@@ -103,7 +105,7 @@ impl Calling<'_> {
                 None => admitted.call_here(&plane.exchange, headers, body.clone()).await,
             };
             if !is_second && self.may_begin_again(&called, &opened, admitted) {
-                plane.backend_sessions.forget(client.as_ref(), &backend, &opened).await;
+                plane.backend_sessions.forget(caller, &backend, &opened).await;
                 is_second = true;
                 continue;
             }
@@ -117,7 +119,8 @@ impl Calling<'_> {
         if backend.sessions != Sessions::Sticky {
             return None;
         }
-        let all = receive::carried(self.headers, self.server, &self.plane.sessions);
+        let scope = Scope { server: &self.server.name, principal: self.asked.principal };
+        let all = receive::carried(self.headers, scope, &self.plane.sessions);
         all.into_iter().find(|carried| carried.at(backend).is_some())
     }
 

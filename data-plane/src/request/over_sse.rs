@@ -13,24 +13,35 @@ use vmcp_core::limits;
 use vmcp_mcp::{header, sse};
 
 use crate::plane::Plane;
+use crate::principal::{Principal, Scope};
 use crate::refusal::Refusal;
 use crate::relay::event_stream;
 use crate::reply::empty;
-use crate::request::{delete, get, line, receive};
+use crate::request::authenticate::authenticate;
+use crate::request::{Arrived, end, finish, line, listen, receive};
 use crate::snapshot::Server;
 use crate::streams::{Hearing, OpenStream};
 
 /// GET: the stream. Its first event says where messages are posted, which is beside `path`.
-pub(crate) fn open(plane: &Arc<Plane>, server: &Arc<Server>, path: &str, headers: &HeaderMap) -> Response {
+pub(crate) async fn open(
+    plane: &Arc<Plane>,
+    server: &Arc<Server>,
+    path: &str,
+    headers: &HeaderMap,
+) -> Response {
+    let principal = match authenticate(plane, server, path, headers).await {
+        Ok(principal) => principal,
+        Err(refusal) => return refusal.into_response(),
+    };
     if let Err(refusal) = receive::accepts_events(headers) {
         return refusal.into_response();
     }
-    let Some(hearing) = plane.streams.open(server.name.clone()) else {
+    let Some(hearing) = plane.streams.open(Scope { server: &server.name, principal }) else {
         return Refusal::no_randomness().into_response();
     };
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let first = format!("event: endpoint\ndata: {folder}/messages?session={}\n\n", hearing.id);
-    let listening = Listening { plane: plane.clone(), server: server.clone(), hearing };
+    let listening = Listening { plane: plane.clone(), server: server.clone(), principal, hearing };
     event_stream(Body::from_stream(stream::unfold(
         (Some(first.into()), listening),
         |(first, mut listening)| async {
@@ -47,6 +58,7 @@ pub(crate) fn open(plane: &Arc<Plane>, server: &Arc<Server>, path: &str, headers
 struct Listening {
     plane: Arc<Plane>,
     server: Arc<Server>,
+    principal: Principal,
     hearing: Hearing,
 }
 
@@ -69,10 +81,11 @@ impl Drop for Listening {
     fn drop(&mut self) {
         let Some(session) = self.hearing.session.get().cloned() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (plane, server) = (self.plane.clone(), self.server.clone());
+        let (plane, server, principal) = (self.plane.clone(), self.server.clone(), self.principal);
         runtime.spawn(async move {
             let headers = HeaderMap::from_iter([(header::SESSION_ID, session)]);
-            drop(delete(&plane, &server, &headers).await);
+            let arrived = Arrived { plane: &plane, server: &server, principal, headers: &headers };
+            drop(end(arrived).await);
         });
     }
 }
@@ -80,9 +93,13 @@ impl Drop for Listening {
 /// POST: a message, taken at once, and answered on the stream.
 pub(crate) async fn take(plane: &Arc<Plane>, server: &Arc<Server>, request: http::Request<Body>) -> Response {
     let (head, body) = request.into_parts();
+    let principal = match authenticate(plane, server, head.uri.path(), &head.headers).await {
+        Ok(principal) => principal,
+        Err(refusal) => return refusal.into_response(),
+    };
     let query = head.uri.query().unwrap_or_default();
     let id = query.split('&').find_map(|part| part.strip_prefix("session=")).unwrap_or_default();
-    let Some(stream) = plane.streams.find(&server.name, id) else {
+    let Some(stream) = plane.streams.find(Scope { server: &server.name, principal }, id) else {
         return Refusal::unknown_session().into_response();
     };
     let mut headers = head.headers;
@@ -101,20 +118,13 @@ pub(crate) async fn take(plane: &Arc<Plane>, server: &Arc<Server>, request: http
     let (plane, server, id) = (plane.clone(), server.clone(), id.to_owned());
     tokio::spawn(async move {
         let _place = place;
-        let answer = match line(&plane, &server, &headers, Body::from(body)).await {
-            Ok((answer, outcome)) => {
-                plane.counters.count(outcome);
-                answer
-            }
-            Err(refusal) => {
-                plane.counters.count(refusal.outcome());
-                refusal.into_response()
-            }
-        };
+        let arrived = Arrived { plane: &plane, server: &server, principal, headers: &headers };
+        let answer = finish(&plane, line(arrived, Body::from(body)).await);
         if let Some(session) = answer.headers().get(header::SESSION_ID).cloned()
             && stream.session.set(session.clone()).is_ok()
         {
-            tokio::spawn(hear(plane.clone(), server.clone(), stream.clone(), id.clone(), session));
+            let (plane, server, stream) = (plane.clone(), server.clone(), stream.clone());
+            tokio::spawn(hear((plane, server, principal), stream, id.clone(), session));
         }
         if pass(&stream, answer).await.is_none() {
             plane.streams.close(&id);
@@ -125,15 +135,14 @@ pub(crate) async fn take(plane: &Arc<Plane>, server: &Arc<Server>, request: http
 
 /// What happens without being asked for, until we stop or the client has gone.
 async fn hear(
-    plane: Arc<Plane>,
-    server: Arc<Server>,
+    (plane, server, principal): (Arc<Plane>, Arc<Server>, Principal),
     stream: Arc<OpenStream>,
     id: String,
     session: HeaderValue,
 ) {
     let accept = HeaderValue::from_static("text/event-stream");
     let headers = HeaderMap::from_iter([(header::SESSION_ID, session), (http::header::ACCEPT, accept)]);
-    let listened = get(&plane, &server, &headers).await;
+    let listened = listen(Arrived { plane: &plane, server: &server, principal, headers: &headers }).await;
     tokio::select! {
         _ = pass(&stream, listened) => {}
         () = stream.events.closed() => {}

@@ -10,10 +10,11 @@ use vmcp_json::Object;
 use vmcp_mcp::{Era, Message, Notification, ProtocolVersion, Request, Response, body, header, method};
 
 use crate::asked::{Ask, Asked, Client};
+use crate::principal::Scope;
 use crate::refusal::Refusal;
 use crate::relay::resumption;
+use crate::request::Arrived;
 use crate::session::{Session, Sessions};
-use crate::snapshot::Server;
 use crate::sticky::Carried;
 
 /// The version that a modern request names.
@@ -55,14 +56,9 @@ pub(super) enum Received<'a> {
 }
 
 /// Reads the message, finds out its era, and holds it to that era's rules.
-pub(super) fn receive<'a>(
-    headers: &HeaderMap,
-    body: &'a [u8],
-    server: &Server,
-    sessions: &Sessions,
-) -> Result<Received<'a>, Refusal> {
-    let session = || match headers.contains_key(header::SESSION_ID) {
-        true => receive_session(headers, server, sessions).map(Some),
+pub(super) fn receive<'a>(arrived: Arrived<'_>, body: &'a [u8]) -> Result<Received<'a>, Refusal> {
+    let session = || match arrived.headers.contains_key(header::SESSION_ID) {
+        true => arrived.session().map(Some),
         false => Ok(None),
     };
     let message = Message::parse(body, &limits::REQUEST).map_err(|rejected| {
@@ -79,15 +75,11 @@ pub(super) fn receive<'a>(
         }
     };
     let id = request.id.raw();
-    check(headers, request, server, sessions).map(Received::Asked).map_err(|refusal| refusal.with_id(id))
+    check(arrived, request).map(Received::Asked).map_err(|refusal| refusal.with_id(id))
 }
 
-fn check<'a>(
-    headers: &HeaderMap,
-    request: Request<'a>,
-    server: &Server,
-    sessions: &Sessions,
-) -> Result<Asked<'a>, Refusal> {
+fn check<'a>(arrived: Arrived<'_>, request: Request<'a>) -> Result<Asked<'a>, Refusal> {
+    let Arrived { server, headers, principal, .. } = arrived;
     let meta =
         request.params.as_ref().and_then(|params| params.get("_meta")).and_then(|meta| meta.as_object());
     let is_modern = match &meta {
@@ -98,7 +90,7 @@ fn check<'a>(
         check_modern(headers, &request, meta)?;
         Client::Modern
     } else {
-        check_legacy(headers, &request, server, sessions)?
+        check_legacy(arrived, &request)?
     };
     let ask = Ask::of(&request.method, is_modern)
         .filter(|ask| !ask.is_about_task() || server.abilities.extensions.tasks)
@@ -107,7 +99,7 @@ fn check<'a>(
         let value = text_param(request.params.as_ref(), name)?;
         header::require(headers, &header::NAME, &value).map_err(|m| Refusal::header_mismatch(&m))?;
     }
-    Ok(Asked { request, ask, client })
+    Ok(Asked { request, ask, client, principal })
 }
 
 /// A version header that no legacy client sends, outside a legacy session.
@@ -137,12 +129,8 @@ fn check_modern(headers: &HeaderMap, request: &Request<'_>, meta: Option<Object<
 }
 
 /// A session decides the version; headers that contradict it are common and harmless, since nothing follows from them.
-fn check_legacy(
-    headers: &HeaderMap,
-    request: &Request<'_>,
-    server: &Server,
-    sessions: &Sessions,
-) -> Result<Client, Refusal> {
+fn check_legacy(arrived: Arrived<'_>, request: &Request<'_>) -> Result<Client, Refusal> {
+    let headers = arrived.headers;
     if request.method == method::INITIALIZE {
         let named = request.params.as_ref().and_then(|params| params.get("protocolVersion"));
         let named = named.and_then(|version| version.as_str()).unwrap_or_default();
@@ -151,7 +139,7 @@ fn check_legacy(
         return Ok(Client::Legacy { version, session: None });
     }
     if headers.contains_key(header::SESSION_ID) {
-        let session = receive_session(headers, server, sessions)?;
+        let session = arrived.session()?;
         return Ok(Client::Legacy { version: session.version, session: Some(session) });
     }
     let version = match header::value(headers, &header::PROTOCOL_VERSION) {
@@ -165,20 +153,20 @@ fn check_legacy(
 }
 
 /// The sessions with backends that a legacy client carries in the id of its own.
-pub(super) fn carried(headers: &HeaderMap, server: &Server, sessions: &Sessions) -> Vec<Carried> {
+pub(super) fn carried(headers: &HeaderMap, scope: Scope<'_>, sessions: &Sessions) -> Vec<Carried> {
     let id = headers.get(header::SESSION_ID).and_then(|id| id.to_str().ok());
-    id.map(|id| sessions.carried(&server.name, id)).unwrap_or_default()
+    id.map(|id| sessions.carried(scope, id)).unwrap_or_default()
 }
 
 /// The session that a legacy request names.
 pub(super) fn receive_session(
     headers: &HeaderMap,
-    server: &Server,
+    scope: Scope<'_>,
     sessions: &Sessions,
 ) -> Result<Session, Refusal> {
     let mut ids = headers.get_all(header::SESSION_ID).iter();
     let id = ids.next().and_then(|id| id.to_str().ok()).filter(|_| ids.next().is_none());
-    let session = id.and_then(|id| sessions.open(&server.name, id).ok());
+    let session = id.and_then(|id| sessions.open(scope, id).ok());
     session.ok_or_else(Refusal::unknown_session)
 }
 
@@ -199,17 +187,14 @@ pub(super) fn accepts_events(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// GET: a client that can read a stream, in a session of ours, or without one.
-pub(super) fn receive_listener(
-    headers: &HeaderMap,
-    server: &Server,
-    sessions: &Sessions,
-) -> Result<Option<Session>, Refusal> {
+pub(super) fn receive_listener(arrived: Arrived<'_>) -> Result<Option<Session>, Refusal> {
+    let headers = arrived.headers;
     accepts_events(headers)?;
     if names_modern_version(headers) {
         return Err(Refusal::method_not_allowed());
     }
     match headers.contains_key(header::SESSION_ID) {
-        true => receive_session(headers, server, sessions).map(Some),
+        true => arrived.session().map(Some),
         false => Ok(None),
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::asked::Action;
+use crate::principal::Scope;
 use crate::refusal::Refusal;
 use crate::request::authorize::Authorized;
 use crate::session::Sessions;
@@ -54,7 +55,8 @@ pub(super) fn route<'s>(
             return Ok(Routed::To(Route { target: Cow::Borrowed(target), is_renamed: false }));
         }
         Action::UseTask(id) => {
-            let target = sessions.open_task(&server.name, id).and_then(|task| owner(server, task));
+            let scope = Scope { server: &server.name, principal: authorized.principal() };
+            let target = sessions.open_task(scope, id).and_then(|task| owner(server, task));
             let target = Cow::Owned(target.ok_or_else(Refusal::unknown_task)?);
             return Ok(Routed::To(Route { target, is_renamed: true }));
         }

@@ -10,8 +10,8 @@ use vmcp_mcp::extension;
 
 use crate::asked::{Action, Asked};
 use crate::plane::Plane;
+use crate::principal::Principal;
 use crate::refusal::Refusal;
-use crate::request::authenticate::Principal;
 use crate::request::authorize::authorize;
 use crate::request::credential::credential;
 use crate::request::route::{Route, Routed, route};
@@ -23,7 +23,7 @@ use crate::watch::Watch;
 pub(super) fn watches(
     plane: &Plane,
     server: &Server,
-    principal: &Principal,
+    principal: Principal,
     asked: &Asked<'_>,
 ) -> Result<Vec<Watch>, Refusal> {
     let filter = asked.request.params.as_ref().and_then(|params| params.get("notifications")?.as_object());
@@ -68,7 +68,7 @@ fn wanted<'a>(filter: &Object<'a>, name: &str) -> Result<Vec<Cow<'a, str>>, Refu
 /// What is watched where a route leads.
 fn at<'w>(
     watches: &'w mut Vec<Watch>,
-    principal: &Principal,
+    principal: Principal,
     route: &Route<'_>,
 ) -> Result<&'w mut Watch, Refusal> {
     let backend = &route.target.backend;

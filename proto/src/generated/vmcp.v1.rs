@@ -18,6 +18,21 @@ pub struct VirtualServer {
     /// Every workload of its group, in order, whether it has answered or not.
     #[prost(string, repeated, tag = "6")]
     pub workloads: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Who may come in; whoever reaches the listener if absent.
+    #[prost(message, optional, tag = "7")]
+    pub oidc: ::core::option::Option<Oidc>,
+    /// Under which address clients know it; the one that they come by if absent.
+    #[prost(string, optional, tag = "8")]
+    pub public_url: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Whose access tokens are taken.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Oidc {
+    #[prost(string, tag = "1")]
+    pub issuer: ::prost::alloc::string::String,
+    /// What a token must be for.
+    #[prost(string, tag = "2")]
+    pub audience: ::prost::alloc::string::String,
 }
 /// How a virtual server deals with backends that are slow, busy or gone.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -8,6 +8,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("vmcp-proto", &[]),
     ("vmcp-runtime", &[]),
     ("vmcp-seal", &[]),
+    ("vmcp-oauth", &[]),
     ("vmcp-core", &["vmcp-json"]),
     ("vmcp-mcp", &["vmcp-json"]),
     ("vmcp-manifest", &["vmcp-core"]),
@@ -28,7 +29,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     (
         "vmcp-data-plane",
-        &["vmcp-core", "vmcp-json", "vmcp-mcp", "vmcp-revision", "vmcp-runtime", "vmcp-seal"],
+        &["vmcp-core", "vmcp-json", "vmcp-mcp", "vmcp-oauth", "vmcp-revision", "vmcp-runtime", "vmcp-seal"],
     ),
     (
         "vmcpctl",

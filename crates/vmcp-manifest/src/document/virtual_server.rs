@@ -19,6 +19,7 @@ pub(crate) const VIRTUAL_SERVER: Table = Table {
         Built("group"),
         Synonym("group_ref", "group"),
         Built("default"),
+        Built("public_url"),
         Built("incoming_auth"),
         Built("outgoing_auth"),
         Built("aggregation"),
@@ -29,7 +30,6 @@ pub(crate) const VIRTUAL_SERVER: Table = Table {
         Later("composite_tool_refs"),
         Later("telemetry"),
         Later("audit"),
-        Later("public_url"),
         Later("allowed_hosts"),
         Later("rate_limiting"),
         Later("session_storage"),
@@ -47,7 +47,8 @@ pub(super) fn virtual_server(decoder: &mut Decoder, node: &Node) -> Option<Docum
     let group = fields.require(decoder, "group", "name the group whose workloads are presented");
     let group = group.and_then(|(node, path)| Some((decoder.text(node, &path)?, &node.place)));
     let is_default = fields.get("default").and_then(|(node, path)| decoder.boolean(node, &path));
-    auth::incoming(decoder, &fields);
+    let incoming = auth::incoming(decoder, &fields);
+    let public_url = fields.get("public_url").and_then(|(node, path)| auth::public_url(decoder, node, &path));
     let mut workloads = match fields.get("outgoing_auth") {
         Some((node, path)) => auth::outgoing(decoder, node, &path),
         None => Vec::new(),
@@ -80,6 +81,8 @@ pub(super) fn virtual_server(decoder: &mut Decoder, node: &Node) -> Option<Docum
         name,
         group,
         is_default: is_default.unwrap_or(false),
+        incoming,
+        public_url,
         aggregation,
         operational,
         passthrough_headers,

@@ -28,6 +28,10 @@ pub(super) struct VirtualServer {
     default: bool,
     /// Who may come in. It must be said, never assumed.
     incoming_auth: IncomingAuth,
+    /// Under which address clients know it, such as `https://mcp.example.com`; `/<name>/mcp` is added to it. If absent, the one that they
+    /// come by, over http.
+    #[serde(default)]
+    public_url: Option<String>,
     /// What backends are shown.
     #[serde(default)]
     outgoing_auth: Option<OutgoingAuth>,
@@ -50,8 +54,21 @@ pub(super) struct VirtualServer {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct IncomingAuth {
-    /// `anonymous`: whoever reaches the listener.
+    /// `anonymous`: whoever reaches the listener. `oidc`: who brings an access token.
     r#type: IncomingType,
+    /// Whose access tokens are taken, with `type: oidc`.
+    #[serde(default)]
+    oidc: Option<Oidc>,
+}
+
+/// Whose access tokens are taken.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Oidc {
+    /// The issuer, as it writes itself in its tokens: an https address, or an http one on loopback. Its keys are found by discovery.
+    issuer: String,
+    /// What a token must be for: it is in its `aud`.
+    audience: String,
 }
 
 /// How clients are told apart.
@@ -59,6 +76,7 @@ pub(super) struct IncomingAuth {
 #[serde(rename_all = "snake_case")]
 pub(super) enum IncomingType {
     Anonymous,
+    Oidc,
 }
 
 /// What backends are shown.

@@ -10,6 +10,7 @@ const TABLES: &[&Table] = &[
     &virtual_server::VIRTUAL_SERVER,
     &auth::INCOMING,
     &auth::INCOMING_TYPE,
+    &auth::OIDC,
     &auth::OUTGOING,
     &auth::OUTGOING_SOURCE,
     &auth::STRATEGY,

@@ -1,4 +1,4 @@
-use vmcp_core::desired::{Endpoints, Found, Sessions, Text, Transport};
+use vmcp_core::desired::{Endpoints, Found, Incoming, Oidc, Sessions, Text, Transport};
 use vmcp_core::inventory::Extensions;
 use vmcp_core::operational::{Breaker, PartialFailure, Timeouts};
 
@@ -9,6 +9,8 @@ fn served(text: &str, is_default: bool) -> ServedServer {
         name: name(text),
         is_default,
         group: name("g"),
+        incoming: Incoming::Anonymous,
+        public_url: None,
         operational: Operational::default(),
         passthrough_headers: Vec::new(),
         workloads: vec![name("a"), name("b")],
@@ -25,10 +27,13 @@ fn what_is_encoded_is_decoded() {
     server.passthrough_headers = vec![HeaderName::from_static("x-tenant")];
     let second = std::time::Duration::from_secs(1);
     server.operational.per_workload.insert(name("b"), Timeouts::of(second));
+    server.incoming =
+        Incoming::Oidc(Oidc { issuer: "https://issuer.example".into(), audience: "vmcp".into() });
+    server.public_url = Some("https://mcp.example.com/".parse().unwrap());
     server.operational.partial_failure = PartialFailure::Fail;
     server.operational.status_reporting_interval = Some(second);
     server.operational.breaker = Breaker { is_enabled: false, failure_threshold: 2, timeout: second };
-    assert_eq!(decode(&encode_virtual_server(&server)), Ok(Decoded::VirtualServer(server)));
+    assert_eq!(decode(&encode_virtual_server(&server)), Ok(Decoded::VirtualServer(Box::new(server))));
 
     let id = BackendId { group: name("g"), name: name("b") };
     let legacy = Legacy { version: "2025-11-25".into(), has_sessions: true };
