@@ -46,6 +46,11 @@ sdks:
     cargo build --release --locked --bin vmcpctl
     tests/sdks/run target/release/vmcpctl
 
+# A real OpenID provider, and two of its clients as principals.
+identity:
+    cargo build --release --locked --bin vmcpctl
+    tests/identity/run target/release/vmcpctl
+
 # Five servers from npm and PyPI behind a release build, used by three independent clients.
 everyday:
     cargo build --release --locked --bin vmcpctl

@@ -80,19 +80,22 @@ fn what_the_readme_shows_is_true() {
     assert!(!is_good && text.contains(shown.trim_end()), "the README shows\n{shown}\nand it is\n{text}");
 }
 
-/// Every fragment of the guide is a good manifest, with what stands around it in one.
+/// Every fragment of the guides is a good manifest, with what stands around it in one.
 #[test]
-fn what_the_guide_to_manifests_shows_is_true() {
+fn what_the_guides_show_of_manifests_is_true() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("vmcp.yaml");
     let group = "---\nkind: group\nname: g\nworkloads: [{name: github, url: 'http://h/'}, {name: jira, url: 'http://h/'}]\n";
-    let fragments = blocks("docs/manifests.md", "yaml");
+    let mut fragments = blocks("docs/manifests.md", "yaml");
     assert!(fragments.len() >= 5);
+    fragments.extend(blocks("docs/operating/identity.md", "yaml"));
     for fragment in fragments {
         let whole = if fragment.starts_with("kind: group") {
             fragment.clone()
         } else {
-            format!("name: a\ngroup: g\nincoming_auth: {{type: anonymous}}\n{fragment}{group}")
+            let says_who = fragment.contains("incoming_auth:");
+            let incoming = if says_who { "" } else { "incoming_auth: {type: anonymous}\n" };
+            format!("name: a\ngroup: g\n{incoming}{fragment}{group}")
         };
         fs_err::write(&file, whole).unwrap();
         let output = Command::new(program()).args(["validate", "-f"]).arg(&file).output().unwrap();
