@@ -17,6 +17,8 @@ use crate::address::may_be_asked;
 const FETCH_APART: Duration = Duration::from_secs(30);
 /// After a failure it is tried again sooner.
 const RETRY_APART: Duration = Duration::from_secs(2);
+/// Keys that are older are fetched again when one is used, so that one which the issuer has withdrawn is not trusted for ever.
+const FRESH: Duration = Duration::from_secs(15 * 60);
 /// A document is larger for nobody.
 const DOCUMENT_BYTES: usize = 256 * 1024;
 
@@ -24,9 +26,16 @@ const DOCUMENT_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Keys {
     issuer: String,
-    known: RwLock<Arc<Vec<Key>>>,
+    known: RwLock<Arc<Known>>,
     /// When they may be fetched again. Whoever fetches holds it; the others wait for what comes of that.
     next: Mutex<Option<Instant>>,
+}
+
+/// What was fetched last.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) keys: Vec<Key>,
+    fetched: Option<Instant>,
 }
 
 /// One of them.
@@ -55,21 +64,27 @@ impl Keys {
     }
 
     /// All keys, one with this id among them if there is one; fetched if none is known. Without an id any may be meant.
-    pub(crate) async fn find(&self, http: &Client, id: Option<&str>) -> Arc<Vec<Key>> {
-        let is_there = |keys: &[Key]| keys.iter().any(|key| key.may_be(id));
+    pub(crate) async fn find(&self, http: &Client, id: Option<&str>) -> Arc<Known> {
+        let is_there = |known: &Known| known.keys.iter().any(|key| key.may_be(id));
         let known = self.known();
-        if is_there(&known) {
+        if is_there(&known) && known.is_fresh() {
             return known;
         }
-        let mut next = self.next.lock().await;
+        let mut next = match self.next.try_lock() {
+            Ok(next) => next,
+            // Somebody fetches them anew already.
+            Err(_) if is_there(&known) => return known,
+            Err(_) => self.next.lock().await,
+        };
         // Whoever held it may have brought what is looked for.
         let known = self.known();
-        if is_there(&known) || next.is_some_and(|next| Instant::now() < next) {
+        if (is_there(&known) && known.is_fresh()) || next.is_some_and(|next| Instant::now() < next) {
             return known;
         }
         let apart = match self.fetch(http).await {
             Ok(keys) => {
-                *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+                let known = Known { keys, fetched: Some(Instant::now()) };
+                *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
                 FETCH_APART
             }
             Err(error) => {
@@ -81,7 +96,7 @@ impl Keys {
         self.known()
     }
 
-    fn known(&self) -> Arc<Vec<Key>> {
+    fn known(&self) -> Arc<Known> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -94,6 +109,12 @@ impl Keys {
         let set: KeySet = document(http, &discovered.jwks_uri).await?;
         // One of a kind that is not known here does not lose the others.
         Ok(set.keys.into_iter().filter_map(|jwk| Key::read(serde_json::from_value(jwk).ok()?)).collect())
+    }
+}
+
+impl Known {
+    fn is_fresh(&self) -> bool {
+        self.fetched.is_some_and(|fetched| fetched.elapsed() < FRESH)
     }
 }
 

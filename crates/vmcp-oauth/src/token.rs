@@ -121,8 +121,8 @@ impl Verifier {
         }
         let issuer =
             self.issuers.get_with(expected.issuer.to_owned(), || Arc::new(Keys::of(expected.issuer)));
-        let keys = issuer.find(&self.http, header.kid.as_deref()).await;
-        if keys.is_empty() {
+        let known = issuer.find(&self.http, header.kid.as_deref()).await;
+        if known.keys.is_empty() {
             return Err(Denied::Unavailable);
         }
         let mut validation = Validation::new(header.alg);
@@ -132,7 +132,7 @@ impl Verifier {
         // Looked at below, by the clock that we are given.
         (validation.validate_exp, validation.validate_nbf) = (false, false);
         let mut fitting =
-            keys.iter().filter(|key| key.may_be(header.kid.as_deref()) && key.signs_by(header.alg));
+            known.keys.iter().filter(|key| key.may_be(header.kid.as_deref()) && key.signs_by(header.alg));
         let claims = fitting.find_map(|key| decode::<Claims>(token, &key.key, &validation).ok());
         let claims = claims.ok_or(Denied::Invalid)?.claims;
         let (now_f, leeway) = (seconds(now), seconds(LEEWAY));
