@@ -23,7 +23,7 @@ use breaker::Admission;
 pub(crate) use called::{Backend, Legacy};
 pub(crate) use live::Live;
 use live::{Picked, now_ms, random};
-pub(crate) use sessions::{BackendSessions, Opened};
+pub(crate) use sessions::{BackendSessions, Caller, Opened};
 use slots::Slot;
 pub(crate) use told::Told;
 

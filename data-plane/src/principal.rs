@@ -3,8 +3,6 @@
 use vmcp_core::name::Name;
 use vmcp_oauth::Verified;
 
-use crate::session::Session;
-
 /// Who asks. Told from all others by its number alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Principal(u128);
@@ -14,13 +12,6 @@ pub(crate) struct Principal(u128);
 pub(crate) struct Scope<'a> {
     pub(crate) server: &'a Name,
     pub(crate) principal: Principal,
-}
-
-/// Who asks, and in which session, if the client keeps one.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Caller<'a> {
-    pub(crate) principal: Principal,
-    pub(crate) session: Option<&'a Session>,
 }
 
 impl Principal {

@@ -10,10 +10,11 @@ use crate::change::Change;
 use crate::compose::{Implementation, modern_params, request};
 use crate::exchange::{Answer, Exchange};
 use crate::failure::Failure;
+use crate::holder::answer_for_nobody;
 use crate::message::Message;
 use crate::method;
 use crate::peer::Peer;
-use crate::session::{Session, answer_for_nobody, listen};
+use crate::session::{Session, listen};
 use crate::stream::EventStream;
 
 /// A backend that is listened to. Dropping it ends that.

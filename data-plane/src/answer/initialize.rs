@@ -11,10 +11,10 @@ use vmcp_mcp::{Carrier, ProtocolVersion, header};
 
 use crate::answer::{capabilities, instructions, respond, server_info};
 use crate::asked::Asked;
-use crate::backend::{self, Backend};
+use crate::backend::{self, Backend, Caller};
 use crate::declared::Declared;
 use crate::plane::Plane;
-use crate::principal::{Caller, Principal, Scope};
+use crate::principal::{Principal, Scope};
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::snapshot::Server;

@@ -17,7 +17,7 @@ use vmcp_mcp::{self as mcp, Carrier, Exchange, Failure, Holder, OURSELVES, Peer}
 use crate::backend::Backend;
 use crate::declared::Declared;
 use crate::level::Level;
-use crate::principal::{Caller, Principal};
+use crate::principal::Principal;
 use crate::refusal::Reason;
 use crate::session::Session;
 use crate::sticky::Carried;
@@ -28,6 +28,13 @@ pub(crate) struct BackendSessions {
     open: Cache<Key, Arc<Opened>>,
     /// How much backends are to log, by client.
     levels: moka::sync::Cache<u128, Level>,
+}
+
+/// Who asks, and in which session, if the client keeps one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) principal: Principal,
+    pub(crate) session: Option<&'a Session>,
 }
 
 /// Whose it is, and with whom.

@@ -9,10 +9,10 @@ use vmcp_core::limits;
 use vmcp_mcp::{Answer, Answered, Failure, header};
 
 use crate::asked::Asked;
-use crate::backend::{Admitted, Backend, Legacy, Opened};
+use crate::backend::{Admitted, Backend, Caller, Legacy, Opened};
 use crate::hear::hear;
 use crate::plane::Plane;
-use crate::principal::{Caller, Scope};
+use crate::principal::Scope;
 use crate::refusal::{Reason, Refusal};
 use crate::relay;
 use crate::request::credential::Credential;
