@@ -37,7 +37,7 @@ async fn post(client: &Client, token: &str, session: Option<&str>, body: &str) -
     client.post(&headers, body).await
 }
 
-pub(crate) async fn begin(client: &Client, token: &str) -> String {
+async fn begin(client: &Client, token: &str) -> String {
     let body = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
     post(client, token, None, body).await.header("mcp-session-id").expect("a session id")
 }

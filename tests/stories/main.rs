@@ -5,7 +5,6 @@ mod bytes;
 mod catalog;
 mod children;
 mod clients;
-mod crowd;
 mod eras;
 mod identity;
 mod lists;

@@ -1,6 +1,8 @@
 //! Many clients of two principals with the same ids and progress tokens, over one of each: a child, a stream of 2024-11-05, a
-//! connection of HTTP/2.
+//! connection of HTTP/2. It keeps the machine busy for a minute, so it is a test of its own, which runs beside no other.
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a story that goes wrong may panic")]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,9 +11,6 @@ use serde_json::{Value, json};
 use vmcp_testkit::{
     Answer, Certificate, Client, Issuer, RawBackend, Recorded, Reply, Served, SseBackend, TlsDoor, mcp_reply,
 };
-
-use crate::identity::begin;
-use crate::{program, root};
 
 const CLIENTS: usize = 200;
 const TIME: Duration = Duration::from_secs(60);
@@ -75,12 +74,12 @@ workloads:
   - {{name: http2, url: '{}', ca_bundle: {}, sessions: shared}}
 ",
         issuer.url(),
-        root().join("tests/stories/crowd.py").display(),
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("crowd/child.py").display(),
         stream.url(),
         door.url(),
         authority.display(),
     );
-    let served = Served::start(program(), &manifest).await;
+    let served = Served::start(Path::new(env!("CARGO_BIN_EXE_vmcpctl-story")), &manifest).await;
     for backend in ["child", "stream", "http2"] {
         served.until_healthy(backend, Duration::from_secs(10)).await;
     }
@@ -137,6 +136,14 @@ async fn one(client: &Client, token: &str, number: usize, until: Instant, answer
         turn += 1;
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+async fn begin(client: &Client, token: &str) -> String {
+    let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25",
+        "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+    let bearer = format!("Bearer {token}");
+    let answer = client.post(&[("authorization", bearer.as_str())], body.to_string()).await;
+    answer.header("mcp-session-id").expect("a session id")
 }
 
 async fn call(client: &Client, token: &str, session: &str, tool: &str, text: &str) -> Answer {
