@@ -17,7 +17,7 @@ pub struct Mirror {
     path: Vec<String>,
 }
 
-/// What a tool's definition has mirrored. Annotations that break the rules of [`check_annotations`] count for nothing here.
+/// What a tool's definition has mirrored. Annotations that break the rules of [`crate::check_annotations`] count for nothing here.
 pub fn mirrors(definition: &[u8], limits: &Limits) -> Vec<Mirror> {
     let mut found = Vec::new();
     if memchr::memmem::find(definition, ANNOTATION.as_bytes()).is_none() {
