@@ -10,10 +10,14 @@ use vmcp_core::desired::{Desired, Endpoints, VirtualServer};
 use vmcp_core::diagnostic::Diagnostic;
 use vmcp_core::inventory::Inventory;
 use vmcp_core::name::Name;
-use vmcp_core::owners::{Guarded, Owner, Owners};
+use vmcp_core::owners::{Owner, Owners};
 use vmcp_core::resolve::{Offered, Resolver};
 use vmcp_revision::Part;
-use vmcp_revision::codec::{ServedServer, encode_backend, encode_share, encode_virtual_server};
+use vmcp_revision::codec::{
+    ServedServer, encode_backend, encode_policy_set, encode_share, encode_virtual_server,
+};
+
+use crate::policies::{Judged, diagnostics, guarded};
 
 /// A backend that has been observed.
 #[derive(Debug, Clone)]
@@ -45,6 +49,8 @@ pub(crate) struct Catalogs {
 #[derive(Debug)]
 struct Catalog {
     resolver: Resolver,
+    /// What decides about it, if anything does.
+    judged: Option<Judged>,
     /// Shares as parts, by backend; a share that is the same value is the same part.
     encoded: HashMap<Name, (Arc<Share>, Part)>,
     /// Backends whose names have an owner in the store; looked at once.
@@ -81,6 +87,8 @@ impl Catalogs {
             let members = backends.keys().filter(|id| id.group == server.group);
             let served = ServedServer::of(server, members.map(|id| id.name.clone()).collect());
             compiled.parts.push(encode_virtual_server(&served));
+            let policies = server.authorization.as_ref();
+            compiled.parts.extend(policies.map(|policies| encode_policy_set(&server.name, policies)));
             let catalog = self.catalog(server);
             let group = backends.iter().filter(|(id, _)| id.group == server.group);
             let offered: Offered = group
@@ -88,6 +96,8 @@ impl Catalogs {
                 .collect();
             catalog.resolver.update(&offered);
             compiled.diagnostics.extend(catalog.resolver.diagnostics());
+            let odd = diagnostics(catalog.judged.as_ref(), server, catalog.resolver.shares());
+            compiled.diagnostics.extend(odd);
             let (parts, owners) = catalog.encode(server);
             compiled.parts.extend(parts);
             compiled
@@ -119,16 +129,17 @@ impl Catalogs {
         let catalog = match before {
             Some(catalog) if catalog.resolver.server() == server => catalog,
             changed => {
-                // No policy can be written yet, so none speaks of a name.
-                let guarded = Guarded::new();
+                let judged = Judged::of(server);
+                let guarded = guarded(judged.as_ref());
                 match changed {
                     Some(catalog) => {
-                        Catalog { resolver: catalog.resolver.successor(server.clone(), &guarded), ..catalog }
+                        let resolver = catalog.resolver.successor(server.clone(), &guarded);
+                        Catalog { resolver, judged, ..catalog }
                     }
                     None => {
                         let backends = stored.values().map(|owner| owner.backend.clone()).collect();
                         let resolver = Resolver::new(server.clone(), stored, &guarded);
-                        Catalog { resolver, encoded: HashMap::new(), stored: backends }
+                        Catalog { resolver, judged, encoded: HashMap::new(), stored: backends }
                     }
                 }
             }

@@ -10,6 +10,7 @@ mod compile;
 mod health;
 mod introspect;
 mod metrics;
+mod policies;
 mod preview;
 mod program;
 mod reconcile;
@@ -24,6 +25,7 @@ pub use accept::{
 pub use api::{WholeStatus, whole_status};
 pub use app::{ControlPlane, Settings, StartError};
 pub use introspect::{inventory, set_origins};
+pub use policies::odd;
 pub use program::main;
 pub use settings::toolhive_folders;
 pub use status::{BackendStatus, Counts, DiagnosticStatus, Progress, Status, VirtualServerStatus};

@@ -18,7 +18,7 @@ use vmcp_mcp::{OURSELVES, ProtocolVersion, extension, result};
 use crate::asked::{Ask, Asked, Client};
 use crate::level::Level;
 use crate::plane::Plane;
-use crate::principal::Scope;
+use crate::principal::{Identity, Scope};
 use crate::refusal::Refusal;
 use crate::reply::json;
 use crate::snapshot::{Page, Server};
@@ -29,12 +29,13 @@ pub(crate) use listen::{listen_legacy, listen_modern};
 pub(crate) async fn answer(
     plane: &Arc<Plane>,
     server: &Arc<Server>,
+    identity: &Identity,
     asked: &Asked<'_>,
 ) -> Result<Response, Refusal> {
     match (asked.ask, asked.client) {
-        (Ask::List(kind), client) => list(plane, server, kind, client, asked),
+        (Ask::List(kind), client) => list(plane, server, identity, kind, client, asked),
         (Ask::Initialize, Client::Legacy { version, .. }) => {
-            Box::pin(initialize::initialize(plane, server, version, asked)).await
+            Box::pin(initialize::initialize(plane, server, version, (identity, asked))).await
         }
         (Ask::Discover, _) => Ok(respond(asked, discovered(server).as_bytes())),
         (Ask::Ping, _) => Ok(respond(asked, b"{}")),
@@ -98,11 +99,13 @@ fn missing_json(missing: &[&Name]) -> String {
     format!("\"vmcp/unavailableBackends\":[{}]", names.join(","))
 }
 
-/// What every complete, cacheable modern result ends with. Lists are the same for every caller, so they are `public`.
+/// What every complete, cacheable modern result ends with. It is `public` where lists are the same for every caller.
 fn modern_tail(server: &Server, missing: &str) -> String {
     let comma = if missing.is_empty() { "" } else { "," };
+    let is_public = server.guards.is_none() && server.trusted.is_empty();
+    let scope = if is_public { "public" } else { "private" };
     format!(
-        ",\"resultType\":\"complete\",\"ttlMs\":{},\"cacheScope\":\"public\",\"_meta\":{{\"io.modelcontextprotocol/serverInfo\":{}{comma}{missing}}}}}",
+        ",\"resultType\":\"complete\",\"ttlMs\":{},\"cacheScope\":\"{scope}\",\"_meta\":{{\"io.modelcontextprotocol/serverInfo\":{}{comma}{missing}}}}}",
         limits::LIST_FRESH_TIME.as_millis(),
         server_info(server),
     )
@@ -145,6 +148,7 @@ fn instructions(server: &Server) -> String {
 fn list(
     plane: &Plane,
     server: &Server,
+    identity: &Identity,
     kind: Kind,
     client: Client,
     asked: &Asked<'_>,
@@ -155,7 +159,8 @@ fn list(
         return Err(Refusal::missing(&missing));
     }
     let scope = Scope { server: &server.name, principal: asked.principal };
-    let list = server.lists.of(kind);
+    let filtered = server.guards.as_ref().map(|guards| guards.lists(identity, &server.lists));
+    let list = filtered.as_deref().unwrap_or(&server.lists).of(kind);
     let cursor = asked.request.params.as_ref().and_then(|params| params.get("cursor"));
     let page = match cursor {
         None => list.first_page(),

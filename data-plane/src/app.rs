@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use vmcp_core::backend::BackendId;
 use vmcp_core::name::Name;
 use vmcp_mcp::Exchange;
-use vmcp_oauth::Verifier;
+use vmcp_oauth::{Tokens, Verifier};
 use vmcp_revision::protocol::{Following, Observe};
 use vmcp_revision::{Connection, Follower, Serving, Source};
 use vmcp_runtime::{Drain, Guard, Metrics, serve_on_lanes};
@@ -108,6 +108,7 @@ impl DataPlane {
             exchange: exchange.counting_unasked(move || {
                 counted.dropped().inc();
             }),
+            tokens: Tokens::default(),
             verifier: Arc::new(Verifier::new().map_err(StartError::Tls)?),
             sessions: Arc::new(Sessions::new(session_key.map(|key| key.0)).map_err(|_| StartError::Keys)?),
             counters: counters.clone(),

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tokio::time::{Instant, timeout};
 use vmcp_mcp::{Answered, Call, Duplex, Exchange, Failure, Peer};
 
@@ -77,6 +77,15 @@ impl Admitted {
     /// Whom it is about.
     pub(crate) fn backend(&self) -> &Arc<Backend> {
         &self.backend
+    }
+
+    /// Where it is called, and how; and what it is shown besides.
+    pub(crate) fn peer_shown(&self, shown: Option<&(HeaderName, HeaderValue)>) -> Peer {
+        let mut peer = self.peer();
+        if let Some((name, value)) = shown {
+            peer.headers.insert(name, value.clone());
+        }
+        peer
     }
 
     /// Where it is called, and how.

@@ -4,7 +4,7 @@
 use axum::response::Response;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HOST};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use vmcp_core::desired::Incoming;
+use vmcp_core::boundary::{Incoming, Issuer};
 use vmcp_json::quote;
 
 use crate::reply::json;
@@ -17,17 +17,54 @@ pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
 pub(crate) fn of(server: &Server, path: &str, headers: &HeaderMap, error: Option<&str>) -> String {
     let metadata = format!("{}{METADATA}{}", base(server, headers), resource(path));
     let error = error.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
-    format!("Bearer resource_metadata=\"{metadata}\"{error}")
+    let wanted = wanted(issuers(server));
+    let scope = if wanted.is_empty() { String::new() } else { format!(", scope=\"{}\"", wanted.join(" ")) };
+    format!("Bearer resource_metadata=\"{metadata}\"{scope}{error}")
+}
+
+/// The same where a token is good and does not allow enough: all that it needs, at once
+/// (RFC 6750, section 3.1; MCP 2025-11-25, Authorization, Runtime Insufficient Scope Errors).
+pub(crate) fn of_scopes(server: &Server, path: &str, headers: &HeaderMap, scopes: &[String]) -> String {
+    let metadata = format!("{}{METADATA}{}", base(server, headers), resource(path));
+    let scopes = scopes.join(" ");
+    format!("Bearer resource_metadata=\"{metadata}\", scope=\"{scopes}\", error=\"insufficient_scope\"")
+}
+
+fn issuers(server: &Server) -> &[Issuer] {
+    match &server.incoming {
+        Incoming::Oidc(issuers) => issuers,
+        Incoming::Anonymous | Incoming::Local => &[],
+    }
+}
+
+/// What clients should ask for: what is needed, and what an operator says besides.
+fn wanted(issuers: &[Issuer]) -> Vec<&str> {
+    let mut all: Vec<&str> = Vec::new();
+    for scope in issuers.iter().flat_map(|issuer| issuer.required_scopes.iter().chain(&issuer.scopes)) {
+        // It is for clients alone to want that (MCP 2025-11-25, Authorization).
+        if scope != "offline_access" && !all.contains(&scope.as_str()) {
+            all.push(scope);
+        }
+    }
+    all
 }
 
 /// The document of what is at this path. `None`: nobody need know, since everybody may come in.
 pub(crate) fn document(server: &Server, path: &str, headers: &HeaderMap) -> Option<Response> {
-    let Incoming::Oidc(oidc) = &server.incoming else { return None };
-    let resource = format!("{}{}", base(server, headers), resource(path));
+    let issuers = issuers(server);
+    let named = issuers.first()?.resource.clone();
+    let resource = named.unwrap_or_else(|| format!("{}{}", base(server, headers), resource(path)));
+    let list = |all: &[&str]| all.iter().map(|text| quote(text)).collect::<Vec<_>>().join(",");
+    let servers: Vec<&str> = issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+    let wanted = wanted(issuers);
+    let scopes = match wanted.is_empty() {
+        true => String::new(),
+        false => format!(",\"scopes_supported\":[{}]", list(&wanted)),
+    };
     let body = format!(
-        "{{\"resource\":{},\"authorization_servers\":[{}],\"bearer_methods_supported\":[\"header\"]}}",
+        "{{\"resource\":{},\"authorization_servers\":[{}],\"bearer_methods_supported\":[\"header\"]{scopes}}}",
         quote(&resource),
-        quote(&oidc.issuer),
+        list(&servers),
     );
     let mut response = json(StatusCode::OK, body);
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

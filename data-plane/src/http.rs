@@ -65,7 +65,7 @@ async fn named_metadata(
 
 /// Whose tokens are taken at this path, for who has none yet.
 fn metadata(plane: &Plane, server: Option<&Arc<Server>>, path: &str, request: &Request) -> Response {
-    if let Some(refusal) = foreign(plane, request) {
+    if let Some(refusal) = foreign(plane, server.map(Arc::as_ref), request) {
         return refusal.into_response();
     }
     let document = server.filter(|_| request.method() == Method::GET);
@@ -73,8 +73,9 @@ fn metadata(plane: &Plane, server: Option<&Arc<Server>>, path: &str, request: &R
     document.unwrap_or_else(|| Refusal::no_such_address().into_response())
 }
 
-fn foreign(plane: &Plane, request: &Request) -> Option<Refusal> {
-    match plane.guard.check(request.uri(), request.headers()) {
+fn foreign(plane: &Plane, server: Option<&Server>, request: &Request) -> Option<Refusal> {
+    let allowed = server.map_or(&[][..], |server| &server.allowed_hosts);
+    match plane.guard.check(request.uri(), request.headers(), allowed) {
         Ok(()) => None,
         Err(Foreign::Host) => Some(Refusal::foreign_host()),
         Err(Foreign::Origin) => Some(Refusal::foreign_origin()),
@@ -87,7 +88,7 @@ fn missing(snapshot: &Snapshot, name: Option<&str>) -> Refusal {
 }
 
 async fn serve(plane: &Arc<Plane>, server: Result<Arc<Server>, Refusal>, request: Request) -> Response {
-    if let Some(refusal) = foreign(plane, &request) {
+    if let Some(refusal) = foreign(plane, server.as_deref().ok(), &request) {
         return refusal.into_response();
     }
     let server = match server {

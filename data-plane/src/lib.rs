@@ -14,6 +14,7 @@ mod http;
 mod level;
 mod mailboxes;
 mod metrics;
+mod outgoing;
 mod plane;
 mod principal;
 mod program;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use vmcp_mcp::Exchange;
-use vmcp_oauth::Verifier;
+use vmcp_oauth::{Tokens, Verifier};
 use vmcp_runtime::{Drain, Guard};
 
 use crate::backend::{BackendSessions, Told};
@@ -30,6 +30,8 @@ pub(crate) struct Plane {
     pub(crate) exchange: Exchange,
     /// Whose token is good.
     pub(crate) verifier: Arc<Verifier>,
+    /// Tokens for backends.
+    pub(crate) tokens: Tokens,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) backend_sessions: BackendSessions,
     /// What backends say to clients by themselves.

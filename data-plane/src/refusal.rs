@@ -26,6 +26,8 @@ struct Inner {
     id: Option<String>,
     challenge: Option<HeaderValue>,
     outcome: Outcome,
+    /// The backend has refused what it was shown.
+    is_auth: bool,
 }
 
 /// What went wrong behind us: `error.data.reason`, for clients to decide by.
@@ -43,6 +45,8 @@ pub(crate) enum Reason {
     TooLarge,
     /// It does not accept our credential.
     Auth,
+    /// There is no credential for it now, since the authorization server cannot be used.
+    AuthUnavailable,
     /// It wants to be left alone for a while.
     Busy,
     /// It asked the client for something that this client's era cannot be asked.
@@ -59,6 +63,7 @@ impl Reason {
             Self::Protocol | Self::Declined => "backend_protocol_error",
             Self::TooLarge => "backend_response_too_large",
             Self::Auth => "backend_auth_failed",
+            Self::AuthUnavailable => "backend_auth_unavailable",
             Self::Busy => "backend_busy",
             Self::InputRequired => "backend_needs_input",
             Self::StreamLimit => "backend_stream_limit",
@@ -70,7 +75,7 @@ impl Reason {
     pub(crate) const fn verdict(self) -> Option<bool> {
         match self {
             Self::Unavailable | Self::Timeout | Self::Protocol => Some(false),
-            Self::Busy => None,
+            Self::Busy | Self::AuthUnavailable => None,
             Self::Declined | Self::Auth | Self::TooLarge | Self::InputRequired | Self::StreamLimit => {
                 Some(true)
             }
@@ -84,6 +89,7 @@ impl Reason {
             Self::Protocol | Self::Declined => "did not answer as MCP demands",
             Self::TooLarge => "answered more than is passed on",
             Self::Auth => "does not accept the credential it is called with",
+            Self::AuthUnavailable => "cannot be called: there is no credential for it at the moment",
             Self::Busy => "is busy",
             Self::InputRequired => "asks for input, which this client's protocol version cannot give",
             Self::StreamLimit => "sends more messages than are passed on",
@@ -129,6 +135,7 @@ impl Refusal {
             id: None,
             challenge: None,
             outcome: Outcome::Refused,
+            is_auth: false,
         }))
     }
 
@@ -141,6 +148,11 @@ impl Refusal {
     pub(crate) fn with_id(mut self, id: &str) -> Self {
         self.0.id.get_or_insert_with(|| id.to_owned());
         self
+    }
+
+    /// Whether the backend has refused what it was shown.
+    pub(crate) fn is_auth(&self) -> bool {
+        self.0.is_auth
     }
 
     /// How it is counted.
@@ -259,6 +271,7 @@ impl Refusal {
         let data = format!("{{\"reason\":{},\"backend\":{}}}", quote(reason.as_str()), quote(name.as_str()));
         let mut refusal = Self::new(StatusCode::OK, code::INTERNAL_ERROR, message).with_data(data);
         refusal.0.outcome = Outcome::Failed;
+        refusal.0.is_auth = reason == Reason::Auth;
         refusal
     }
 
@@ -304,6 +317,13 @@ impl Refusal {
         refusal
     }
 
+    /// The token is good, and does not allow enough. The challenge says all that is needed.
+    pub(crate) fn insufficient_scope(challenge: &str) -> Self {
+        let mut refusal = Self::new(StatusCode::FORBIDDEN, code::INVALID_REQUEST, "Insufficient scope");
+        refusal.0.challenge = HeaderValue::from_str(challenge).ok();
+        refusal
+    }
+
     /// Nobody can say who asks, since the issuer has never been reached.
     pub(crate) fn issuer_unavailable() -> Self {
         let message = "The issuer of tokens cannot be reached";
@@ -335,7 +355,11 @@ impl Refusal {
 
     /// Addressed under a name that is not ours.
     pub(crate) fn foreign_host() -> Self {
-        Self::new(StatusCode::FORBIDDEN, code::INVALID_REQUEST, "Host is not a loopback name")
+        Self::new(
+            StatusCode::FORBIDDEN,
+            code::INVALID_REQUEST,
+            "Host is neither a loopback name nor an allowed one",
+        )
     }
 
     /// Sent by a page of somebody else.

@@ -168,7 +168,8 @@ impl Relay {
         if let Some(task) = task.filter(|_| self.is_about_task || kind == "\"task\"") {
             let id = task.as_str().ok_or(Reason::Protocol)?.into_owned();
             let scope = Scope { server: &round.server, principal: round.principal };
-            let task_id = TaskId { backend: round.backend.name.clone(), id };
+            let tool = round.tool(&self.plane.sessions).ok_or(Reason::Protocol)?;
+            let task_id = TaskId { backend: round.backend.name.clone(), tool, id };
             edits.replace_with(task, quote(&self.plane.sessions.seal_task(scope, &task_id)).into());
         }
         Ok(if edits.is_empty() { body.clone() } else { edits.apply(body).into() })

@@ -27,7 +27,7 @@ use crate::asked::{Ask, Asked, Client};
 use crate::hear::{hear, resume};
 use crate::metrics::Outcome;
 use crate::plane::Plane;
-use crate::principal::{Principal, Scope};
+use crate::principal::{Identity, Scope};
 use crate::refusal::Refusal;
 use crate::reply::empty;
 use crate::session::Session;
@@ -44,13 +44,13 @@ use route::{Routed, route};
 struct Arrived<'a> {
     plane: &'a Arc<Plane>,
     server: &'a Arc<Server>,
-    principal: Principal,
+    identity: &'a Identity,
     headers: &'a HeaderMap,
 }
 
 impl<'a> Arrived<'a> {
     fn scope(self) -> Scope<'a> {
-        Scope { server: &self.server.name, principal: self.principal }
+        Scope { server: &self.server.name, principal: self.identity.principal }
     }
 
     /// The session that it names.
@@ -64,7 +64,7 @@ pub(crate) async fn post(plane: &Arc<Plane>, server: &Arc<Server>, request: http
     let (head, body) = request.into_parts();
     let headers = &head.headers;
     let answered = match authenticate(plane, server, head.uri.path(), headers).await {
-        Ok(principal) => line(Arrived { plane, server, principal, headers }, body).await,
+        Ok(identity) => line(Arrived { plane, server, identity: &identity, headers }, body).await,
         Err(refusal) => Err(refusal),
     };
     finish(plane, answered)
@@ -91,7 +91,7 @@ pub(crate) async fn get(
     headers: &HeaderMap,
 ) -> Response {
     match authenticate(plane, server, path, headers).await {
-        Ok(principal) => listen(Arrived { plane, server, principal, headers }).await,
+        Ok(identity) => listen(Arrived { plane, server, identity: &identity, headers }).await,
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -115,7 +115,7 @@ async fn listen(arrived: Arrived<'_>) -> Response {
             }
         }
     }
-    answer::listen_legacy(plane, server, mailbox)
+    answer::listen_legacy(plane, server, arrived.identity, mailbox)
 }
 
 /// A legacy client ends its session.
@@ -125,11 +125,11 @@ pub(crate) async fn delete(
     path: &str,
     headers: &HeaderMap,
 ) -> Response {
-    let principal = match authenticate(plane, server, path, headers).await {
-        Ok(principal) => principal,
+    let identity = match authenticate(plane, server, path, headers).await {
+        Ok(identity) => identity,
         Err(refusal) => return refusal.into_response(),
     };
-    end(Arrived { plane, server, principal, headers }).await
+    end(Arrived { plane, server, identity: &identity, headers }).await
 }
 
 async fn end(arrived: Arrived<'_>) -> Response {
@@ -178,23 +178,21 @@ async fn proceed(
     body: &Bytes,
     asked: &Asked<'_>,
 ) -> Result<(Response, Outcome), Refusal> {
-    let Arrived { plane, server, principal, headers } = arrived;
+    let Arrived { plane, server, identity, headers } = arrived;
     if asked.ask == Ask::Listen {
-        let watches = watch::watches(plane, server, principal, asked)?;
-        return Ok((answer::listen_modern(plane, server, asked, watches)?, Outcome::Answered));
+        let watches = watch::watches(arrived, asked).await?;
+        return Ok((answer::listen_modern(plane, server, (identity, asked), watches)?, Outcome::Answered));
     }
     let Some(action) = asked.action()? else {
-        return Ok((answer::answer(plane, server, asked).await?, Outcome::Answered));
+        return Ok((answer::answer(plane, server, identity, asked).await?, Outcome::Answered));
     };
-    let authorized = authorize(principal, action)?;
+    let authorized = authorize((server, &plane.sessions), identity, action, asked)?;
     match route(server, &plane.sessions, authorized, asked.client == Client::Modern)? {
         Routed::NothingToComplete => Ok((answer::no_completion(asked), Outcome::Answered)),
         Routed::To(route) => {
-            let credential = credential(principal, &route)?;
-            Ok((
-                forward(plane, server, &route, &credential, asked, (headers, body)).await?,
-                Outcome::Forwarded,
-            ))
+            let credential = credential(plane, identity, &route).await?;
+            let shown = (identity, credential);
+            Ok((forward(plane, server, &route, shown, asked, (headers, body)).await?, Outcome::Forwarded))
         }
     }
 }

@@ -7,7 +7,7 @@ use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_json::{Object, Value};
-use vmcp_mcp::Message;
+use vmcp_mcp::{Message, method};
 
 use crate::principal::{Principal, Scope};
 use crate::session::Sessions;
@@ -31,6 +31,19 @@ impl Round {
     /// The state as the backend made it. `None`: it made none such for this request, or long ago.
     pub(crate) fn open(&self, sessions: &Sessions, sealed: &str) -> Option<String> {
         sessions.open_state(&self.purpose()?, sealed).ok()
+    }
+
+    /// The tool that is called, or was when the task began that the request is about.
+    pub(crate) fn tool(&self, sessions: &Sessions) -> Option<String> {
+        let Ok(Message::Request(request)) = Message::parse(&self.body, &limits::REQUEST) else { return None };
+        let params = request.params?;
+        match params.get("taskId") {
+            Some(id) if request.method != method::TOOLS_CALL => {
+                let scope = Scope { server: &self.server, principal: self.principal };
+                Some(sessions.open_task(scope, &id.as_str()?)?.tool)
+            }
+            _ => Some(params.get("name")?.as_str()?.into_owned()),
+        }
     }
 
     fn purpose(&self) -> Option<Vec<u8>> {

@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn a_task_has_one_id_and_it_is_good_at_its_virtual_server() {
         let sessions = Sessions::new(None).unwrap();
-        let task = |id: &str| TaskId { backend: name("b"), id: id.to_owned() };
+        let task = |id: &str| TaskId { backend: name("b"), tool: "b_t".to_owned(), id: id.to_owned() };
         let sealed = sessions.seal_task(at("a"), &task("1\n2"));
         assert_eq!(sealed, sessions.seal_task(at("a"), &task("1\n2")));
         assert_ne!(sealed, sessions.seal_task(at("a"), &task("1")));
@@ -295,7 +295,8 @@ mod tests {
         let behind = Position { backend: name("b"), exposed_name: "b_x".into() };
         let cursor = sessions.cursor(other, Kind::Tool, &behind).unwrap();
         assert_eq!(sessions.open_cursor(here, Kind::Tool, &cursor), Err(UnknownCursor));
-        let task = sessions.seal_task(other, &TaskId { backend: name("b"), id: "1".into() });
+        let task =
+            sessions.seal_task(other, &TaskId { backend: name("b"), tool: "t".into(), id: "1".into() });
         assert_eq!(sessions.open_task(here, &task), None);
     }
 

@@ -1,5 +1,6 @@
 //! The immutable whole that requests read: virtual servers with their indexes and rendered lists.
 
+mod guards;
 mod held;
 mod index;
 mod lists;
@@ -10,19 +11,23 @@ use std::time::Duration;
 
 use http::Uri;
 use vmcp_core::backend::BackendId;
+use vmcp_core::boundary::Incoming;
 use vmcp_core::catalog::Share;
-use vmcp_core::desired::Incoming;
 use vmcp_core::inventory::Abilities;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_core::operational::PartialFailure;
 use vmcp_mcp::Origins;
+use vmcp_oauth::Trusted;
 use vmcp_revision::codec::Decoded;
 use vmcp_revision::{Part, PartName, Serving};
 
 use crate::backend::{Backend, Live, Told};
+use crate::outgoing::trusted;
+use crate::principal::Identity;
+pub(crate) use guards::Guards;
 pub use held::Decode;
-pub(crate) use held::{Held, forget, take};
+pub(crate) use held::{Held, Usable, forget, take};
 pub(crate) use index::{Index, Reading, Target};
 pub(crate) use lists::{Lists, Page, Position};
 
@@ -60,6 +65,12 @@ pub(crate) struct Server {
     unknown: Vec<Name>,
     /// Who may come in.
     pub(crate) incoming: Incoming,
+    /// Whose tokens are taken.
+    pub(crate) trusted: Vec<Trusted>,
+    /// What those who come in may do. `None`: everything.
+    pub(crate) guards: Option<Guards>,
+    /// Names under which it may be addressed.
+    pub(crate) allowed_hosts: Vec<String>,
     /// Under which address clients know it.
     pub(crate) public_url: Option<Uri>,
     /// What becomes of its lists while a backend is unavailable.
@@ -157,16 +168,25 @@ impl Snapshot {
 impl Server {
     /// What is known of its backends by calls stays known, unless they have moved.
     fn build(before: Option<&Self>, name: Name, built_from: Parts, held: &Held) -> Option<Self> {
-        let Decoded::VirtualServer(served) = find(&PartName::VirtualServer(name.clone()), &built_from, held)?
-        else {
+        let whole = find(&PartName::VirtualServer(name.clone()), &built_from, held)?;
+        let Decoded::VirtualServer(served) = &whole.decoded else {
             return None;
         };
+        let guards = match find(&PartName::PolicySet(name.clone()), &built_from, held) {
+            Some(Usable { policies: Some(policies), .. }) => Some(Guards::new(policies.clone())),
+            // Without the policies that it should have, nobody may do anything.
+            _ if served.has_policies => return None,
+            _ => None,
+        };
+        let (trusted, is_read_again) = trusted(&served.incoming);
         let mut offered: Vec<(Arc<Backend>, &Share)> = Vec::new();
         for part in built_from.keys() {
             let PartName::Catalog { backend, .. } = part else { continue };
-            let Some(Decoded::Share(share)) = find(part, &built_from, held) else { continue };
+            let Some(Decoded::Share(share)) = find(part, &built_from, held).map(|part| &part.decoded) else {
+                continue;
+            };
             let backend = find(&PartName::Backend(backend.clone()), &built_from, held);
-            if let Some(Decoded::Backend(backend)) = backend {
+            if let Some(Decoded::Backend(backend)) = backend.map(|part| &part.decoded) {
                 let urls = &backend.endpoints.urls;
                 let known =
                     before.and_then(|before| before.backends.iter().find(|known| known.id == backend.id));
@@ -180,9 +200,9 @@ impl Server {
         let abilities = all.fold(Abilities::default(), Abilities::or);
         let has_share = |name: &Name| offered.iter().any(|(backend, _)| backend.id.name == *name);
         let unknown = served.workloads.iter().filter(|name| !has_share(name)).cloned().collect();
-        let has_references = offered.iter().any(|(backend, _)| backend.has_references);
-        let index = Index::build(&offered);
-        let lists = Lists::build(&offered);
+        let has_references = is_read_again || offered.iter().any(|(backend, _)| backend.has_references);
+        let index = Index::build(&offered, guards.as_ref());
+        let lists = Lists::build(&offered, &index);
         let backends = offered.into_iter().map(|(backend, _)| backend).collect();
         Some(Self {
             name,
@@ -191,6 +211,13 @@ impl Server {
             unknown,
             workloads: served.workloads.clone(),
             incoming: served.incoming.clone(),
+            trusted,
+            guards,
+            allowed_hosts: {
+                let public = served.public_url.as_ref().and_then(Uri::authority);
+                let public = public.map(|authority| authority.as_str().to_ascii_lowercase());
+                served.allowed_hosts.iter().cloned().chain(public).collect()
+            },
             public_url: served.public_url.clone(),
             partial_failure: served.operational.partial_failure,
             reports_every: served.operational.status_reporting_interval,
@@ -202,6 +229,21 @@ impl Server {
             has_references,
             built_from,
         })
+    }
+
+    /// Whether who has come in may still be here, now that this may have changed.
+    pub(crate) fn may_come_in(&self, identity: &Identity) -> bool {
+        match (&identity.token, &self.incoming) {
+            (None, Incoming::Anonymous | Incoming::Local) => true,
+            (Some(token), Incoming::Oidc(issuers)) => {
+                let issuer = issuers.iter().find(|issuer| issuer.issuer == token.verified.issuer);
+                issuer.is_some_and(|issuer| {
+                    token.verified.is_for(&issuer.audience)
+                        && !token.verified.lacks_any(&issuer.required_scopes)
+                })
+            }
+            (None, Incoming::Oidc(_)) | (Some(_), Incoming::Anonymous | Incoming::Local) => false,
+        }
     }
 
     /// Its workloads of which nothing is to be expected now: those that have never answered, those of which the control plane says so,
@@ -225,7 +267,7 @@ fn chosen(serving: &Serving, held: &Held, servers: &HashMap<Name, Arc<Server>>) 
     let says_so = |name: &&Name| {
         let part = newest.get(&PartName::VirtualServer((*name).clone()));
         let decoded = part.and_then(|part| held.get(&(part.name.clone(), part.digest)));
-        match decoded.map(Arc::as_ref) {
+        match decoded.map(|usable| &usable.decoded) {
             Some(Decoded::VirtualServer(served)) => served.is_default,
             // What it says now nobody here can read; what it said when it was last good stays.
             _ => servers.get(*name).is_some_and(|server| server.is_default),
@@ -236,7 +278,7 @@ fn chosen(serving: &Serving, held: &Held, servers: &HashMap<Name, Arc<Server>>) 
 }
 
 /// The value of a part of a virtual server.
-fn find<'h>(name: &PartName, parts: &Parts, held: &'h Held) -> Option<&'h Decoded> {
+fn find<'h>(name: &PartName, parts: &Parts, held: &'h Held) -> Option<&'h Usable> {
     let digest = parts.get(name)?.digest;
     held.get(&(name.clone(), digest)).map(Arc::as_ref)
 }

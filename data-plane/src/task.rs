@@ -9,18 +9,21 @@ use vmcp_seal::NONCE_BYTES;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TaskId {
     pub(crate) backend: Name,
+    /// The exposed name of the tool that was called, for whoever decides.
+    pub(crate) tool: String,
     /// As the backend calls it.
     pub(crate) id: String,
 }
 
 impl TaskId {
     pub(crate) fn to_text(&self) -> String {
-        format!("{}\n{}", self.backend, self.id)
+        format!("{}\n{}\n{}", self.backend, self.tool, self.id)
     }
 
     pub(crate) fn from_text(text: &str) -> Option<Self> {
-        let (backend, id) = text.split_once('\n')?;
-        Some(Self { backend: backend.parse().ok()?, id: id.to_owned() })
+        let (backend, rest) = text.split_once('\n')?;
+        let (tool, id) = rest.split_once('\n')?;
+        Some(Self { backend: backend.parse().ok()?, tool: tool.to_owned(), id: id.to_owned() })
     }
 
     /// The same for the same task, so that it is sealed alike every time; different tasks have different ones.

@@ -8,6 +8,7 @@ use std::{fmt, io};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::aggregation::Aggregation;
+use crate::boundary::{Authorization, Incoming, Outgoing};
 use crate::name::Name;
 use crate::operational::Operational;
 
@@ -31,8 +32,14 @@ pub struct VirtualServer {
     pub is_default: bool,
     /// Who may come in.
     pub incoming: Incoming,
+    /// What they may do; everything if absent.
+    pub authorization: Option<Authorization>,
+    /// What its backends are shown.
+    pub outgoing: Outgoing,
     /// Under which address clients know it, without a path; if absent, the one that they come by.
     pub public_url: Option<Uri>,
+    /// Names under which it may be addressed, besides loopback and its public one.
+    pub allowed_hosts: Vec<String>,
     /// How its catalog is made.
     pub aggregation: Aggregation,
     /// How it deals with backends that are slow, busy or gone.
@@ -51,31 +58,15 @@ impl VirtualServer {
             group,
             is_default: false,
             incoming,
+            authorization: None,
+            outgoing: Outgoing::default(),
             public_url,
+            allowed_hosts: Vec::new(),
             aggregation,
             operational,
             passthrough_headers,
         }
     }
-}
-
-/// Who may come in to a virtual server.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Incoming {
-    /// Whoever reaches the listener.
-    #[default]
-    Anonymous,
-    /// Who brings an access token of an issuer.
-    Oidc(Oidc),
-}
-
-/// Whose access tokens are taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Oidc {
-    /// As it calls itself: an address.
-    pub issuer: String,
-    /// What a token must be for.
-    pub audience: String,
 }
 
 /// A named set of MCP servers.

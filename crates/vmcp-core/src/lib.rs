@@ -3,6 +3,7 @@
 
 pub mod aggregation;
 pub mod backend;
+pub mod boundary;
 pub mod catalog;
 pub mod desired;
 pub mod diagnostic;

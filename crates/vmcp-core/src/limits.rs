@@ -364,3 +364,15 @@ pub const HISTORY: u64 = 1_000;
 
 /// Backends that nobody wants any more and whose inventories are kept, so that a rollback finds them.
 pub const REMEMBERED_BACKENDS: usize = 1_000;
+
+/// Lists that were filtered for principals, per virtual server: as many as a few hundred principals see of large catalogs.
+pub const FILTERED_LISTS_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Principals and decisions that are remembered, per virtual server.
+pub const DECISIONS: u64 = 50_000;
+
+/// Policies of one virtual server: a decision is linear in those that can speak of an item.
+pub const POLICIES: usize = 10_000;
+
+/// Issuers of one virtual server: each is asked for its keys.
+pub const ISSUERS: usize = 16;

@@ -49,6 +49,8 @@ pub(crate) struct Decoder {
     pub(crate) hosting: Hosting,
     /// What the sources are called.
     pub(crate) files: Vec<Arc<str>>,
+    /// What stands in them.
+    pub(crate) texts: Vec<Arc<str>>,
     /// A document that describes a group could not be used, so a group that is missing may be that one.
     pub(crate) has_lost_a_group: bool,
 }

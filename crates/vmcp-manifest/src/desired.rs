@@ -35,7 +35,8 @@ pub fn read(sources: &[Source<'_>]) -> Result<Desired, Vec<Fault>> {
 /// Every fault up to a bound, ordered by place.
 pub fn read_for(hosting: Hosting, sources: &[Source<'_>]) -> Result<Desired, Vec<Fault>> {
     let files = sources.iter().map(|source| source.name.into()).collect();
-    let mut decoder = Decoder { files, hosting, ..Decoder::default() };
+    let texts = sources.iter().map(|source| source.text.into()).collect();
+    let mut decoder = Decoder { files, texts, hosting, ..Decoder::default() };
     let mut documents = Vec::new();
     for (index, source) in (0..).zip(sources) {
         let (nodes, broken) = tree::parse(index, source.text);

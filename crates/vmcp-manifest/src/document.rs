@@ -2,9 +2,12 @@
 
 pub(crate) mod aggregation;
 pub(crate) mod auth;
+pub(crate) mod authz;
+pub(crate) mod client;
 pub(crate) mod group;
 mod header;
 pub(crate) mod operational;
+pub(crate) mod outgoing;
 pub(crate) mod secret;
 pub(crate) mod toolhive;
 pub(crate) mod virtual_server;

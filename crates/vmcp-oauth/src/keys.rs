@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
-use reqwest::Client;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
-use crate::address::may_be_asked;
+use crate::discovery::discover;
+use crate::reach::Http;
 
 /// Two fetches are at least so far apart, so that tokens with invented key ids cost an issuer nothing.
 const FETCH_APART: Duration = Duration::from_secs(30);
@@ -19,13 +18,15 @@ const FETCH_APART: Duration = Duration::from_secs(30);
 const RETRY_APART: Duration = Duration::from_secs(2);
 /// Keys that are older are fetched again when one is used, so that one which the issuer has withdrawn is not trusted for ever.
 const FRESH: Duration = Duration::from_secs(15 * 60);
-/// A document is larger for nobody.
-const DOCUMENT_BYTES: usize = 256 * 1024;
+/// More keys than anybody signs with.
+const KEYS: usize = 100;
 
 /// The keys of one issuer.
 #[derive(Debug)]
 pub(crate) struct Keys {
     issuer: String,
+    /// Where they are; found by discovery if absent.
+    url: Option<String>,
     known: RwLock<Arc<Known>>,
     /// When they may be fetched again. Whoever fetches holds it; the others wait for what comes of that.
     next: Mutex<Option<Instant>>,
@@ -51,20 +52,13 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// The part of a discovery document that matters.
-#[derive(Debug, Deserialize)]
-struct Discovered {
-    issuer: String,
-    jwks_uri: String,
-}
-
 impl Keys {
-    pub(crate) fn of(issuer: &str) -> Self {
-        Self { issuer: issuer.to_owned(), known: RwLock::default(), next: Mutex::default() }
+    pub(crate) fn of(issuer: &str, url: Option<String>) -> Self {
+        Self { issuer: issuer.to_owned(), url, known: RwLock::default(), next: Mutex::default() }
     }
 
     /// All keys, one with this id among them if there is one; fetched if none is known. Without an id any may be meant.
-    pub(crate) async fn find(&self, http: &Client, id: Option<&str>) -> Arc<Known> {
+    pub(crate) async fn find(&self, http: &Http, id: Option<&str>) -> Arc<Known> {
         let is_there = |known: &Known| known.keys.iter().any(|key| key.may_be(id));
         let known = self.known();
         if is_there(&known) && known.is_fresh() {
@@ -100,15 +94,21 @@ impl Keys {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn fetch(&self, http: &Client) -> Result<Vec<Key>, String> {
-        let address = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
-        let discovered: Discovered = document(http, &address).await?;
-        if discovered.issuer != self.issuer {
-            return Err(format!("{address} is of another issuer: {}", discovered.issuer));
-        }
-        let set: KeySet = document(http, &discovered.jwks_uri).await?;
+    async fn fetch(&self, http: &Http) -> Result<Vec<Key>, String> {
+        let url = match &self.url {
+            Some(url) => url.clone(),
+            None => discover(http, &self.issuer).await?.jwks_uri.ok_or("the issuer names no keys")?,
+        };
+        // What an operator has written refers to itself.
+        let named_by = if self.url.is_some() { &url } else { &self.issuer };
+        let set: KeySet = http.get(&url, named_by).await?;
         // One of a kind that is not known here does not lose the others.
-        Ok(set.keys.into_iter().filter_map(|jwk| Key::read(serde_json::from_value(jwk).ok()?)).collect())
+        Ok(set
+            .keys
+            .into_iter()
+            .take(KEYS)
+            .filter_map(|jwk| Key::read(serde_json::from_value(jwk).ok()?))
+            .collect())
     }
 }
 
@@ -121,23 +121,6 @@ impl Known {
 #[derive(Debug, Deserialize)]
 struct KeySet {
     keys: Vec<serde_json::Value>,
-}
-
-async fn document<T: DeserializeOwned>(http: &Client, address: &str) -> Result<T, String> {
-    if !may_be_asked(address) {
-        return Err(format!("{address} is neither https nor on loopback"));
-    }
-    let failed = |error: reqwest::Error| format!("{address}: {error}");
-    let mut response =
-        http.get(address).send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
-    let mut text = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(failed)? {
-        text.extend_from_slice(&piece);
-        if text.len() > DOCUMENT_BYTES {
-            return Err(format!("{address} is larger than {DOCUMENT_BYTES} bytes"));
-        }
-    }
-    serde_json::from_slice(&text).map_err(|error| format!("{address}: {error}"))
 }
 
 impl Key {

@@ -1,8 +1,21 @@
-//! What an authorization server says: where its keys are, and whether a token is good. Knows nothing of MCP.
+//! Talking to an authorization server: whether a token is good, and tokens for backends. Knows nothing of MCP.
 
 mod address;
+mod bearer;
+mod client;
+mod discovery;
+mod grant;
+mod introspect;
 mod keys;
-mod token;
+mod reach;
+mod tokens;
+mod verified;
+mod verify;
 
-pub use address::may_be_asked;
-pub use token::{Denied, Expected, Verified, Verifier};
+pub use bearer::Bearer;
+pub use client::Client;
+pub use grant::{Endpoint, Grant, Issued, NoToken};
+pub use reach::Reach;
+pub use tokens::Tokens;
+pub use verified::Verified;
+pub use verify::{Denied, Trusted, Verifier};

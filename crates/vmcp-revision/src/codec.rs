@@ -1,5 +1,6 @@
 //! The only place where bytes of the publish protocol become core values and back.
 
+mod boundary;
 mod endpoints;
 mod operational;
 pub(crate) mod wire;
@@ -8,8 +9,9 @@ use bytes::Bytes;
 use http::{HeaderName, Uri};
 use prost::Message;
 use vmcp_core::backend::{Backend, BackendId};
+use vmcp_core::boundary::{Authorization, Incoming, Outgoing};
 use vmcp_core::catalog::{Exposed, Share};
-use vmcp_core::desired::{Incoming, Oidc, VirtualServer};
+use vmcp_core::desired::VirtualServer;
 use vmcp_core::inventory::{Abilities, Eras, Extensions, Legacy};
 use vmcp_core::item::Kind;
 use vmcp_core::name::Name;
@@ -28,6 +30,8 @@ pub enum Decoded {
     Backend(Backend),
     /// A share of a catalog.
     Share(Share),
+    /// What may be done at a virtual server. Where policies were written is not published.
+    PolicySet(Box<Authorization>),
 }
 
 /// A virtual server as a data plane sees it.
@@ -41,8 +45,14 @@ pub struct ServedServer {
     pub group: Name,
     /// Who may come in.
     pub incoming: Incoming,
+    /// Whether there is a set of policies, without which it is not served.
+    pub has_policies: bool,
+    /// What its backends are shown.
+    pub outgoing: Outgoing,
     /// Under which address clients know it.
     pub public_url: Option<Uri>,
+    /// Names under which it may be addressed.
+    pub allowed_hosts: Vec<String>,
     /// How it deals with backends that are slow, busy or gone.
     pub operational: Operational,
     /// Headers of clients that are passed on to every backend.
@@ -59,7 +69,10 @@ impl ServedServer {
             is_default: server.is_default,
             group: server.group.clone(),
             incoming: server.incoming.clone(),
+            has_policies: server.authorization.is_some(),
+            outgoing: server.outgoing.clone(),
             public_url: server.public_url.clone(),
+            allowed_hosts: server.allowed_hosts.clone(),
             operational: server.operational.clone(),
             passthrough_headers: server.passthrough_headers.clone(),
             workloads,
@@ -101,16 +114,28 @@ pub fn encode_virtual_server(server: &ServedServer) -> Part {
         group: server.group.to_string(),
         operational: Some(operational::encode(&server.operational)),
         passthrough_headers: headers.collect(),
-        oidc: match &server.incoming {
-            Incoming::Anonymous => None,
-            Incoming::Oidc(Oidc { issuer, audience }) => {
-                Some(v1::Oidc { issuer: issuer.clone(), audience: audience.clone() })
-            }
-        },
+        issuers: boundary::issuers(&server.incoming),
+        local: server.incoming == Incoming::Local,
+        has_policies: server.has_policies,
+        outgoing: Some(boundary::outgoing(&server.outgoing)),
+        allowed_hosts: server.allowed_hosts.clone(),
         public_url: server.public_url.as_ref().map(ToString::to_string),
         workloads: server.workloads.iter().map(ToString::to_string).collect(),
     };
     part(PartName::VirtualServer(server.name.clone()), &message)
+}
+
+/// The policies of a virtual server as a part.
+pub fn encode_policy_set(virtual_server: &Name, authorization: &Authorization) -> Part {
+    let message = v1::PolicySet {
+        virtual_server: virtual_server.to_string(),
+        policies: authorization.policies.clone(),
+        entities: authorization.entities.clone(),
+        group_claim: authorization.group_claim.clone(),
+        role_claim: authorization.role_claim.clone(),
+        group_type: authorization.group_type.clone(),
+    };
+    part(PartName::PolicySet(virtual_server.clone()), &message)
 }
 
 /// A backend as a part.
@@ -161,6 +186,7 @@ pub fn decode(part: &Part) -> Result<Decoded, Rejection> {
         PartName::VirtualServer(_) => decode_virtual_server(bytes)?,
         PartName::Backend(_) => decode_backend(bytes)?,
         PartName::Catalog { .. } => decode_share(bytes)?,
+        PartName::PolicySet(_) => decode_policy_set(bytes)?,
         PartName::Unknown(_) => return Err(Rejection::UnknownKind),
     };
     if name == part.name { Ok(decoded) } else { Err(Rejection::Misnamed(name)) }
@@ -177,13 +203,10 @@ fn decode_virtual_server(bytes: Bytes) -> Result<(PartName, Decoded), Rejection>
         group: parse_name("group", &message.group)?,
         operational: operational::decode(message.operational)?,
         passthrough_headers: headers.collect::<Result<_, _>>()?,
-        incoming: match message.oidc {
-            None => Incoming::Anonymous,
-            Some(oidc) if oidc.issuer.is_empty() || oidc.audience.is_empty() => {
-                return Err(field("oidc", &"an issuer or an audience is missing"));
-            }
-            Some(oidc) => Incoming::Oidc(Oidc { issuer: oidc.issuer, audience: oidc.audience }),
-        },
+        incoming: boundary::read_incoming(message.issuers, message.local)?,
+        has_policies: message.has_policies,
+        outgoing: boundary::read_outgoing(message.outgoing.unwrap_or_default())?,
+        allowed_hosts: message.allowed_hosts,
         public_url: message
             .public_url
             .map(|url| url.parse().map_err(|error| field("public_url", &error)))
@@ -201,6 +224,20 @@ fn decode_backend(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
     let legacy = message.legacy.map(|l| Legacy { version: l.version, has_sessions: l.has_sessions });
     let backend = Backend { id: id.clone(), endpoints, eras: Eras { modern: message.modern, legacy } };
     Ok((PartName::Backend(id), Decoded::Backend(backend)))
+}
+
+fn decode_policy_set(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {
+    let message: v1::PolicySet = read(bytes)?;
+    let name = parse_name("virtual_server", &message.virtual_server)?;
+    let authorization = Authorization {
+        policies: message.policies,
+        lines: Vec::new(),
+        entities: message.entities,
+        group_claim: message.group_claim,
+        role_claim: message.role_claim,
+        group_type: message.group_type,
+    };
+    Ok((PartName::PolicySet(name), Decoded::PolicySet(Box::new(authorization))))
 }
 
 fn decode_share(bytes: Bytes) -> Result<(PartName, Decoded), Rejection> {

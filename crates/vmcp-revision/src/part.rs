@@ -22,6 +22,8 @@ pub enum PartName {
         /// The backend.
         backend: BackendId,
     },
+    /// What may be done at a virtual server.
+    PolicySet(Name),
     /// Something that a later version publishes. By that order of words, what comes behind its kind is whose it is.
     Unknown(Box<str>),
 }
@@ -79,7 +81,9 @@ impl PartName {
     /// The virtual server that cannot be whole without this part. A backend is needed by those that have a share of it.
     pub fn virtual_server(&self) -> Option<Name> {
         match self {
-            Self::VirtualServer(name) | Self::Catalog { virtual_server: name, .. } => Some(name.clone()),
+            Self::VirtualServer(name)
+            | Self::PolicySet(name)
+            | Self::Catalog { virtual_server: name, .. } => Some(name.clone()),
             Self::Backend(_) => None,
             Self::Unknown(text) => text.split('/').nth(1)?.parse().ok(),
         }
@@ -97,6 +101,7 @@ impl FromStr for PartName {
         let words: Vec<&str> = text.split('/').collect();
         match *words {
             ["virtual_server", server] => Ok(Self::VirtualServer(name(server)?)),
+            ["policy_set", server] => Ok(Self::PolicySet(name(server)?)),
             ["backend", group, backend] => {
                 Ok(Self::Backend(BackendId { group: name(group)?, name: name(backend)? }))
             }
@@ -104,7 +109,7 @@ impl FromStr for PartName {
                 virtual_server: name(server)?,
                 backend: BackendId { group: name(group)?, name: name(backend)? },
             }),
-            ["virtual_server" | "backend" | "catalog", ..] | [_] | [] => Err(InvalidPartName),
+            ["virtual_server" | "backend" | "catalog" | "policy_set", ..] | [_] | [] => Err(InvalidPartName),
             [..] => Ok(Self::Unknown(text.into())),
         }
     }
@@ -120,6 +125,7 @@ impl fmt::Display for PartName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::VirtualServer(name) => write!(f, "virtual_server/{name}"),
+            Self::PolicySet(name) => write!(f, "policy_set/{name}"),
             Self::Backend(id) => write!(f, "backend/{id}"),
             Self::Catalog { virtual_server, backend } => write!(f, "catalog/{virtual_server}/{backend}"),
             Self::Unknown(text) => f.write_str(text),
@@ -138,7 +144,7 @@ mod tests {
         {
             assert_eq!(text.parse::<PartName>().unwrap().to_string(), text);
         }
-        let later: PartName = "policy_set/all".parse().unwrap();
+        let later: PartName = "secret/all/x".parse().unwrap();
         assert_eq!(later.virtual_server().unwrap().as_str(), "all");
         for text in
             ["", "catalog", "catalog/all", "backend/g", "backend/g/b/c", "virtual_server/-", "a b/c", "x"]

@@ -28,19 +28,32 @@ impl Guard {
     }
 
     /// On a loopback address only loopback names may be in `Host` and `Origin`. Elsewhere an `Origin` must be our own host,
-    /// and that a plain address or `localhost`, since any name may have been made to lead here.
+    /// and that a plain address or `localhost`, since any name may have been made to lead here. Names in `known`, with a port or for any,
+    /// are ours too; if there are some, no other name is.
     ///
     /// # Errors
     /// [`Foreign`].
-    pub fn check(self, uri: &Uri, headers: &HeaderMap) -> Result<(), Foreign> {
+    pub fn check(self, uri: &Uri, headers: &HeaderMap, known: &[String]) -> Result<(), Foreign> {
         let host = host(uri, headers);
-        if self.is_loopback && !host.as_deref().is_some_and(|host| is_loopback(host_name(host))) {
+        let is_known = |host: &str| {
+            let is = |known: &String| {
+                known.eq_ignore_ascii_case(host) || known.eq_ignore_ascii_case(host_name(host))
+            };
+            known.iter().any(is)
+        };
+        let is_ours = match host.as_deref() {
+            Some(host) if is_loopback(host_name(host)) || is_known(host) => true,
+            Some(host) if !known.is_empty() => !self.is_loopback && host_name(host).parse::<IpAddr>().is_ok(),
+            Some(_) | None => !self.is_loopback,
+        };
+        if !is_ours {
             return Err(Foreign::Host);
         }
         let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
         let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
         let is_ours = match origin {
             None => false,
+            Some(origin) if is_known(origin) => true,
             Some(origin) if self.is_loopback => is_loopback(host_name(origin)),
             Some(origin) => {
                 let is_plain = is_loopback(host_name(origin)) || host_name(origin).parse::<IpAddr>().is_ok();
@@ -89,7 +102,7 @@ mod tests {
             headers.insert(ORIGIN, HeaderValue::from_static(origin));
         }
         let guard = Guard::new(listen.parse().unwrap());
-        guard.check(&Uri::from_static("/mcp"), &headers).is_ok()
+        guard.check(&Uri::from_static("/mcp"), &headers, &[]).is_ok()
     }
 
     #[test]
@@ -121,5 +134,29 @@ mod tests {
         assert!(check("0.0.0.0:4483", "192.0.2.1:4483", Some("http://192.0.2.1:4483")));
         assert!(!check("0.0.0.0:4483", "evil.example:4483", Some("http://evil.example:4483")));
         assert!(!check("0.0.0.0:4483", "mcp.example:4483", Some("https://evil.example")));
+    }
+
+    #[test]
+    fn names_that_are_known_are_ours_and_then_no_others() {
+        let known = ["mcp.example".to_owned(), "other.example:8443".to_owned()];
+        let table = [
+            ("mcp.example", None, true),
+            ("MCP.example:4483", Some("https://mcp.example"), true),
+            ("other.example:8443", None, true),
+            ("other.example", None, false),
+            ("evil.example", None, false),
+            ("127.0.0.1:4483", None, true),
+            ("mcp.example", Some("https://evil.example"), false),
+        ];
+        for listen in ["127.0.0.1:4483", "0.0.0.0:4483"] {
+            for (host, origin, expected) in table {
+                let mut headers = HeaderMap::new();
+                headers.insert(HOST, HeaderValue::from_static(host));
+                headers.extend(origin.map(|origin| (ORIGIN, HeaderValue::from_static(origin))));
+                let guard = Guard::new(listen.parse().unwrap());
+                let is_ours = guard.check(&Uri::from_static("/mcp"), &headers, &known).is_ok();
+                assert_eq!(is_ours, expected, "{listen} {host} {origin:?}");
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::asked::Asked;
 use crate::backend::{self, Backend, Caller};
 use crate::declared::Declared;
 use crate::plane::Plane;
-use crate::principal::{Principal, Scope};
+use crate::principal::{Identity, Scope};
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::snapshot::Server;
@@ -25,14 +25,14 @@ pub(super) async fn initialize(
     plane: &Arc<Plane>,
     server: &Server,
     version: ProtocolVersion,
-    asked: &Asked<'_>,
+    (identity, asked): (&Identity, &Asked<'_>),
 ) -> Result<Response, Refusal> {
     let declared = asked.request.params.as_ref().and_then(|params| params.get("capabilities"));
     let declared =
         declared.and_then(|value| value.as_object()).as_ref().map(Declared::read).unwrap_or_default();
     let session = Session::begin(version, declared).map_err(|_| Refusal::no_randomness())?;
     let scope = Scope { server: &server.name, principal: asked.principal };
-    let carried = open_sticky(plane, server, asked.principal, &session).await;
+    let carried = open_sticky(plane, server, identity, &session).await;
     let id = plane.sessions.seal(scope, &session, &carried).map_err(|_| Refusal::no_randomness())?;
     let value = format!(
         "{{\"protocolVersion\":\"{version}\",\"capabilities\":{},\"serverInfo\":{}{}}}",
@@ -51,7 +51,7 @@ pub(super) async fn initialize(
 async fn open_sticky(
     plane: &Arc<Plane>,
     server: &Server,
-    principal: Principal,
+    identity: &Identity,
     session: &Session,
 ) -> Vec<Carried> {
     let is_sticky = |backend: &&Arc<Backend>| {
@@ -65,11 +65,9 @@ async fn open_sticky(
     }
     // Each goes on by itself, so that one which comes too late is there for the first call.
     let opening = wanted.into_iter().map(|backend| {
-        let (plane, session) = (plane.clone(), *session);
+        let (plane, session, identity) = (plane.clone(), *session, identity.clone());
         async move {
-            let opening = tokio::spawn(async move {
-                open(&plane, Caller { principal, session: Some(&session) }, &backend).await
-            });
+            let opening = tokio::spawn(async move { open(&plane, &identity, &session, &backend).await });
             tokio::time::timeout(limits::STICKY_TIME, opening).await.ok()?.ok()?
         }
     });
@@ -77,9 +75,16 @@ async fn open_sticky(
     opened.filter_map(async |carried| carried).collect().await
 }
 
-async fn open(plane: &Plane, caller: Caller<'_>, backend: &Arc<Backend>) -> Option<Carried> {
+async fn open(
+    plane: &Plane,
+    identity: &Identity,
+    session: &Session,
+    backend: &Arc<Backend>,
+) -> Option<Carried> {
+    let shown = backend.shown.header(&plane.tokens, identity).await.ok()?;
+    let caller = Caller { principal: identity.principal, session: Some(session) };
     let admitted = backend::admit(backend).await.ok()?;
-    let (peer, patience) = (admitted.peer(), admitted.patience());
+    let (peer, patience) = (admitted.peer_shown(shown.as_ref()), admitted.patience());
     let opening = plane.backend_sessions.opened(&plane.exchange, caller, backend, peer, patience, || None);
     match opening.await {
         Ok((opened, _)) => opened.carried(backend),

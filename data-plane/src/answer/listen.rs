@@ -19,6 +19,7 @@ use vmcp_mcp::{method, notification, result, sse};
 use crate::asked::Asked;
 use crate::mailboxes::Mailbox;
 use crate::plane::Plane;
+use crate::principal::Identity;
 use crate::refusal::Refusal;
 use crate::relay::event_stream;
 use crate::snapshot::Server;
@@ -28,7 +29,7 @@ use crate::watch::{self, Watch};
 pub(crate) fn listen_modern(
     plane: &Arc<Plane>,
     server: &Server,
-    asked: &Asked<'_>,
+    (identity, asked): (&Identity, &Asked<'_>),
     watches: Vec<Watch>,
 ) -> Result<Response, Refusal> {
     let filter = asked.request.params.as_ref().and_then(|params| params.get("notifications"));
@@ -40,15 +41,23 @@ pub(crate) fn listen_modern(
     let meta = format!("\"_meta\":{{\"io.modelcontextprotocol/subscriptionId\":{id}}}");
     let params = format!("{{{meta},\"notifications\":{{{}}}}}", granted(wanted, &watches));
     let first = sse::encode(notification(method::ACKNOWLEDGED, Some(&params)).as_bytes());
+    let watched = watches.iter().flat_map(|watch| watch.uris.iter().cloned()).collect();
     let heard = watch::begin(plane, watches, &meta).map(Heard::Updates);
     let ends = Endings { id: Some(id), meta: Some(meta) };
-    Ok(respond(Listener { heard, ..Listener::new(plane, server, wanted, ends, first) }))
+    let listener = Listener::new(plane, (server, identity), wanted, ends, first);
+    Ok(respond(Listener { heard, watched, ..listener }))
 }
 
 /// MCP 2025-11-25, Streamable HTTP, Listening for Messages from the Server.
-pub(crate) fn listen_legacy(plane: &Arc<Plane>, server: &Server, mailbox: Option<Mailbox>) -> Response {
+pub(crate) fn listen_legacy(
+    plane: &Arc<Plane>,
+    server: &Server,
+    identity: &Identity,
+    mailbox: Option<Mailbox>,
+) -> Response {
     let wanted = Wanted { tools: true, resources: true, prompts: true };
-    let listener = Listener::new(plane, server, wanted, Endings { id: None, meta: None }, sse::KEEP_ALIVE);
+    let listener =
+        Listener::new(plane, (server, identity), wanted, Endings { id: None, meta: None }, sse::KEEP_ALIVE);
     respond(Listener { heard: mailbox.map(Heard::Mailbox), ..listener })
 }
 
@@ -118,6 +127,11 @@ struct Endings {
 struct Listener {
     plane: Arc<Plane>,
     server: Name,
+    identity: Identity,
+    /// Resources that the client hears of, as long as it may.
+    watched: Vec<String>,
+    /// When the token is good no more that the client has come with.
+    expires_at: Option<Instant>,
     wanted: Wanted,
     ends: Endings,
     changed: watched::Receiver<u64>,
@@ -138,17 +152,26 @@ fn respond(listener: Listener) -> Response {
 }
 
 impl Listener {
-    fn new(plane: &Arc<Plane>, server: &Server, wanted: Wanted, ends: Endings, first: Bytes) -> Self {
+    fn new(
+        plane: &Arc<Plane>,
+        (server, identity): (&Server, &Identity),
+        wanted: Wanted,
+        ends: Endings,
+        first: Bytes,
+    ) -> Self {
         let mut changed = plane.changed.subscribe();
         // The snapshot may have been replaced since `server` was taken from it, so the first turn compares.
         changed.mark_changed();
         Self {
             plane: plane.clone(),
             server: server.name.clone(),
+            identity: identity.clone(),
+            watched: Vec::new(),
+            expires_at: identity.seconds_left().map(|left| Instant::now() + left),
             wanted,
             ends,
             changed,
-            known: fingerprints(server),
+            known: fingerprints(server, identity),
             told_at: None,
             due_at: None,
             ready: VecDeque::from([first]),
@@ -176,6 +199,7 @@ impl Listener {
                     Err(_) => self.end(),
                 },
                 () = sleep_until(due_at), if self.due_at.is_some() => self.compare(),
+                () = sleep_until(self.expires_at.unwrap_or(keep_alive_at)), if self.expires_at.is_some() => self.end(),
                 message = next_message(&mut self.heard) => return Some(message),
                 () = sleep_until(keep_alive_at) => return Some(sse::KEEP_ALIVE),
             }
@@ -196,7 +220,12 @@ impl Listener {
         self.due_at = None;
         let snapshot = self.plane.snapshot.load();
         let Some(server) = snapshot.server(self.server.as_str()) else { return self.end() };
-        let now = fingerprints(server);
+        let may_stay = server.may_come_in(&self.identity)
+            && self.watched.iter().all(|uri| may_read(server, &self.identity, uri));
+        if !may_stay {
+            return self.end();
+        }
+        let now = fingerprints(server, &self.identity);
         let differs = |kind: Kind| {
             let place = Kind::ALL.iter().position(|known| *known == kind).unwrap_or_default();
             now[place] != self.known[place]
@@ -241,6 +270,17 @@ async fn next_message(heard: &mut Option<Heard>) -> Bytes {
     }
 }
 
-fn fingerprints(server: &Server) -> [u64; 4] {
-    Kind::ALL.map(|kind| server.lists.of(kind).fingerprint)
+/// Of the lists as this client sees them.
+fn fingerprints(server: &Server, identity: &Identity) -> [u64; 4] {
+    let filtered = server.guards.as_ref().map(|guards| guards.lists(identity, &server.lists));
+    let lists = filtered.as_deref().unwrap_or(&server.lists);
+    Kind::ALL.map(|kind| lists.of(kind).fingerprint)
+}
+
+/// Whether the client may still hear of a resource.
+fn may_read(server: &Server, identity: &Identity, uri: &str) -> bool {
+    server
+        .guards
+        .as_ref()
+        .is_none_or(|guards| guards.allows(identity, guards.of_uri(&server.index, uri).as_ref(), &[]))
 }

@@ -12,6 +12,7 @@ use vmcp_revision::codec::ServedServer;
 use vmcp_runtime::{secret_file, secret_variable};
 
 use crate::backend::Live;
+use crate::outgoing::Shown;
 
 /// A place to send calls to.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct Backend {
     pub(crate) carrier: Carrier,
     /// What every request to it carries. `None`: that, or what its TLS is held to, cannot be found, so it is not called.
     pub(crate) headers: Option<HeaderMap>,
+    /// What it is shown besides, call by call.
+    pub(crate) shown: Shown,
     /// Headers of clients that are passed on to it.
     pub(crate) passthrough: Arc<[HeaderName]>,
     /// Certificates (PEM) that its TLS is held to besides the usual ones.
@@ -102,7 +105,9 @@ impl Backend {
         for error in [headers.as_ref().err(), roots.as_ref().err()].into_iter().flatten() {
             tracing::error!(backend = %id, %error, "what a backend is called with cannot be found, so it is not called");
         }
-        let has_references = backend.endpoints.has_files() || headers.is_err() || roots.is_err();
+        let (shown, is_read_again) = Shown::prepare(served.outgoing.of(&id.name), &served.incoming, &id);
+        let has_references =
+            is_read_again || backend.endpoints.has_files() || headers.is_err() || roots.is_err();
         let (headers, roots) = match (headers, roots) {
             (Ok(headers), Ok(roots)) => (Some(headers), roots),
             _ => (None, None),
@@ -116,6 +121,7 @@ impl Backend {
             sessions,
             carrier,
             headers,
+            shown,
             passthrough,
             roots,
             has_references,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Uri;
+use http::{HeaderMap, Uri};
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use vmcp_core::backend::BackendId;
@@ -53,6 +53,8 @@ enum Owner {
 pub(crate) struct Opened {
     exchange: Exchange,
     peer: Peer,
+    /// What every request to the backend carried when it was begun, whoever asked.
+    own: HeaderMap,
     session: mcp::Session,
     is_heard: AtomicBool,
     /// Its client carries it, and may come back with it to anybody.
@@ -98,7 +100,7 @@ impl BackendSessions {
     ) -> Result<(Arc<Opened>, bool), Arc<NotOpened>> {
         let is_current = |open: &Opened| {
             backend.live.place_of(&open.peer.url).is_some()
-                && Some(&open.peer.headers) == backend.headers.as_ref()
+                && Some(&open.own) == backend.headers.as_ref()
                 && open.peer.carrier == backend.carrier
                 && !open.is_over()
         };
@@ -208,9 +210,11 @@ fn carry_on(exchange: &Exchange, backend: &Backend, peer: Peer, carried: Carried
     let url = carried.at(backend)?.clone();
     let session = mcp::Session { version: carried.version, id: Some(carried.id), duplex: None };
     let (exchange, peer) = (exchange.clone(), Peer { url, ..peer });
+    let own = backend.headers.clone().unwrap_or_default();
     Some(Opened {
         exchange,
         peer,
+        own,
         session,
         is_heard: AtomicBool::new(false),
         is_carried: AtomicBool::new(true),
@@ -236,6 +240,7 @@ async fn open(
             return Ok(Opened {
                 exchange: exchange.clone(),
                 peer,
+                own: backend.headers.clone().unwrap_or_default(),
                 session: initialized.session,
                 is_heard: AtomicBool::new(false),
                 is_carried: AtomicBool::new(false),

@@ -2,13 +2,13 @@
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use vmcp_core::desired::Incoming;
-use vmcp_oauth::{Denied, Expected};
+use vmcp_core::boundary::Incoming;
+use vmcp_oauth::{Bearer, Denied};
 use vmcp_runtime::unix_ms;
 
 use crate::challenge;
 use crate::plane::Plane;
-use crate::principal::Principal;
+use crate::principal::Identity;
 use crate::refusal::Refusal;
 use crate::snapshot::Server;
 
@@ -19,16 +19,31 @@ pub(super) async fn authenticate(
     server: &Server,
     path: &str,
     headers: &HeaderMap,
-) -> Result<Principal, Refusal> {
-    let Incoming::Oidc(oidc) = &server.incoming else { return Ok(Principal::ANONYMOUS) };
+) -> Result<Identity, Refusal> {
+    let issuers = match &server.incoming {
+        Incoming::Anonymous => return Ok(Identity::anonymous()),
+        Incoming::Local => return Ok(Identity::local()),
+        Incoming::Oidc(issuers) => issuers,
+    };
     let refused =
         |error: Option<&str>| Refusal::unauthenticated(&challenge::of(server, path, headers, error));
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok());
     let token = value.and_then(bearer).ok_or_else(|| refused(None))?;
-    let expected = Expected { issuer: &oidc.issuer, audience: &oidc.audience };
-    match plane.verifier.verify(token, expected, unix_ms() / 1_000).await {
-        Ok(verified) => Ok(Principal::of(&verified)),
+    let bearer = Bearer::new(token);
+    match plane.verifier.verify(&bearer, &server.trusted, unix_ms() / 1_000).await {
+        Ok(verified) => {
+            let required = issuers.iter().find(|issuer| issuer.issuer == verified.issuer);
+            match required.filter(|issuer| verified.lacks_any(&issuer.required_scopes)) {
+                Some(issuer) => Err(Refusal::insufficient_scope(&challenge::of_scopes(
+                    server,
+                    path,
+                    headers,
+                    &issuer.required_scopes,
+                ))),
+                None => Ok(Identity::of(verified, bearer)),
+            }
+        }
         Err(Denied::Invalid) => Err(refused(Some("invalid_token"))),
         Err(Denied::Unavailable) => Err(Refusal::issuer_unavailable()),
     }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use vmcp_json::{Edits, quote};
-use vmcp_mcp::{Era, ProtocolVersion, header};
+use vmcp_mcp::{Answer, Answered, Era, ProtocolVersion, header};
 
 use crate::asked::{Asked, Client};
-use crate::backend::{self, Backend};
+use crate::backend::{self, Admitted, Backend, Opened};
 use crate::bridge::{self, Bridge};
 use crate::plane::Plane;
+use crate::principal::Identity;
 use crate::refusal::{Reason, Refusal};
 use crate::relay::{self, Relay};
 use crate::request::credential::Credential;
@@ -26,7 +27,7 @@ pub(super) async fn forward(
     plane: &Arc<Plane>,
     server: &Server,
     route: &Route<'_>,
-    credential: &Credential,
+    (identity, mut credential): (&Identity, Credential),
     asked: &Asked<'_>,
     (headers, body): (&HeaderMap, &Bytes),
 ) -> Result<Response, Refusal> {
@@ -47,36 +48,81 @@ pub(super) async fn forward(
     let body = outgoing_body(plane, route, bridge, asked, (body, round.as_ref(), shared.as_deref()))?;
     let mut admitted = backend::admit(backend).await?;
     let passed = passed_through(backend, headers);
-    let (admitted, answered, session) = match bridge.backend_speaks() {
-        Era::Modern => {
-            let mut out = modern_headers(asked, route, headers)?;
-            out.extend(passed);
-            credential.write_headers(&mut out);
-            match bridge {
-                // The legacy client may go away without cancelling; a closed exchange would cancel.
-                Bridge::ToModern => {
-                    let (admitted, answered) =
-                        backend::call_to_the_end(admitted, &plane.exchange, out, body).await?;
-                    (admitted, answered, None)
-                }
-                _ => {
-                    let answered = admitted.call(&plane.exchange, out, body).await?;
-                    (admitted, answered, None)
+    let mut is_second = false;
+    loop {
+        let sending = Sending { plane, server, route, credential: &credential, asked, bridge, headers };
+        let sent = sending.send(admitted, shared.as_deref(), passed.clone(), body.clone()).await;
+        let is_refused = match &sent {
+            Ok((_, answered, _)) => {
+                matches!(&answered.answer, Answer::Refused { status: StatusCode::UNAUTHORIZED, .. })
+            }
+            Err(refusal) => refusal.is_auth(),
+        };
+        // What was refused for its token was not executed.
+        if is_refused
+            && !is_second
+            && let Some(renewed) = credential.renewed(plane, identity, backend).await
+        {
+            drop(sent);
+            (credential, is_second) = (renewed?, true);
+            admitted = backend::admit(backend).await?;
+            continue;
+        }
+        let (admitted, answered, session) = sent?;
+        let relay = Relay::new(plane.clone(), admitted, (bridge, round, shared), asked, session);
+        return relay::answer(relay, answered).await;
+    }
+}
+
+/// A call, as often as it is sent.
+struct Sending<'s> {
+    plane: &'s Arc<Plane>,
+    server: &'s Server,
+    route: &'s Route<'s>,
+    credential: &'s Credential,
+    asked: &'s Asked<'s>,
+    bridge: Bridge,
+    headers: &'s HeaderMap,
+}
+
+impl Sending<'_> {
+    async fn send(
+        &self,
+        mut admitted: Admitted,
+        shared: Option<&SharedCall>,
+        passed: HeaderMap,
+        body: Bytes,
+    ) -> Result<(Admitted, Answered, Option<Arc<Opened>>), Refusal> {
+        let Self { plane, server, route, credential, asked, bridge, headers } = *self;
+        let backend = &route.target.backend;
+        match bridge.backend_speaks() {
+            Era::Modern => {
+                let mut out = modern_headers(asked, route, headers)?;
+                out.extend(passed);
+                credential.write_headers(&mut out);
+                match bridge {
+                    // The legacy client may go away without cancelling; a closed exchange would cancel.
+                    Bridge::ToModern => {
+                        let (admitted, answered) =
+                            backend::call_to_the_end(admitted, &plane.exchange, out, body).await?;
+                        Ok((admitted, answered, None))
+                    }
+                    _ => {
+                        let answered = admitted.call(&plane.exchange, out, body).await?;
+                        Ok((admitted, answered, None))
+                    }
                 }
             }
+            Era::Legacy => {
+                let legacy = backend.legacy.ok_or_else(|| Refusal::backend(Reason::Protocol, &backend.id))?;
+                // Three times as large as all the rest, which every call would carry along.
+                let calling = Calling { plane, server, legacy, credential, asked, shared, headers };
+                let calling = calling.call(&mut admitted, passed, body);
+                let (answered, session) = Box::pin(calling).await?;
+                Ok((admitted, answered, session))
+            }
         }
-        Era::Legacy => {
-            let legacy = backend.legacy.ok_or_else(|| Refusal::backend(Reason::Protocol, &backend.id))?;
-            // Three times as large as all the rest, which every call would carry along.
-            let calling =
-                Calling { plane, server, legacy, credential, asked, shared: shared.as_deref(), headers };
-            let calling = calling.call(&mut admitted, passed, body);
-            let (answered, session) = Box::pin(calling).await?;
-            (admitted, answered, session)
-        }
-    };
-    let relay = Relay::new(plane.clone(), admitted, (bridge, round, shared), asked, session);
-    relay::answer(relay, answered).await
+    }
 }
 
 /// Headers of the client that its virtual server passes on; not where the backend's own say something.

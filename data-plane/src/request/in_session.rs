@@ -64,7 +64,7 @@ impl Calling<'_> {
                 &plane.exchange,
                 caller,
                 &backend,
-                admitted.peer(),
+                admitted.peer_shown(self.credential.header()),
                 admitted.patience(),
                 // What has just been refused is not gone on with.
                 || self.carried(&backend).filter(|_| !is_second),

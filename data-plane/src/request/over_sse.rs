@@ -13,7 +13,7 @@ use vmcp_core::limits;
 use vmcp_mcp::{header, sse};
 
 use crate::plane::Plane;
-use crate::principal::{Principal, Scope};
+use crate::principal::{Identity, Scope};
 use crate::refusal::Refusal;
 use crate::relay::event_stream;
 use crate::reply::empty;
@@ -29,19 +29,20 @@ pub(crate) async fn open(
     path: &str,
     headers: &HeaderMap,
 ) -> Response {
-    let principal = match authenticate(plane, server, path, headers).await {
-        Ok(principal) => principal,
+    let identity = match authenticate(plane, server, path, headers).await {
+        Ok(identity) => identity,
         Err(refusal) => return refusal.into_response(),
     };
     if let Err(refusal) = receive::accepts_events(headers) {
         return refusal.into_response();
     }
-    let Some(hearing) = plane.streams.open(Scope { server: &server.name, principal }) else {
+    let Some(hearing) = plane.streams.open(Scope { server: &server.name, principal: identity.principal })
+    else {
         return Refusal::no_randomness().into_response();
     };
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let first = format!("event: endpoint\ndata: {folder}/messages?session={}\n\n", hearing.id);
-    let listening = Listening { plane: plane.clone(), server: server.clone(), principal, hearing };
+    let listening = Listening { plane: plane.clone(), server: server.clone(), identity, hearing };
     event_stream(Body::from_stream(stream::unfold(
         (Some(first.into()), listening),
         |(first, mut listening)| async {
@@ -58,7 +59,7 @@ pub(crate) async fn open(
 struct Listening {
     plane: Arc<Plane>,
     server: Arc<Server>,
-    principal: Principal,
+    identity: Identity,
     hearing: Hearing,
 }
 
@@ -81,10 +82,10 @@ impl Drop for Listening {
     fn drop(&mut self) {
         let Some(session) = self.hearing.session.get().cloned() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (plane, server, principal) = (self.plane.clone(), self.server.clone(), self.principal);
+        let (plane, server, identity) = (self.plane.clone(), self.server.clone(), self.identity.clone());
         runtime.spawn(async move {
             let headers = HeaderMap::from_iter([(header::SESSION_ID, session)]);
-            let arrived = Arrived { plane: &plane, server: &server, principal, headers: &headers };
+            let arrived = Arrived { plane: &plane, server: &server, identity: &identity, headers: &headers };
             drop(end(arrived).await);
         });
     }
@@ -93,13 +94,14 @@ impl Drop for Listening {
 /// POST: a message, taken at once, and answered on the stream.
 pub(crate) async fn take(plane: &Arc<Plane>, server: &Arc<Server>, request: http::Request<Body>) -> Response {
     let (head, body) = request.into_parts();
-    let principal = match authenticate(plane, server, head.uri.path(), &head.headers).await {
-        Ok(principal) => principal,
+    let identity = match authenticate(plane, server, head.uri.path(), &head.headers).await {
+        Ok(identity) => identity,
         Err(refusal) => return refusal.into_response(),
     };
     let query = head.uri.query().unwrap_or_default();
     let id = query.split('&').find_map(|part| part.strip_prefix("session=")).unwrap_or_default();
-    let Some(stream) = plane.streams.find(Scope { server: &server.name, principal }, id) else {
+    let Some(stream) = plane.streams.find(Scope { server: &server.name, principal: identity.principal }, id)
+    else {
         return Refusal::unknown_session().into_response();
     };
     let mut headers = head.headers;
@@ -118,13 +120,13 @@ pub(crate) async fn take(plane: &Arc<Plane>, server: &Arc<Server>, request: http
     let (plane, server, id) = (plane.clone(), server.clone(), id.to_owned());
     tokio::spawn(async move {
         let _place = place;
-        let arrived = Arrived { plane: &plane, server: &server, principal, headers: &headers };
+        let arrived = Arrived { plane: &plane, server: &server, identity: &identity, headers: &headers };
         let answer = finish(&plane, line(arrived, Body::from(body)).await);
         if let Some(session) = answer.headers().get(header::SESSION_ID).cloned()
             && stream.session.set(session.clone()).is_ok()
         {
             let (plane, server, stream) = (plane.clone(), server.clone(), stream.clone());
-            tokio::spawn(hear((plane, server, principal), stream, id.clone(), session));
+            tokio::spawn(hear((plane, server, identity.clone()), stream, id.clone(), session));
         }
         if pass(&stream, answer).await.is_none() {
             plane.streams.close(&id);
@@ -135,14 +137,15 @@ pub(crate) async fn take(plane: &Arc<Plane>, server: &Arc<Server>, request: http
 
 /// What happens without being asked for, until we stop or the client has gone.
 async fn hear(
-    (plane, server, principal): (Arc<Plane>, Arc<Server>, Principal),
+    (plane, server, identity): (Arc<Plane>, Arc<Server>, Identity),
     stream: Arc<OpenStream>,
     id: String,
     session: HeaderValue,
 ) {
     let accept = HeaderValue::from_static("text/event-stream");
     let headers = HeaderMap::from_iter([(header::SESSION_ID, session), (http::header::ACCEPT, accept)]);
-    let listened = listen(Arrived { plane: &plane, server: &server, principal, headers: &headers }).await;
+    let listened =
+        listen(Arrived { plane: &plane, server: &server, identity: &identity, headers: &headers }).await;
     tokio::select! {
         _ = pass(&stream, listened) => {}
         () = stream.events.closed() => {}

@@ -79,7 +79,7 @@ pub(super) fn receive<'a>(arrived: Arrived<'_>, body: &'a [u8]) -> Result<Receiv
 }
 
 fn check<'a>(arrived: Arrived<'_>, request: Request<'a>) -> Result<Asked<'a>, Refusal> {
-    let Arrived { server, headers, principal, .. } = arrived;
+    let Arrived { server, headers, identity, .. } = arrived;
     let meta =
         request.params.as_ref().and_then(|params| params.get("_meta")).and_then(|meta| meta.as_object());
     let is_modern = match &meta {
@@ -99,7 +99,7 @@ fn check<'a>(arrived: Arrived<'_>, request: Request<'a>) -> Result<Asked<'a>, Re
         let value = text_param(request.params.as_ref(), name)?;
         header::require(headers, &header::NAME, &value).map_err(|m| Refusal::header_mismatch(&m))?;
     }
-    Ok(Asked { request, ask, client, principal })
+    Ok(Asked { request, ask, client, principal: identity.principal })
 }
 
 /// A version header that no legacy client sends, outside a legacy session.

@@ -78,7 +78,7 @@ pub(super) fn route<'s>(
 fn owner(server: &Server, task: TaskId) -> Option<Target> {
     let mut backends = server.backends.iter().filter(|backend| backend.modern);
     let backend = backends.find(|backend| backend.id.name == task.backend)?.clone();
-    Some(Target { backend, original_name: task.id.into(), mirrors: Arc::default() })
+    Some(Target { backend, original_name: task.id.into(), mirrors: Arc::default(), guard: None })
 }
 
 /// Whoever lists a URI reads it.

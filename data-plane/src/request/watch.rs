@@ -10,27 +10,23 @@ use vmcp_mcp::extension;
 
 use crate::asked::{Action, Asked};
 use crate::plane::Plane;
-use crate::principal::Principal;
+use crate::principal::Identity;
 use crate::refusal::Refusal;
+use crate::request::Arrived;
 use crate::request::authorize::authorize;
 use crate::request::credential::credential;
 use crate::request::route::{Route, Routed, route};
-use crate::snapshot::Server;
 use crate::watch::Watch;
 
 /// By backend. What the client may not hear of, or nobody tells, is left out; the acknowledgement says what is left
 /// (MCP 2026-07-28, Subscriptions, Acknowledgment; SEP-2663, Task Status Notifications).
-pub(super) fn watches(
-    plane: &Plane,
-    server: &Server,
-    principal: Principal,
-    asked: &Asked<'_>,
-) -> Result<Vec<Watch>, Refusal> {
+pub(super) async fn watches(arrived: Arrived<'_>, asked: &Asked<'_>) -> Result<Vec<Watch>, Refusal> {
+    let Arrived { plane, server, identity, .. } = arrived;
     let filter = asked.request.params.as_ref().and_then(|params| params.get("notifications")?.as_object());
     let Some(filter) = filter else { return Ok(Vec::new()) };
     let mut watches = Vec::new();
     let routed = |action| {
-        let allowed = authorize(principal, action).ok()?;
+        let allowed = authorize((server, &plane.sessions), identity, action, asked).ok()?;
         match route(server, &plane.sessions, allowed, true) {
             Ok(Routed::To(route)) => Some(route),
             Ok(Routed::NothingToComplete) | Err(_) => None,
@@ -38,7 +34,7 @@ pub(super) fn watches(
     };
     for uri in wanted(&filter, "resourceSubscriptions")? {
         if let Some(route) = routed(Action::WatchResource(uri.clone())) {
-            let watch = at(&mut watches, principal, &route)?;
+            let watch = at(&mut watches, (plane, identity), &route).await?;
             if !watch.uris.iter().any(|watched| *watched == uri) {
                 watch.uris.push(uri.into_owned());
             }
@@ -50,7 +46,7 @@ pub(super) fn watches(
     }
     for id in tasks {
         if let Some(route) = routed(Action::UseTask(id.clone())) {
-            let watch = at(&mut watches, principal, &route)?;
+            let watch = at(&mut watches, (plane, identity), &route).await?;
             watch.tasks.push((route.target.original_name.to_string(), id.into_owned()));
         }
     }
@@ -66,9 +62,9 @@ fn wanted<'a>(filter: &Object<'a>, name: &str) -> Result<Vec<Cow<'a, str>>, Refu
 }
 
 /// What is watched where a route leads.
-fn at<'w>(
+async fn at<'w>(
     watches: &'w mut Vec<Watch>,
-    principal: Principal,
+    (plane, identity): (&Plane, &Identity),
     route: &Route<'_>,
 ) -> Result<&'w mut Watch, Refusal> {
     let backend = &route.target.backend;
@@ -77,7 +73,7 @@ fn at<'w>(
         Some(place) => place,
         None => {
             let mut headers = HeaderMap::new();
-            credential(principal, route)?.write_headers(&mut headers);
+            credential(plane, identity, route).await?.write_headers(&mut headers);
             watches.push(Watch { backend: backend.clone(), uris: Vec::new(), tasks: Vec::new(), headers });
             watches.len() - 1
         }

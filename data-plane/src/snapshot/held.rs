@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use vmcp_authz::Policies;
 use vmcp_mcp::ProtocolVersion;
 use vmcp_revision::codec::{Decoded, Rejection};
 use vmcp_revision::{Digest, Part, PartName, Serving};
@@ -11,7 +12,15 @@ use vmcp_revision::{Digest, Part, PartName, Serving};
 pub type Decode = fn(&Part) -> Result<Decoded, Rejection>;
 
 /// Parts that could be decoded.
-pub(crate) type Held = HashMap<(PartName, Digest), Arc<Decoded>>;
+pub(crate) type Held = HashMap<(PartName, Digest), Arc<Usable>>;
+
+/// A part that can be used.
+#[derive(Debug)]
+pub(crate) struct Usable {
+    pub(crate) decoded: Decoded,
+    /// Compiled, if it is a set of them.
+    pub(crate) policies: Option<Arc<Policies>>,
+}
 
 /// Decodes those that are not held yet; returns those that cannot be used, and why.
 pub(crate) fn take<'p>(
@@ -25,7 +34,10 @@ pub(crate) fn take<'p>(
         if held.contains_key(&key) {
             continue;
         }
-        match decode(part).map_err(|rejection| rejection.to_string()).and_then(usable) {
+        match decode(part)
+            .map_err(|rejection| rejection.to_string())
+            .and_then(|decoded| usable(&part.name, decoded))
+        {
             Ok(decoded) => drop(held.insert(key, Arc::new(decoded))),
             Err(why) => drop(rejected.insert(part.name.clone(), why)),
         }
@@ -33,8 +45,24 @@ pub(crate) fn take<'p>(
     rejected
 }
 
-/// A backend that is spoken to in a protocol version that this one does not speak cannot be called.
-fn usable(decoded: Decoded) -> Result<Decoded, String> {
+/// Policies must decide, and a backend must be spoken to in a protocol version that this one speaks.
+fn usable(name: &PartName, decoded: Decoded) -> Result<Usable, String> {
+    let policies = match (name, &decoded) {
+        (PartName::PolicySet(server), Decoded::PolicySet(authorization)) => {
+            let compiled = Policies::compile(server.as_str(), authorization);
+            let compiled = compiled.map_err(|faults| {
+                let faults: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
+                format!("its policies cannot be used: {}", faults.join("; "))
+            });
+            Some(Arc::new(compiled?))
+        }
+        _ => None,
+    };
+    let decoded = spoken(decoded)?;
+    Ok(Usable { decoded, policies })
+}
+
+fn spoken(decoded: Decoded) -> Result<Decoded, String> {
     match &decoded {
         Decoded::Backend(backend) => match &backend.eras.legacy {
             Some(legacy) if ProtocolVersion::parse(&legacy.version).is_none() => {

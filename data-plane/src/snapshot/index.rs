@@ -10,6 +10,7 @@ use vmcp_core::template::UriTemplate;
 use vmcp_mcp::{Mirror, mirrors};
 
 use crate::backend::Backend;
+use crate::snapshot::guards::{Guard, Guards};
 
 /// The way back from what clients see.
 #[derive(Debug, Default)]
@@ -30,6 +31,8 @@ pub(crate) struct Target {
     pub(crate) backend: Arc<Backend>,
     /// The backend's own name for it.
     pub(crate) original_name: Arc<str>,
+    /// The policies that can speak of it, where there are any.
+    pub(crate) guard: Option<Guard>,
     /// Its arguments that headers mirror.
     pub(crate) mirrors: Arc<[Mirror]>,
 }
@@ -46,17 +49,19 @@ pub(crate) enum Reading<'a> {
 }
 
 impl Index {
-    pub(super) fn build(offered: &[(Arc<Backend>, &Share)]) -> Self {
+    pub(super) fn build(offered: &[(Arc<Backend>, &Share)], guards: Option<&Guards>) -> Self {
         let mut index = Self::default();
         let is_only = offered.len() == 1;
         for (backend, share) in offered {
+            let mut like = HashMap::new();
             for item in share.visible() {
                 let mirrors = match item.kind {
                     Kind::Tool => mirrors(&item.definition, &limits::EXPOSED_ITEM).into(),
                     Kind::Resource | Kind::Template | Kind::Prompt => Arc::default(),
                 };
                 let original_name = item.original_name.as_str().into();
-                let target = Target { backend: backend.clone(), original_name, mirrors };
+                let guard = guards.map(|guards| guards.guard(item, backend.id.name.as_str(), &mut like));
+                let target = Target { backend: backend.clone(), original_name, guard, mirrors };
                 let key: Box<str> = item.exposed_name.as_str().into();
                 if matches!(item.kind, Kind::Resource | Kind::Template) {
                     index.note_origin(&key, &target);
@@ -80,6 +85,17 @@ impl Index {
 
     pub(crate) fn tool(&self, exposed_name: &str) -> Option<&Target> {
         self.tools.get(exposed_name)
+    }
+
+    /// What guards an item.
+    pub(super) fn guard(&self, kind: Kind, exposed_name: &str) -> Option<&Guard> {
+        let all = match kind {
+            Kind::Tool => &self.tools,
+            Kind::Prompt => &self.prompts,
+            Kind::Resource => &self.resources,
+            Kind::Template => &self.templates,
+        };
+        all.get(exposed_name)?.guard.as_ref()
     }
 
     pub(crate) fn prompt(&self, exposed_name: &str) -> Option<&Target> {

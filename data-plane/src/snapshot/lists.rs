@@ -10,6 +10,8 @@ use vmcp_core::limits;
 use vmcp_core::name::Name;
 
 use crate::backend::Backend;
+use crate::snapshot::guards::Guard;
+use crate::snapshot::index::Index;
 
 /// The lists of one virtual server.
 #[derive(Debug)]
@@ -26,11 +28,12 @@ pub(crate) struct List {
     pub(crate) fingerprint: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Listed {
     backend: Name,
     exposed_name: String,
     definition: Bytes,
+    guard: Option<Guard>,
 }
 
 /// A part of a list.
@@ -50,8 +53,24 @@ pub(crate) struct Position {
 }
 
 impl Lists {
-    pub(super) fn build(offered: &[(Arc<Backend>, &Share)]) -> Self {
-        Self { lists: Kind::ALL.map(|kind| List::build(kind, offered)) }
+    pub(super) fn build(offered: &[(Arc<Backend>, &Share)], index: &Index) -> Self {
+        Self { lists: Kind::ALL.map(|kind| List::build(kind, offered, index)) }
+    }
+
+    /// Those items alone that are to be seen.
+    pub(super) fn filtered(&self, mut is_seen: impl FnMut(Option<&Guard>) -> bool) -> Self {
+        let lists = self.lists.each_ref();
+        Self {
+            lists: lists.map(|list| {
+                List::of(list.items.iter().filter(|item| is_seen(item.guard.as_ref())).cloned().collect())
+            }),
+        }
+    }
+
+    /// What they take, about; definitions are shared with the whole.
+    pub(super) fn bytes(&self) -> usize {
+        let of = |list: &List| list.first_page.len() + list.items.len() * (size_of::<Listed>() + 64);
+        self.lists.iter().map(of).sum()
     }
 
     pub(crate) fn of(&self, kind: Kind) -> &List {
@@ -61,15 +80,19 @@ impl Lists {
 }
 
 impl List {
-    fn build(kind: Kind, offered: &[(Arc<Backend>, &Share)]) -> Self {
+    fn build(kind: Kind, offered: &[(Arc<Backend>, &Share)], index: &Index) -> Self {
         let items = offered.iter().flat_map(|(_, share)| {
             share.visible().filter(|item| item.kind == kind).map(|item| Listed {
                 backend: share.backend.clone(),
                 exposed_name: item.exposed_name.clone(),
                 definition: item.definition.clone(),
+                guard: index.guard(kind, &item.exposed_name).cloned(),
             })
         });
-        let items: Vec<Listed> = items.collect();
+        Self::of(items.collect())
+    }
+
+    fn of(items: Vec<Listed>) -> Self {
         let mut hasher = DefaultHasher::new();
         items.iter().for_each(|item| item.definition.hash(&mut hasher));
         let first_page = join(items.iter().take(limits::PAGE_ITEMS));

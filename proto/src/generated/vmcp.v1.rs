@@ -18,21 +18,170 @@ pub struct VirtualServer {
     /// Every workload of its group, in order, whether it has answered or not.
     #[prost(string, repeated, tag = "6")]
     pub workloads: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Who may come in; whoever reaches the listener if absent.
-    #[prost(message, optional, tag = "7")]
-    pub oidc: ::core::option::Option<Oidc>,
+    /// Whose access tokens are taken; if there is none, whoever reaches the listener may come in.
+    #[prost(message, repeated, tag = "7")]
+    pub issuers: ::prost::alloc::vec::Vec<Issuer>,
     /// Under which address clients know it; the one that they come by if absent.
     #[prost(string, optional, tag = "8")]
     pub public_url: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether callers are the user of the operating system who runs the replica.
+    #[prost(bool, tag = "9")]
+    pub local: bool,
+    /// Whether there is a set of policies, without which it is not served.
+    #[prost(bool, tag = "10")]
+    pub has_policies: bool,
+    #[prost(message, optional, tag = "11")]
+    pub outgoing: ::core::option::Option<Outgoing>,
+    /// Names under which it may be addressed, in order.
+    #[prost(string, repeated, tag = "12")]
+    pub allowed_hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Whose access tokens are taken.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Oidc {
+pub struct Issuer {
     #[prost(string, tag = "1")]
     pub issuer: ::prost::alloc::string::String,
     /// What a token must be for.
     #[prost(string, tag = "2")]
     pub audience: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub client: ::core::option::Option<Client>,
+    /// What the server is called in its metadata, if not by its address.
+    #[prost(string, optional, tag = "4")]
+    pub resource: ::core::option::Option<::prost::alloc::string::String>,
+    /// What clients are told to ask for.
+    #[prost(string, repeated, tag = "5")]
+    pub scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Those without which nobody comes in.
+    #[prost(string, repeated, tag = "6")]
+    pub required_scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "7")]
+    pub jwks_url: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "8")]
+    pub introspection_url: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "9")]
+    pub reach: ::core::option::Option<Reach>,
+}
+/// How an authorization server is reached.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reach {
+    #[prost(string, optional, tag = "1")]
+    pub ca_bundle: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(bool, tag = "2")]
+    pub allows_private_ip: bool,
+    #[prost(bool, tag = "3")]
+    pub allows_http: bool,
+}
+/// Who we are to an authorization server. Secrets are references.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Client {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(oneof = "client::Proof", tags = "2, 3, 4")]
+    pub proof: ::core::option::Option<client::Proof>,
+}
+/// Nested message and enum types in `Client`.
+pub mod client {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Proof {
+        /// A secret, in the header.
+        #[prost(message, tag = "2")]
+        Basic(super::Text),
+        /// A secret, in the body.
+        #[prost(message, tag = "3")]
+        Post(super::Text),
+        #[prost(message, tag = "4")]
+        PrivateKey(super::PrivateKey),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PrivateKey {
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<Text>,
+    #[prost(string, optional, tag = "2")]
+    pub key_id: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, tag = "3")]
+    pub algorithm: ::prost::alloc::string::String,
+}
+/// What backends are shown.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Outgoing {
+    #[prost(message, optional, tag = "1")]
+    pub default: ::core::option::Option<Strategy>,
+    /// In the order of their names.
+    #[prost(message, repeated, tag = "2")]
+    pub backends: ::prost::alloc::vec::Vec<BackendStrategy>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackendStrategy {
+    #[prost(string, tag = "1")]
+    pub backend: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub strategy: ::core::option::Option<Strategy>,
+}
+/// What one backend is shown; nothing if no kind is set.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Strategy {
+    #[prost(oneof = "strategy::Kind", tags = "1, 2, 3, 4")]
+    pub kind: ::core::option::Option<strategy::Kind>,
+}
+/// Nested message and enum types in `Strategy`.
+pub mod strategy {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        /// The caller's own token.
+        #[prost(bool, tag = "1")]
+        PassThrough(bool),
+        #[prost(message, tag = "2")]
+        TokenExchange(super::TokenExchange),
+        #[prost(message, tag = "3")]
+        ClientCredentials(super::Grant),
+        #[prost(message, tag = "4")]
+        Header(super::Header),
+    }
+}
+/// RFC 8693.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TokenExchange {
+    #[prost(message, optional, tag = "1")]
+    pub grant: ::core::option::Option<Grant>,
+    /// By its URN.
+    #[prost(string, tag = "2")]
+    pub subject_token_type: ::prost::alloc::string::String,
+}
+/// What an authorization server is asked for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Grant {
+    /// The token endpoint of the caller's issuer if absent.
+    #[prost(string, optional, tag = "1")]
+    pub token_url: ::core::option::Option<::prost::alloc::string::String>,
+    /// Who we are to the caller's issuer if absent.
+    #[prost(message, optional, tag = "2")]
+    pub client: ::core::option::Option<Client>,
+    #[prost(string, optional, tag = "3")]
+    pub audience: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub resource: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "5")]
+    pub scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "6")]
+    pub reach: ::core::option::Option<Reach>,
+}
+/// What those who may come in may do: policies of Cedar, as they were written.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PolicySet {
+    #[prost(string, tag = "1")]
+    pub virtual_server: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "3")]
+    pub entities: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub group_claim: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub role_claim: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "6")]
+    pub group_type: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// How a virtual server deals with backends that are slow, busy or gone.
 #[derive(Clone, PartialEq, ::prost::Message)]

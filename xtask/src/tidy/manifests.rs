@@ -11,16 +11,19 @@ const EDGES: &[(&str, &[&str])] = &[
     ("vmcp-oauth", &[]),
     ("vmcp-core", &["vmcp-json"]),
     ("vmcp-mcp", &["vmcp-json"]),
-    ("vmcp-manifest", &["vmcp-core"]),
+    ("vmcp-authz", &["vmcp-core"]),
+    ("vmcp-manifest", &["vmcp-authz", "vmcp-core"]),
     ("vmcp-revision", &["vmcp-core", "vmcp-proto", "vmcp-runtime"]),
     ("vmcp-stdio", &["vmcp-core", "vmcp-json", "vmcp-mcp", "vmcp-runtime"]),
     (
         "vmcp-control-plane",
         &[
+            "vmcp-authz",
             "vmcp-core",
             "vmcp-json",
             "vmcp-manifest",
             "vmcp-mcp",
+            "vmcp-oauth",
             "vmcp-proto",
             "vmcp-revision",
             "vmcp-runtime",
@@ -29,11 +32,21 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     (
         "vmcp-data-plane",
-        &["vmcp-core", "vmcp-json", "vmcp-mcp", "vmcp-oauth", "vmcp-revision", "vmcp-runtime", "vmcp-seal"],
+        &[
+            "vmcp-authz",
+            "vmcp-core",
+            "vmcp-json",
+            "vmcp-mcp",
+            "vmcp-oauth",
+            "vmcp-revision",
+            "vmcp-runtime",
+            "vmcp-seal",
+        ],
     ),
     (
         "vmcpctl",
         &[
+            "vmcp-authz",
             "vmcp-control-plane",
             "vmcp-core",
             "vmcp-data-plane",
@@ -46,7 +59,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("vmcp-testkit", &[]),
-    ("vmcp-bench", &["vmcp-core", "vmcp-json", "vmcp-mcp", "vmcp-runtime"]),
+    ("vmcp-bench", &["vmcp-authz", "vmcp-core", "vmcp-json", "vmcp-mcp", "vmcp-runtime"]),
     ("vmcp-tests", &["vmcp-control-plane", "vmcp-data-plane", "vmcp-revision", "vmcp-testkit", "vmcpctl"]),
     ("xtask", &["vmcp-manifest"]),
 ];

@@ -1,10 +1,11 @@
 use proptest::prelude::{prop_assert, proptest};
 use proptest::test_runner::Config;
 use vmcp_core::aggregation::{Aggregation, ConflictResolution};
-use vmcp_core::desired::{Address, Found, Incoming, Oidc, Text};
+use vmcp_core::desired::{Address, Found, Text};
 
 use super::*;
 
+mod boundaries;
 mod groups;
 
 const GOOD: &str = "
@@ -407,43 +408,4 @@ fn two_defaults_are_faults() {
 #[test]
 fn an_empty_file_wants_nothing() {
     assert_eq!(read_one("# nothing\n"), Ok(Desired::default()));
-}
-
-#[test]
-fn an_issuer_is_an_address_that_can_be_trusted_and_a_token_is_for_something() {
-    let read = |incoming: &str| {
-        let text = format!(
-            "name: a\ngroup: g\nincoming_auth: {incoming}\n---\nkind: group\nname: g\nworkloads: []\n"
-        );
-        read_one(&text)
-            .map(|desired| desired.virtual_servers.into_values().next().unwrap().incoming)
-            .map_err(|_| faults(&text))
-    };
-    for issuer in ["https://issuer.example/realms/a", "http://127.0.0.1:4455", "http://localhost"] {
-        let incoming =
-            read(&format!("{{type: oidc, oidc: {{issuer: '{issuer}', audience: vmcp}}}}")).unwrap();
-        assert_eq!(incoming, Incoming::Oidc(Oidc { issuer: issuer.into(), audience: "vmcp".into() }));
-    }
-    for (incoming, part) in [
-        ("{type: oidc}", "`type: oidc` needs `oidc`"),
-        ("{type: anonymous, oidc: {issuer: 'https://i', audience: a}}", "`oidc` belongs to `type: oidc`"),
-        ("{type: oidc, oidc: {issuer: 'http://issuer.example', audience: a}}", "is no address of an issuer"),
-        (
-            "{type: oidc, oidc: {issuer: 'http://127.0.0.1.example', audience: a}}",
-            "is no address of an issuer",
-        ),
-        ("{type: oidc, oidc: {issuer: 'https://i/?x', audience: a}}", "is no address of an issuer"),
-        ("{type: oidc, oidc: {issuer: 'https://me@i/', audience: a}}", "is no address of an issuer"),
-        ("{type: oidc, oidc: {issuer: 'https://i', audience: ''}}", "`audience` is empty"),
-        ("{type: oidc, oidc: {issuer: 'https://i'}}", "audience"),
-        ("{type: oidc, oidc: {audience: a}}", "issuer"),
-        (
-            "{type: oidc, oidc: {issuer: 'https://i', audience: a, introspection_url: 'https://i/x'}}",
-            "not built yet",
-        ),
-        ("{type: anonymous}\npublic_url: 'https://mcp.example.com/path'", "is not the address of a host"),
-    ] {
-        let found = read(incoming).unwrap_err().join("\n");
-        assert!(found.contains(part), "{incoming}: {found}");
-    }
 }

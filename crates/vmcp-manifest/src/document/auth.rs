@@ -1,140 +1,119 @@
-//! The two boundaries of a virtual server: who may come in, and what its backends are shown.
-
-use std::sync::Arc;
+//! The first boundary of a virtual server: who may come in.
 
 use http::Uri;
-use vmcp_core::desired::{Incoming, Oidc};
+use vmcp_core::boundary::{Authorization, Incoming, Issuer};
+use vmcp_core::limits;
 use vmcp_core::sentence::shown;
 
 use crate::decode::Key::{Built, Later};
-use crate::decode::{Decoder, Fields, Table, join};
-use crate::document::{Mention, Step};
-use crate::tree::Node;
+use crate::decode::{Decoder, Fields, Table};
+use crate::document::{authz, client};
+use crate::tree::{Node, Value};
 
 pub(crate) const INCOMING: Table = Table {
     name: "IncomingAuth",
     keys: &[
         Built("type"),
         Built("oidc"),
+        Built("authz"),
         Later("local"),
-        Later("authz"),
         Later("oidc_config_ref"),
         Later("authz_config"),
     ],
 };
 
 pub(crate) const INCOMING_TYPE: Table =
-    Table { name: "IncomingType", keys: &[Built("anonymous"), Built("oidc"), Later("local")] };
+    Table { name: "IncomingType", keys: &[Built("anonymous"), Built("oidc"), Built("local")] };
 
 pub(crate) const OIDC: Table = Table {
     name: "Oidc",
     keys: &[
         Built("issuer"),
         Built("audience"),
-        Later("client_id"),
-        Later("client_secret"),
-        Later("client_secret_env"),
-        Later("client_secret_file"),
-        Later("resource"),
-        Later("scopes"),
-        Later("required_scopes"),
-        Later("jwks_url"),
-        Later("introspection_url"),
-        Later("jwks_allow_private_ip"),
-        Later("protected_resource_allow_private_ip"),
-        Later("insecure_allow_http"),
-        Later("ca_bundle_path"),
-    ],
-};
-
-pub(crate) const OUTGOING: Table =
-    Table { name: "OutgoingAuth", keys: &[Built("source"), Built("default"), Built("backends")] };
-
-pub(crate) const OUTGOING_SOURCE: Table =
-    Table { name: "OutgoingSource", keys: &[Built("inline"), Later("discovered"), Later("mixed")] };
-
-pub(crate) const STRATEGY: Table = Table {
-    name: "Strategy",
-    keys: &[
-        Built("type"),
-        Later("pass_through"),
-        Later("token_exchange"),
-        Later("service_account"),
-        Later("header_injection"),
-        Later("upstream_inject"),
-        Later("aws_sts"),
-        Later("obo"),
-        Later("xaa"),
-        Later("oauth_proxy"),
-        Later("mapped_claims"),
-        Later("client_credentials"),
-        Later("external_auth_config_ref"),
-        Later("metadata"),
-    ],
-};
-
-pub(crate) const STRATEGY_TYPE: Table = Table {
-    name: "StrategyType",
-    keys: &[
-        Built("unauthenticated"),
-        Later("pass_through"),
-        Later("token_exchange"),
-        Later("service_account"),
-        Later("client_credentials"),
-        Later("header_injection"),
-        Later("upstream_inject"),
-        Later("aws_sts"),
-        Later("obo"),
-        Later("xaa"),
-        Later("oauth_proxy"),
-        Later("mapped_claims"),
-        Later("error"),
-        Later("discovered"),
-        Later("externalAuthConfigRef"),
+        Built("client_id"),
+        Built("client_secret"),
+        Built("client_secret_env"),
+        Built("client_secret_file"),
+        Built("client_auth_method"),
+        Built("client_key"),
+        Built("client_key_id"),
+        Built("client_key_algorithm"),
+        Built("resource"),
+        Built("scopes"),
+        Built("required_scopes"),
+        Built("jwks_url"),
+        Built("introspection_url"),
+        Built("jwks_allow_private_ip"),
+        Built("protected_resource_allow_private_ip"),
+        Built("insecure_allow_http"),
+        Built("ca_bundle_path"),
     ],
 };
 
 /// Said and never assumed: letting everybody in is a decision.
-pub(super) fn incoming(decoder: &mut Decoder, fields: &Fields<'_>) -> Incoming {
+pub(super) fn incoming(
+    decoder: &mut Decoder,
+    fields: &Fields<'_>,
+    name: Option<&str>,
+) -> (Incoming, Option<Authorization>) {
     let help = "write `incoming_auth: {type: anonymous}` to let everybody in who reaches the listener";
-    let Some((node, path)) = fields.require(decoder, "incoming_auth", help) else {
-        return Incoming::Anonymous;
-    };
-    let Some(fields) = decoder.mapping(node, &path, &INCOMING) else { return Incoming::Anonymous };
+    let nobody = (Incoming::Anonymous, None);
+    let Some((node, path)) = fields.require(decoder, "incoming_auth", help) else { return nobody };
+    let Some(fields) = decoder.mapping(node, &path, &INCOMING) else { return nobody };
+    let authorization = fields
+        .get("authz")
+        .and_then(|(node, path)| authz::authorization(decoder, node, &path, name.unwrap_or_default()));
     let kind = fields
         .require(decoder, "type", help)
         .and_then(|(node, path)| decoder.word(node, &path, &INCOMING_TYPE));
     let oidc = fields.get("oidc");
-    match (kind, oidc) {
+    let incoming = match (kind, oidc) {
         (Some("oidc"), None) => {
             let help = "write `oidc: {issuer: https://…, audience: …}`";
             decoder.fault(fields.place, &path, "`type: oidc` needs `oidc`".to_owned(), Some(help.to_owned()));
             Incoming::Anonymous
         }
-        (Some("oidc"), Some((node, path))) => {
-            issuer(decoder, node, &path).map_or(Incoming::Anonymous, Incoming::Oidc)
-        }
+        (Some("oidc"), Some((node, path))) => issuers(decoder, node, &path),
         (_, Some((node, path))) => {
             decoder.fault(&node.place, &path, "`oidc` belongs to `type: oidc`".to_owned(), None);
             Incoming::Anonymous
         }
+        (Some("local"), None) => Incoming::Local,
         (_, None) => Incoming::Anonymous,
-    }
+    };
+    (incoming, authorization)
 }
 
-fn issuer(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Oidc> {
-    let fields = decoder.mapping(node, path, &OIDC)?;
-    let issuer = fields.require(decoder, "issuer", "as the issuer writes itself in its tokens");
-    let issuer = issuer.and_then(|(node, path)| {
-        let text: String = decoder.text(node, &path)?;
-        if is_issuer(&text) {
-            return Some(text);
+/// One, or a list of them.
+fn issuers(decoder: &mut Decoder, node: &Node, path: &str) -> Incoming {
+    let Value::Sequence(nodes) = &node.value else {
+        return issuer(decoder, node, path).map_or(Incoming::Anonymous, |one| Incoming::Oidc(vec![one]));
+    };
+    if nodes.is_empty() || nodes.len() > limits::ISSUERS {
+        let message = format!("an `oidc` has 1 to {} issuers", limits::ISSUERS);
+        decoder.fault(&node.place, path, message, None);
+        return Incoming::Anonymous;
+    }
+    let mut all: Vec<Issuer> = Vec::with_capacity(nodes.len());
+    for (at, node) in nodes.iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        let Some(issuer) = issuer(decoder, node, &path) else { continue };
+        if all.iter().any(|known| known.issuer == issuer.issuer) {
+            let message = format!("the issuer `{}` is there already", shown(&issuer.issuer));
+            decoder.fault(&node.place, &path, message, None);
+            continue;
         }
-        let message = format!("`{}` is no address of an issuer", shown(&text));
-        let help = "it is an https address without `?` and `#`; http is for loopback addresses alone";
-        decoder.fault(&node.place, &path, message, Some(help.to_owned()));
-        None
-    });
+        all.push(issuer);
+    }
+    Incoming::Oidc(all)
+}
+
+fn issuer(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Issuer> {
+    let fields = decoder.mapping(node, path, &OIDC)?;
+    let reach =
+        client::reach(decoder, &fields, &["jwks_allow_private_ip", "protected_resource_allow_private_ip"]);
+    let issuer = fields.require(decoder, "issuer", "as the issuer writes itself in its tokens");
+    let issuer = issuer.and_then(|(node, path)| client::address(decoder, node, &path, &reach));
     let audience = fields.require(decoder, "audience", "tokens that are for something else are not taken");
     let audience = audience.and_then(|(node, path)| {
         let text: String = decoder.text(node, &path)?;
@@ -144,20 +123,31 @@ fn issuer(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Oidc> {
         }
         Some(text)
     });
-    Some(Oidc { issuer: issuer?, audience: audience? })
-}
-
-/// OpenID Connect Discovery 1.0, section 2: https, no query, no fragment.
-fn is_issuer(text: &str) -> bool {
-    let Ok(url) = text.parse::<Uri>() else { return false };
-    let Some(host) = url.host().filter(|host| !host.is_empty()) else { return false };
-    let is_loopback = ["127.0.0.1", "localhost", "[::1]"].contains(&host);
-    let is_safe = match url.scheme_str() {
-        Some("https") => true,
-        Some("http") => is_loopback,
-        _ => false,
+    let client = client::client(decoder, &fields);
+    let mut url = |name: &str| {
+        let (node, path) = fields.get(name)?;
+        client::address(decoder, node, &path, &reach)
     };
-    is_safe && !text.contains(['?', '#', '@'])
+    let (jwks_url, introspection_url) = (url("jwks_url"), url("introspection_url"));
+    if let Some((node, path)) = fields.get("introspection_url").filter(|_| client.is_none()) {
+        let help = "an issuer answers nobody whom it does not know (RFC 7662, section 2.1)".to_owned();
+        let message = "`introspection_url` needs `client_id` and a secret".to_owned();
+        decoder.fault(&node.place, &path, message, Some(help));
+    }
+    let resource = fields.get("resource").and_then(|(node, path)| decoder.text(node, &path));
+    let scopes = client::scopes(decoder, &fields, "scopes");
+    let required_scopes = client::scopes(decoder, &fields, "required_scopes");
+    Some(Issuer {
+        issuer: issuer?,
+        audience: audience?,
+        client,
+        resource,
+        scopes,
+        required_scopes,
+        jwks_url,
+        introspection_url,
+        reach,
+    })
 }
 
 /// Where clients reach it: no path, since each virtual server has its own.
@@ -176,35 +166,22 @@ pub(super) fn public_url(decoder: &mut Decoder, node: &Node, path: &str) -> Opti
     None
 }
 
-/// The workloads that it names.
-pub(super) fn outgoing(decoder: &mut Decoder, node: &Node, path: &str) -> Vec<Mention> {
-    let mut mentions = Vec::new();
-    let Some(fields) = decoder.mapping(node, path, &OUTGOING) else { return mentions };
-    if let Some((node, path)) = fields.get("source") {
-        decoder.word(node, &path, &OUTGOING_SOURCE);
-    }
-    if let Some((node, path)) = fields.get("default") {
-        strategy(decoder, node, &path);
-    }
-    if let Some((node, path)) = fields.get("backends") {
-        let base: Arc<str> = path.as_str().into();
-        for (key, node) in decoder.free_mapping(node, &path) {
-            strategy(decoder, node, &join(&path, &shown(key.text())));
-            let step = Step::Key;
-            mentions.push(Mention {
-                workload: key.text().into(),
-                path: base.clone(),
-                step,
-                place: key.place,
-            });
+/// `allowed_hosts`: names, with a port where one must be.
+pub(super) fn allowed_hosts(decoder: &mut Decoder, node: &Node, path: &str) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for (at, node) in decoder.list(node, path).iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        let Some(text) = decoder.text::<String>(node, &path) else { continue };
+        let is_host = text.parse::<http::uri::Authority>().is_ok() && !text.contains(['@', '*']);
+        if !is_host {
+            let message = format!("`{}` is not the name of a host", shown(&text));
+            let help = "write `mcp.example.com`, or `mcp.example.com:8443` for that port alone".to_owned();
+            decoder.fault(&node.place, &path, message, Some(help));
+            continue;
         }
+        hosts.push(text.to_ascii_lowercase());
     }
-    mentions
-}
-
-fn strategy(decoder: &mut Decoder, node: &Node, path: &str) {
-    let Some(fields) = decoder.mapping(node, path, &STRATEGY) else { return };
-    if let Some((node, path)) = fields.require(decoder, "type", "write `type: unauthenticated`") {
-        decoder.word(node, &path, &STRATEGY_TYPE);
-    }
+    hosts.sort();
+    hosts.dedup();
+    hosts
 }

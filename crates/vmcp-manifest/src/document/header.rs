@@ -40,14 +40,8 @@ pub(super) fn headers(decoder: &mut Decoder, node: &Node, path: &str) -> Vec<(He
     for (key, node) in decoder.free_mapping(node, path) {
         let here = join(path, &shown(key.text()));
         let name = name(decoder, key, &here);
-        let text = secret::text(decoder, node, &here);
+        let text = value(decoder, node, &here);
         let (Some(name), Some(text)) = (name, text) else { continue };
-        if let Text::Plain(plain) = &text
-            && http::HeaderValue::from_str(plain).is_err()
-        {
-            decoder.fault(&node.place, &here, "this cannot stand in a header".to_owned(), None);
-            continue;
-        }
         if headers.iter().any(|(known, _)| *known == name) {
             decoder.fault(&key.place, &here, format!("`{name}` is written twice"), None);
             continue;
@@ -56,6 +50,18 @@ pub(super) fn headers(decoder: &mut Decoder, node: &Node, path: &str) -> Vec<(He
     }
     headers.sort_by(|one, other| one.0.as_str().cmp(other.0.as_str()));
     headers
+}
+
+/// What a header holds: a text, or a reference to where it is found.
+pub(super) fn value(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Text> {
+    let text = secret::text(decoder, node, path)?;
+    if let Text::Plain(plain) = &text
+        && http::HeaderValue::from_str(plain).is_err()
+    {
+        decoder.fault(&node.place, path, "this cannot stand in a header".to_owned(), None);
+        return None;
+    }
+    Some(text)
 }
 
 /// `passthrough_headers`: names of headers of clients.
@@ -75,7 +81,8 @@ pub(super) fn passthrough(decoder: &mut Decoder, node: &Node, path: &str) -> Vec
     names
 }
 
-fn name(decoder: &mut Decoder, node: &Node, path: &str) -> Option<HeaderName> {
+/// A header that a manifest may speak of.
+pub(super) fn name(decoder: &mut Decoder, node: &Node, path: &str) -> Option<HeaderName> {
     let text: String = decoder.text(node, path)?;
     let Ok(name) = text.parse::<HeaderName>() else {
         decoder.fault(&node.place, path, format!("`{}` is not the name of a header", shown(&text)), None);

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use vmcp_core::aggregation::Aggregation;
+use vmcp_core::boundary::Outgoing;
 use vmcp_core::desired::{Address, Group, VirtualServer};
 use vmcp_core::name::Name;
 use vmcp_core::operational::Operational;
 
 use crate::decode::Key::{Built, Later, Synonym};
 use crate::decode::{Decoder, Fields, Table};
-use crate::document::{Document, Places, aggregation, auth, group, header, operational, workload};
+use crate::document::{Document, Places, aggregation, auth, group, header, operational, outgoing, workload};
 use crate::tree::Node;
 
 pub(crate) const VIRTUAL_SERVER: Table = Table {
@@ -30,7 +31,7 @@ pub(crate) const VIRTUAL_SERVER: Table = Table {
         Later("composite_tool_refs"),
         Later("telemetry"),
         Later("audit"),
-        Later("allowed_hosts"),
+        Built("allowed_hosts"),
         Later("rate_limiting"),
         Later("session_storage"),
         Later("token_cache"),
@@ -43,15 +44,20 @@ pub(crate) const VIRTUAL_SERVER: Table = Table {
 pub(super) fn virtual_server(decoder: &mut Decoder, node: &Node) -> Option<Document> {
     let fields = decoder.mapping(node, "", &VIRTUAL_SERVER)?;
     let name = fields.require(decoder, "name", "it stands in the path: /<name>/mcp");
-    let name = name.and_then(|(node, path)| Some((decoder.text(node, &path)?, &node.place)));
+    let name = name.map(|(node, path)| (decoder.text(node, &path), &node.place));
     let group = fields.require(decoder, "group", "name the group whose workloads are presented");
     let group = group.and_then(|(node, path)| Some((decoder.text(node, &path)?, &node.place)));
     let is_default = fields.get("default").and_then(|(node, path)| decoder.boolean(node, &path));
-    let incoming = auth::incoming(decoder, &fields);
+    let named = name.as_ref().and_then(|(name, _): &(Option<Name>, _)| name.as_ref().map(Name::as_str));
+    let (incoming, authorization) = auth::incoming(decoder, &fields, named);
     let public_url = fields.get("public_url").and_then(|(node, path)| auth::public_url(decoder, node, &path));
-    let mut workloads = match fields.get("outgoing_auth") {
-        Some((node, path)) => auth::outgoing(decoder, node, &path),
+    let allowed_hosts = match fields.get("allowed_hosts") {
+        Some((node, path)) => auth::allowed_hosts(decoder, node, &path),
         None => Vec::new(),
+    };
+    let (outgoing, mut workloads) = match fields.get("outgoing_auth") {
+        Some((node, path)) => outgoing::outgoing(decoder, node, &path, &incoming),
+        None => (Outgoing::default(), Vec::new()),
     };
     let aggregation = match fields.get("aggregation") {
         Some((node, path)) => {
@@ -75,6 +81,7 @@ pub(super) fn virtual_server(decoder: &mut Decoder, node: &Node) -> Option<Docum
     };
     let backends = inline(decoder, &fields);
     let (name, name_place) = name?;
+    let name: Name = name?;
     let (group, group_place) = group?;
     let inline = backends.map(|workloads| Group { name: Name::clone(&group), workloads, toolhive: None });
     let server = VirtualServer {
@@ -82,7 +89,10 @@ pub(super) fn virtual_server(decoder: &mut Decoder, node: &Node) -> Option<Docum
         group,
         is_default: is_default.unwrap_or(false),
         incoming,
+        authorization,
+        outgoing,
         public_url,
+        allowed_hosts,
         aggregation,
         operational,
         passthrough_headers,

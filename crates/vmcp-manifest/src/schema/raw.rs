@@ -1,6 +1,7 @@
 //! What people write, as types. Their documentation is the reference's; nothing is ever read into them.
 #![expect(dead_code, reason = "only their schema is used")]
 
+mod boundary;
 mod group;
 mod operational;
 
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use boundary::{IncomingAuth, OutgoingAuth};
 pub(super) use group::Group;
 use group::InlineBackend;
 use operational::Operational;
@@ -32,6 +34,9 @@ pub(super) struct VirtualServer {
     /// come by, over http.
     #[serde(default)]
     public_url: Option<String>,
+    /// Names under which it may be addressed besides loopback and that of `public_url`; whoever is addressed otherwise hears 403.
+    #[serde(default)]
+    allowed_hosts: Option<Vec<String>>,
     /// What backends are shown.
     #[serde(default)]
     outgoing_auth: Option<OutgoingAuth>,
@@ -48,73 +53,6 @@ pub(super) struct VirtualServer {
     /// The group written inline, as ToolHive writes it. Empty, it is as if it were not there.
     #[serde(default)]
     backends: Option<Vec<InlineBackend>>,
-}
-
-/// Who may come in.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct IncomingAuth {
-    /// `anonymous`: whoever reaches the listener. `oidc`: who brings an access token.
-    r#type: IncomingType,
-    /// Whose access tokens are taken, with `type: oidc`.
-    #[serde(default)]
-    oidc: Option<Oidc>,
-}
-
-/// Whose access tokens are taken.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Oidc {
-    /// The issuer, as it writes itself in its tokens: an https address, or an http one on loopback. Its keys are found by discovery.
-    issuer: String,
-    /// What a token must be for: it is in its `aud`.
-    audience: String,
-}
-
-/// How clients are told apart.
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum IncomingType {
-    Anonymous,
-    Oidc,
-}
-
-/// What backends are shown.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct OutgoingAuth {
-    /// Where the strategies stand.
-    #[serde(default)]
-    source: OutgoingSource,
-    /// For workloads that are not in `backends`.
-    #[serde(default)]
-    default: Option<Strategy>,
-    /// By workload.
-    #[serde(default)]
-    backends: Option<BTreeMap<String, Strategy>>,
-}
-
-/// Where the strategies stand.
-#[derive(JsonSchema, Serialize, Default)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum OutgoingSource {
-    #[default]
-    Inline,
-}
-
-/// What one backend is shown.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(super) struct Strategy {
-    /// `unauthenticated`: nothing.
-    r#type: StrategyType,
-}
-
-/// What a backend is shown.
-#[derive(JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum StrategyType {
-    Unauthenticated,
 }
 
 /// How the catalog is made.

@@ -70,6 +70,7 @@ fn holds(value: &Value, definitions: &serde_json::Map<String, Value>) -> String 
         let words: Vec<String> = strings(&definition["enum"]).map(|word| format!("`{word}`")).collect();
         return match name {
             "TextOrReference" => "text or Reference".to_owned(),
+            "OneOrSeveral" => "Oidc or list of Oidc".to_owned(),
             "TimeOrBounds" => "text or TimeBounds".to_owned(),
             _ if words.is_empty() => name.to_owned(),
             _ => words.join(", "),

@@ -2,7 +2,10 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::decode::Table;
-use crate::document::{aggregation, auth, group, operational, secret, toolhive, virtual_server, workload};
+use crate::document::{
+    aggregation, auth, authz, client, group, operational, outgoing, secret, toolhive, virtual_server,
+    workload,
+};
 use crate::tree::{Node, Value as Tree};
 
 /// Every table that the decoder reads by.
@@ -11,10 +14,17 @@ const TABLES: &[&Table] = &[
     &auth::INCOMING,
     &auth::INCOMING_TYPE,
     &auth::OIDC,
-    &auth::OUTGOING,
-    &auth::OUTGOING_SOURCE,
-    &auth::STRATEGY,
-    &auth::STRATEGY_TYPE,
+    &authz::AUTHZ,
+    &authz::AUTHZ_TYPE,
+    &client::AUTH_METHOD,
+    &client::KEY_ALGORITHM,
+    &outgoing::OUTGOING,
+    &outgoing::OUTGOING_SOURCE,
+    &outgoing::STRATEGY,
+    &outgoing::STRATEGY_TYPE,
+    &outgoing::TOKEN_EXCHANGE,
+    &outgoing::SERVICE_ACCOUNT,
+    &outgoing::HEADER_INJECTION,
     &aggregation::AGGREGATION,
     &aggregation::CONFLICT_RESOLUTION,
     &aggregation::CONFIG,
@@ -49,8 +59,11 @@ fn decoder_and_schema_know_the_same_keys_and_words() {
         let built = table.keys.iter().filter(|key| matches!(key, Key::Built(_))).map(|key| key.name());
         assert_eq!(built.collect::<BTreeSet<_>>(), known, "{}", table.name);
     }
-    let named: BTreeSet<&str> =
-        TABLES.iter().map(|table| table.name).chain(["TextOrReference", "TimeOrBounds"]).collect();
+    let named: BTreeSet<&str> = TABLES
+        .iter()
+        .map(|table| table.name)
+        .chain(["TextOrReference", "TimeOrBounds", "OneOrSeveral"])
+        .collect();
     assert_eq!(definitions.keys().map(String::as_str).collect::<BTreeSet<_>>(), named);
 }
 

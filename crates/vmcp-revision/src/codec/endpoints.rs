@@ -64,7 +64,7 @@ pub(super) fn header_name(text: &str) -> Result<HeaderName, Rejection> {
     text.parse().map_err(|error| field("headers", &error))
 }
 
-fn encode_text(text: &Text) -> v1::Text {
+pub(super) fn encode_text(text: &Text) -> v1::Text {
     match text {
         Text::Plain(text) => v1::Text { text: text.clone(), secret: None },
         Text::Secret { before, found } => {
@@ -77,7 +77,7 @@ fn encode_text(text: &Text) -> v1::Text {
     }
 }
 
-fn decode_text(message: &v1::Text) -> Text {
+pub(super) fn decode_text(message: &v1::Text) -> Text {
     let found = match &message.secret {
         None => return Text::Plain(message.text.clone()),
         Some(Secret::Variable(name)) => Found::Variable(name.clone()),

@@ -1,4 +1,5 @@
-use vmcp_core::desired::{Endpoints, Found, Incoming, Oidc, Sessions, Text, Transport};
+use vmcp_core::boundary::{Client, Grant, Issuer, Proof, Reach, Strategy, SubjectTokenType, TokenExchange};
+use vmcp_core::desired::{Endpoints, Found, Sessions, Text, Transport};
 use vmcp_core::inventory::Extensions;
 use vmcp_core::operational::{Breaker, PartialFailure, Timeouts};
 
@@ -10,7 +11,10 @@ fn served(text: &str, is_default: bool) -> ServedServer {
         is_default,
         group: name("g"),
         incoming: Incoming::Anonymous,
+        has_policies: false,
+        outgoing: Outgoing::default(),
         public_url: None,
+        allowed_hosts: Vec::new(),
         operational: Operational::default(),
         passthrough_headers: Vec::new(),
         workloads: vec![name("a"), name("b")],
@@ -27,8 +31,9 @@ fn what_is_encoded_is_decoded() {
     server.passthrough_headers = vec![HeaderName::from_static("x-tenant")];
     let second = std::time::Duration::from_secs(1);
     server.operational.per_workload.insert(name("b"), Timeouts::of(second));
-    server.incoming =
-        Incoming::Oidc(Oidc { issuer: "https://issuer.example".into(), audience: "vmcp".into() });
+    server.incoming = Incoming::Oidc(issuers());
+    server.outgoing = outgoing();
+    (server.has_policies, server.allowed_hosts) = (true, vec!["mcp.example.com".into()]);
     server.public_url = Some("https://mcp.example.com/".parse().unwrap());
     server.operational.partial_failure = PartialFailure::Fail;
     server.operational.status_reporting_interval = Some(second);
@@ -66,6 +71,51 @@ fn what_is_encoded_is_decoded() {
     let abilities = Abilities { completes: true, logs: false, subscribes: true, extensions };
     let share = Share { backend: name("b"), items: items.into(), abilities, instructions: None };
     assert_eq!(decode(&encode_share(&name("all"), &name("g"), &share)), Ok(Decoded::Share(share)));
+}
+
+fn issuers() -> Vec<Issuer> {
+    let issuer = |proof: Option<Proof>| Issuer {
+        issuer: "https://issuer.example".into(),
+        audience: "vmcp".into(),
+        client: proof.map(|proof| Client { id: "us".into(), proof }),
+        resource: Some("https://mcp.example.com".into()),
+        scopes: vec!["a".into()],
+        required_scopes: vec!["b".into()],
+        jwks_url: Some("https://issuer.example/keys".into()),
+        introspection_url: Some("https://issuer.example/introspect".into()),
+        reach: Reach { ca_bundle: Some("/ca.pem".into()), allows_private_ip: true, allows_http: true },
+    };
+    let found = || Found::Variable("SECRET".into());
+    let (key, key_id) = (Found::File("/key.pem".into()), Some("k".to_owned()));
+    let signed = Proof::PrivateKey { key, key_id, algorithm: "ES256".into() };
+    let proofs =
+        [None, Some(Proof::None), Some(Proof::Basic(found())), Some(Proof::Post(found())), Some(signed)];
+    proofs.map(issuer).into()
+}
+
+fn outgoing() -> Outgoing {
+    let grant = Grant { token_url: Some("https://t".into()), scopes: vec!["s".into()], ..Grant::default() };
+    let exchange = TokenExchange { grant: grant.clone(), subject_token_type: SubjectTokenType::Jwt };
+    let header = Strategy::Header(HeaderName::from_static("x-key"), Text::Plain("1".into()));
+    let all = [
+        ("a", Strategy::PassThrough),
+        ("b", Strategy::TokenExchange(Box::new(exchange))),
+        ("c", Strategy::ClientCredentials(Box::new(grant))),
+        ("d", Strategy::Unauthenticated),
+    ];
+    Outgoing { default: header, backends: all.map(|(backend, strategy)| (name(backend), strategy)).into() }
+}
+
+#[test]
+fn policies_are_decoded_as_they_were_encoded() {
+    let authorization = Authorization {
+        policies: vec!["permit(principal, action, resource);".into()],
+        entities: Some("[]".into()),
+        group_claim: Some("groups".into()),
+        ..Authorization::default()
+    };
+    let part = encode_policy_set(&name("all"), &authorization);
+    assert_eq!(decode(&part), Ok(Decoded::PolicySet(Box::new(authorization))));
 }
 
 #[test]

@@ -1,0 +1,25 @@
+//! Cedar behind our words: policies are compiled, decide, and explain themselves. Knows no MCP message; pure.
+
+mod compile;
+mod decide;
+mod entity;
+mod fault;
+mod infer;
+mod item;
+mod lint;
+mod schema;
+mod select;
+mod shape;
+mod subject;
+mod vocabulary;
+
+pub use compile::Policies;
+pub use decide::Decision;
+pub use fault::PolicyFault;
+pub use item::{Described, Guarded, Hints};
+pub use lint::{Lint, Offered};
+pub use subject::{Claims, Subject};
+pub use vocabulary::Act;
+
+#[cfg(test)]
+mod tests;

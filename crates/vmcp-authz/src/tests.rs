@@ -1,0 +1,277 @@
+//! Policies as operators write them, and what comes out.
+
+use serde_json::{Map, Value, json};
+use vmcp_core::boundary::Authorization;
+
+use crate::{Act, Claims, Decision, Described, Guarded, Hints, Offered, Policies, PolicyFault};
+
+fn compile(policies: &[&str]) -> Result<Policies, Vec<PolicyFault>> {
+    compile_with(policies, None)
+}
+
+fn compile_with(policies: &[&str], entities: Option<&str>) -> Result<Policies, Vec<PolicyFault>> {
+    let policies = policies.iter().map(|text| (*text).to_owned()).collect();
+    let entities = entities.map(ToOwned::to_owned);
+    Policies::compile("all", &Authorization { policies, entities, ..Authorization::default() })
+}
+
+fn tool(policies: &Policies, name: &str) -> Guarded {
+    let hints = Hints { read_only: Some(true), ..Hints::default() };
+    let original_name = name.trim_start_matches("github_");
+    let described =
+        Described { act: Act::CallTool, exposed_name: name, original_name, backend: "github", hints };
+    policies.guard(described, None)
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+fn ask(policies: &Policies, claims: Value, name: &str, arguments: &[(&str, &str)]) -> Decision {
+    let claims = object(claims);
+    let subject = policies.subject(Claims { subject: "ada", issuer: "https://issuer", all: &claims });
+    policies.decide(&subject, &tool(policies, name), arguments)
+}
+
+#[test]
+fn policies_decide_in_toolhives_vocabulary() {
+    let ada = || json!({"sub": "ada", "role": "dev", "level": 7, "groups": ["eng"], "realm_access": {"roles": ["x"]}});
+    let table: &[(&str, &[(&str, &str)], bool)] = &[
+        ("permit(principal, action, resource);", &[], true),
+        (
+            "permit(principal == Client::\"ada\", action == Action::\"call_tool\", resource == Tool::\"github_pr\");",
+            &[],
+            true,
+        ),
+        ("permit(principal == Client::\"ben\", action, resource);", &[], false),
+        ("permit(principal, action == Action::\"tools/call\", resource);", &[], true),
+        (
+            "permit(principal, action in [Action::\"tools/call\", Action::\"get_prompt\"], resource);",
+            &[],
+            true,
+        ),
+        ("permit(principal, action == Action::\"read_resource\", resource);", &[], false),
+        ("permit(principal, action, resource == Tool::\"github_other\");", &[], false),
+        ("permit(principal in THVGroup::\"eng\", action, resource);", &[], true),
+        ("permit(principal in THVGroup::\"ops\", action, resource);", &[], false),
+        ("permit(principal, action, resource in Backend::\"github\");", &[], true),
+        ("permit(principal, action, resource in Backend::\"jira\");", &[], false),
+        ("permit(principal, action, resource in MCP::\"all\");", &[], true),
+        (
+            "permit(principal, action == Action::\"call_tool\", resource) when { resource.original_name == \"pr\" };",
+            &[],
+            true,
+        ),
+        (
+            "permit(principal, action == Action::\"call_tool\", resource) when { resource has readOnlyHint && resource.readOnlyHint };",
+            &[],
+            true,
+        ),
+        (
+            "permit(principal, action == Action::\"call_tool\", resource) when { resource has destructiveHint && resource.destructiveHint };",
+            &[],
+            false,
+        ),
+        (
+            "permit(principal, action, resource) when { principal has claim_role && principal.claim_role == \"dev\" };",
+            &[],
+            true,
+        ),
+        (
+            "permit(principal, action, resource) when { context has claim_level && context.claim_level > 5 };",
+            &[],
+            true,
+        ),
+        (
+            "permit(principal, action, resource) when { context has claim_groups && context.claim_groups.contains(\"eng\") };",
+            &[],
+            true,
+        ),
+        (
+            "permit(principal, action, resource) when { context has claim_realm_access.roles && context.claim_realm_access.roles.contains(\"x\") };",
+            &[],
+            true,
+        ),
+        (
+            "permit(principal, action, resource) when { principal.claim_sub == \"ada\" && context.claim_iss like \"https://*\" };",
+            &[],
+            true,
+        ),
+        (
+            "permit(principal, action, resource) when { context has arg_n && context.arg_n > 5 };",
+            &[("n", "6")],
+            true,
+        ),
+        (
+            "permit(principal, action, resource) when { context has arg_n && context.arg_n > 5 };",
+            &[("n", "5")],
+            false,
+        ),
+        ("permit(principal, action, resource) when { context has arg_n && context.arg_n > 5 };", &[], false),
+        (
+            "permit(principal, action, resource) when { context has arg_n && context.arg_n.greaterThan(decimal(\"5.0\")) };",
+            &[("n", "5.5")],
+            true,
+        ),
+        (
+            "permit(principal, action, resource) when { resource has arg_path && resource.arg_path like \"/tmp/*\" };",
+            &[("path", "\"/tmp/a\"")],
+            true,
+        ),
+        (
+            "permit(principal, action, resource) when { context has arg_all_present && context.arg_all_present };",
+            &[("all", "{\"a\":1}")],
+            true,
+        ),
+        (
+            "permit(principal, action, resource) when { context has arg_tags && context.arg_tags.containsAny([\"a\"]) };",
+            &[("tags", "[\"a\",\"b\"]")],
+            true,
+        ),
+    ];
+    for (policy, arguments, expected) in table {
+        let policies = compile(&[policy]).unwrap_or_else(|faults| panic!("{policy}: {faults:?}"));
+        let decision = ask(&policies, ada(), "github_pr", arguments);
+        assert_eq!((decision.is_allowed, decision.error.as_deref()), (*expected, None), "{policy}");
+        assert_eq!(decision.policies, if *expected { vec!["policy0"] } else { vec![] }, "{policy}");
+    }
+}
+
+#[test]
+fn cedar_fails_closed() {
+    let open = "permit(principal, action, resource);";
+    let guarded = "@id(\"no-contractors\") forbid(principal, action, resource) when { context has claim_kind && context.claim_kind == \"contractor\" };";
+    let policies = compile(&[open, guarded]).unwrap();
+    assert!(ask(&policies, json!({}), "github_pr", &[]).is_allowed);
+    let denied = ask(&policies, json!({"kind": "contractor"}), "github_pr", &[]);
+    assert_eq!((denied.is_allowed, denied.policies), (false, vec!["no-contractors".to_owned()]));
+    // What a claim is taken for and is not would slip through an equality.
+    let odd = ask(&policies, json!({"kind": ["contractor"]}), "github_pr", &[]);
+    assert_eq!((odd.is_allowed, odd.error.as_deref()), (false, Some("the claim `kind` is not a text")));
+    // What cannot be evaluated denies, whoever permits.
+    let overflowing = "forbid(principal, action, resource) when { context has arg_n && context.arg_n * 9223372036854775807 == 1 };";
+    let policies = compile(&[open, overflowing]).unwrap();
+    assert!(ask(&policies, json!({}), "github_pr", &[]).is_allowed);
+    let failed = ask(&policies, json!({}), "github_pr", &[("n", "2")]);
+    assert!(!failed.is_allowed && failed.error.is_some(), "{failed:?}");
+    let odd = ask(&policies, json!({}), "github_pr", &[("n", "\"2\"")]);
+    assert!(!odd.is_allowed && odd.error.is_some(), "{odd:?}");
+    let nothing = compile(&[]).unwrap();
+    assert!(!ask(&nothing, json!({}), "github_pr", &[]).is_allowed);
+}
+
+#[test]
+fn faults_say_which_policy_which_line_and_why() {
+    let good = "permit(principal, action, resource in Backend::\"github\");";
+    let table = [
+        ("permit(principal, action, resource)\nwhen { context.claim_role == \"x\" };", 1, "claim_role"),
+        ("permit(principal, action, resource)\n\nwhen { principal has };", 2, "unexpected token"),
+        ("permit(principal, action == Action::\"call_tol\", resource);", 0, "call_tol"),
+        ("permit(principal == User::\"ada\", action, resource);", 0, "User"),
+        ("permit(principal, action, resource == ?resource);", 0, "slot"),
+        (
+            "permit(principal, action, resource) when { context has claim_a && context.claim_a > 1 && context.claim_a == \"x\" };",
+            0,
+            "Long and String",
+        ),
+        ("permit(principal, action, resource) when { context == {} };", 0, "context"),
+        ("", 0, "no policy"),
+    ];
+    for (text, line, what) in table {
+        let faults = compile(&[good, text]).unwrap_err();
+        assert_eq!(faults[0].policy, Some(1), "{text}: {faults:?}");
+        assert!(faults[0].message.contains(what), "{text}: {faults:?}");
+        assert_eq!(faults[0].line(text), line, "{text}: {faults:?}");
+    }
+    for (entities, what) in [("{", "not JSON"), ("[{\"uid\": 3}]", "cannot be read")] {
+        let faults = compile_with(&[good], Some(entities)).unwrap_err();
+        assert_eq!((faults[0].policy, faults[0].message.contains(what)), (None, true), "{faults:?}");
+    }
+}
+
+#[test]
+fn entities_that_are_written_out_take_part() {
+    let entities = r#"[
+        {"uid": {"type": "THVGroup", "id": "eng"}, "attrs": {}, "parents": [{"type": "THVGroup", "id": "staff"}]},
+        {"uid": {"type": "Tool", "id": "github_pr"}, "attrs": {"owner": "ada"}, "parents": [{"type": "Team", "id": "core"}]}
+    ]"#;
+    let table = [
+        ("permit(principal in THVGroup::\"staff\", action, resource);", true),
+        ("permit(principal, action == Action::\"call_tool\", resource in Team::\"core\");", true),
+        ("permit(principal, action == Action::\"call_tool\", resource in Team::\"other\");", false),
+        (
+            "permit(principal, action == Action::\"call_tool\", resource) when { resource has owner && resource.owner == principal.claim_sub };",
+            true,
+        ),
+    ];
+    for (policy, expected) in table {
+        let policies =
+            compile_with(&[policy], Some(entities)).unwrap_or_else(|faults| panic!("{policy}: {faults:?}"));
+        let decision = ask(&policies, json!({"groups": ["eng"]}), "github_pr", &[]);
+        assert_eq!((decision.is_allowed, &decision.error), (expected, &None), "{policy}");
+    }
+}
+
+#[test]
+fn lints_say_what_is_odd() {
+    let offered = Offered {
+        items: vec![(Act::CallTool, "github_pr"), (Act::GetPrompt, "review")],
+        has_templates: false,
+        backends: vec!["github"],
+    };
+    let table = [
+        ("permit(principal, action, resource);", "everybody do everything", true),
+        ("permit(principal, action, resource == Tool::\"github_prr\");", "github_prr", true),
+        ("permit(principal, action, resource in Backend::\"gitlab\");", "gitlab", true),
+        ("permit(principal, action == Action::\"call_tool\", resource == Prompt::\"review\");", "", true),
+        (
+            "permit(principal, action, resource in Backend::\"github\") when { context has arg_n && context.arg_n > 1 };",
+            "arguments",
+            true,
+        ),
+        (
+            "permit(principal, action, resource in Backend::\"github\") when { if context has arg_n then context.arg_n > 1 else true };",
+            "",
+            false,
+        ),
+        ("permit(principal, action, resource == Tool::\"github_pr\");", "", false),
+    ];
+    for (policy, what, is_odd) in table {
+        let lints = compile(&[policy]).unwrap().lints(Some(&offered));
+        assert_eq!(!lints.is_empty(), is_odd, "{policy}: {lints:?}");
+        assert!(lints.iter().all(|lint| lint.message.contains(what)), "{policy}: {lints:?}");
+    }
+    let misspelt = compile(&[table[1].0]).unwrap().lints(Some(&offered));
+    assert_eq!(misspelt[0].help.as_deref(), Some("did you mean `github_pr`?"));
+}
+
+#[test]
+fn who_has_the_same_view_is_decided_about_alike() {
+    let policies = compile(&["permit(principal, action, resource) when { context has claim_role && context.claim_role == \"dev\" };"]).unwrap();
+    let view = |subject: &str, claims: Value| {
+        let claims = object(claims);
+        policies.subject(Claims { subject, issuer: "i", all: &claims }).view().to_owned()
+    };
+    let one = view("ada", json!({"role": "dev", "email": "a"}));
+    assert_eq!(one, view("ada", json!({"role": "dev", "email": "b"})));
+    for other in [
+        view("ada", json!({"role": "ops"})),
+        view("ben", json!({"role": "dev"})),
+        view("ada", json!({"role": "dev", "groups": ["x"]})),
+    ] {
+        assert_ne!(one, other);
+    }
+    let (one, other) = (tool(&policies, "github_a"), tool(&policies, "github_b"));
+    let shared = policies.guard(
+        Described {
+            act: Act::CallTool,
+            exposed_name: "github_b",
+            original_name: "b",
+            backend: "github",
+            hints: Hints::default(),
+        },
+        Some(&one),
+    );
+    assert_eq!(one.class(), shared.class());
+    assert_ne!(one.class(), other.class(), "not the same value, so not known to be alike");
+}

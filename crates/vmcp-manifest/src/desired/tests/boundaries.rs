@@ -1,0 +1,197 @@
+//! Who may come in, what they may do, and what backends are shown.
+
+use vmcp_core::boundary::{Incoming, Proof, Strategy, SubjectTokenType};
+use vmcp_core::desired::{Found, Text, VirtualServer};
+
+use super::{faults, read_one};
+
+fn read(server: &str) -> Result<VirtualServer, String> {
+    let text = format!(
+        "name: a\ngroup: g\n{server}\n---\nkind: group\nname: g\nworkloads: [{{name: b, url: 'http://127.0.0.1:1/mcp'}}]\n"
+    );
+    match read_one(&text) {
+        Ok(desired) => Ok(desired.virtual_servers.into_values().next().unwrap()),
+        Err(_) => Err(faults(&text).join("\n")),
+    }
+}
+
+const OIDC: &str = "incoming_auth: {type: oidc, oidc: {issuer: 'https://i', audience: a, client_id: us, client_secret_env: SECRET}}";
+
+#[test]
+fn an_issuer_is_an_address_that_can_be_trusted_and_a_token_is_for_something() {
+    let read = |incoming: &str| read(&format!("incoming_auth: {incoming}"));
+    for issuer in ["https://issuer.example/realms/a", "http://127.0.0.1:4455", "http://localhost"] {
+        let server = read(&format!("{{type: oidc, oidc: {{issuer: '{issuer}', audience: vmcp}}}}")).unwrap();
+        let Incoming::Oidc(issuers) = server.incoming else { panic!("{:?}", server.incoming) };
+        assert_eq!((issuers[0].issuer.as_str(), issuers[0].audience.as_str()), (issuer, "vmcp"));
+    }
+    let several =
+        "{type: oidc, oidc: [{issuer: 'https://i', audience: a}, {issuer: 'https://j', audience: b}]}";
+    assert!(matches!(read(several).unwrap().incoming, Incoming::Oidc(issuers) if issuers.len() == 2));
+    assert_eq!(read("{type: local}").unwrap().incoming, Incoming::Local);
+    for (incoming, part) in [
+        ("{type: oidc}", "`type: oidc` needs `oidc`"),
+        ("{type: anonymous, oidc: {issuer: 'https://i', audience: a}}", "`oidc` belongs to `type: oidc`"),
+        ("{type: oidc, oidc: []}", "1 to 16 issuers"),
+        (
+            "{type: oidc, oidc: [{issuer: 'https://i', audience: a}, {issuer: 'https://i', audience: b}]}",
+            "there already",
+        ),
+        ("{type: oidc, oidc: {issuer: 'http://issuer.example', audience: a}}", "is no address of an"),
+        ("{type: oidc, oidc: {issuer: 'http://127.0.0.1.example', audience: a}}", "is no address of an"),
+        ("{type: oidc, oidc: {issuer: 'https://i/?x', audience: a}}", "is no address of an"),
+        ("{type: oidc, oidc: {issuer: 'https://me@i/', audience: a}}", "is no address of an"),
+        ("{type: oidc, oidc: {issuer: 'https://i', audience: ''}}", "`audience` is empty"),
+        ("{type: oidc, oidc: {issuer: 'https://i'}}", "audience"),
+        ("{type: oidc, oidc: {audience: a}}", "issuer"),
+        (
+            "{type: oidc, oidc: {issuer: 'https://i', audience: a, introspection_url: 'https://i/x'}}",
+            "needs `client_id`",
+        ),
+        (
+            "{type: oidc, oidc: {issuer: 'https://i', audience: a, client_secret_env: X}}",
+            "nobody's without `client_id`",
+        ),
+        (
+            "{type: oidc, oidc: {issuer: 'https://i', audience: a, client_id: us, client_secret: hush}}",
+            "does not stand in a manifest",
+        ),
+        (
+            "{type: oidc, oidc: {issuer: 'https://i', audience: a, client_id: us, client_auth_method: client_secret_post}}",
+            "needs `client_secret_env`",
+        ),
+        (
+            "{type: oidc, oidc: {issuer: 'https://i', audience: a, required_scopes: ['a b']}}",
+            "not the name of a scope",
+        ),
+        ("{type: anonymous}\npublic_url: 'https://mcp.example.com/path'", "is not the address of a host"),
+        ("{type: anonymous}\nallowed_hosts: ['https://x']", "is not the name of a host"),
+    ] {
+        let found = read(incoming).unwrap_err();
+        assert!(found.contains(part), "{incoming}: {found}");
+    }
+}
+
+#[test]
+fn policies_are_read_with_everything_else_and_their_faults_have_their_lines() {
+    let authz = |policies: &str| {
+        read(&format!(
+            "incoming_auth:\n  type: anonymous\n  authz:\n    type: cedar\n    policies:\n{policies}"
+        ))
+    };
+    let good = "      - permit(principal, action, resource in Backend::\"b\");\n      - |\n        permit(principal, action, resource)\n        when { context has claim_role && context.claim_role == \"x\" };\n";
+    let authorization = authz(good).unwrap().authorization.unwrap();
+    assert_eq!(authorization.policies.len(), 2);
+    assert_eq!(authorization.lines.iter().map(|line| line.number).collect::<Vec<_>>(), [8, 10]);
+    let bad = "      - permit(principal, action, resouce);\n      - |\n        permit(principal, action, resource)\n        when { context.claim_role == \"x\" };\n      - permit(principal == User::\"x\", action, resource);\n";
+    let found = authz(bad).unwrap_err();
+    assert!(found.starts_with("8:"), "what cannot be read comes first, alone: {found}");
+    let bad = bad.replace("resouce", "resource");
+    let found = authz(&bad).unwrap_err();
+    let lines: Vec<&str> = found.lines().collect();
+    assert!(lines[0].starts_with("11:9 incoming_auth.authz.policies[1]: "), "{found}");
+    assert!(lines[0].contains("claim_role"), "{found}");
+    assert!(lines[1].starts_with("12:9 incoming_auth.authz.policies[2]: "), "{found}");
+    for (authz, part) in [
+        ("{type: cedar}", "needs `policies`"),
+        ("{type: cedar, policies: []}", "needs `policies`"),
+        ("{type: none, policies: ['permit(principal, action, resource);']}", "has no policies"),
+        ("{policies: []}", "`type` is missing"),
+        ("{type: httpv1}", "not built yet"),
+        ("{type: cedar, policies: ['permit(principal, action, resource);'], entities_json: '{'}", "not JSON"),
+        (
+            "{type: cedar, policies: ['permit(principal, action, resource);'], group_entity_type: 'a b'}",
+            "the name of a type",
+        ),
+    ] {
+        let found = read(&format!("incoming_auth: {{type: anonymous, authz: {authz}}}")).unwrap_err();
+        assert!(found.contains(part), "{authz}: {found}");
+    }
+    assert_eq!(read("incoming_auth: {type: anonymous, authz: {type: none}}").unwrap().authorization, None);
+}
+
+#[test]
+fn each_strategy_says_what_a_backend_is_shown() {
+    let of = |strategy: &str| read(&format!("{OIDC}\noutgoing_auth: {{backends: {{b: {strategy}}}}}"));
+    let shown = |strategy: &str| of(strategy).unwrap().outgoing.of(&"b".parse().unwrap()).clone();
+    assert_eq!(shown("{type: unauthenticated}"), Strategy::Unauthenticated);
+    assert_eq!(shown("{type: pass_through}"), Strategy::PassThrough);
+    let Strategy::TokenExchange(exchange) =
+        shown("{type: token_exchange, token_exchange: {audience: github-api, scopes: [repo, 'read:org']}}")
+    else {
+        panic!()
+    };
+    assert_eq!(exchange.grant.audience.as_deref(), Some("github-api"));
+    assert_eq!(exchange.grant.scopes, ["repo", "read:org"]);
+    assert_eq!(
+        (exchange.grant.token_url, exchange.grant.client, exchange.subject_token_type),
+        (None, None, SubjectTokenType::AccessToken)
+    );
+    let Strategy::TokenExchange(exchange) = shown(
+        "{type: token_exchange, tokenExchange: {tokenUrl: 'https://t/token', clientId: me, clientSecretEnv: S, audience: x, subjectTokenType: jwt}}",
+    ) else {
+        panic!()
+    };
+    assert_eq!(exchange.grant.client.unwrap().proof, Proof::Basic(Found::Variable("S".into())));
+    let Strategy::ClientCredentials(grant) = shown(
+        "{type: service_account, service_account: {token_url: 'https://t/token', client_id: me, client_key: {file: /k.pem}, client_key_algorithm: ES256}}",
+    ) else {
+        panic!()
+    };
+    assert!(
+        matches!(grant.client.unwrap().proof, Proof::PrivateKey { algorithm, .. } if algorithm == "ES256")
+    );
+    let text = |before: &str| Text::Secret { before: before.into(), found: Found::Variable("T".into()) };
+    let Strategy::Header(name, value) =
+        shown("{type: service_account, service_account: {credentials_env: T}}")
+    else {
+        panic!()
+    };
+    assert_eq!((name.as_str(), value), ("authorization", text("Bearer ")));
+    let Strategy::Header(name, value) =
+        shown("{type: header_injection, headerInjection: {headerName: X-Key, headerValueEnv: T}}")
+    else {
+        panic!()
+    };
+    assert_eq!((name.as_str(), value), ("x-key", text("")));
+    for (strategy, part) in [
+        ("{type: token_exchange}", "needs `token_exchange`"),
+        ("{type: unauthenticated, token_exchange: {audience: x}}", "belongs to `type: token_exchange`"),
+        ("{type: token_exchange, token_exchange: {scopes: [x]}}", "neither `audience` nor `resource`"),
+        ("{type: token_exchange, token_exchange: {audience: x, audienc: y}}", "unknown key"),
+        (
+            "{type: token_exchange, token_exchange: {audience: x, token_url: 'http://t/token'}}",
+            "no address of an",
+        ),
+        (
+            "{type: token_exchange, token_exchange: {audience: x, subject_token_type: saml}}",
+            "no type of tokens",
+        ),
+        ("{type: token_exchange, token_exchange: {audience: x, subject_provider_name: p}}", "not built yet"),
+        ("{type: service_account, service_account: {credentials_env: T, audience: x}}", "asks for a token"),
+        (
+            "{type: service_account, service_account: {credentials_env: T, header_format: 'Bearer'}}",
+            "`{token}`",
+        ),
+        ("{type: header_injection, header_injection: {header_name: X-Key}}", "the value is missing"),
+        ("{type: header_injection, header_injection: {header_name: Host, header_value: x}}", "is set by"),
+        ("{type: aws_sts}", "not built yet"),
+    ] {
+        let found = of(strategy).unwrap_err();
+        assert!(found.contains(part), "{strategy}: {found}");
+    }
+    let anonymous = |strategy: &str| {
+        read(&format!("incoming_auth: {{type: anonymous}}\noutgoing_auth: {{default: {strategy}}}"))
+    };
+    for (strategy, part) in [
+        ("{type: pass_through}", "needs callers with tokens"),
+        ("{type: token_exchange, token_exchange: {audience: x}}", "needs callers with tokens"),
+        (
+            "{type: service_account, service_account: {client_id: x, client_secret_env: S}}",
+            "`token_url` is missing",
+        ),
+    ] {
+        let found = anonymous(strategy).unwrap_err();
+        assert!(found.contains(part), "{strategy}: {found}");
+    }
+}

@@ -1,0 +1,253 @@
+//! What backends are shown, as their virtual server says: prepared once with the secrets that it refers to, asked for call by call.
+
+use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
+use vmcp_core::backend::BackendId;
+use vmcp_core::boundary::{self, Incoming, Proof, Strategy, TokenExchange};
+use vmcp_core::desired::{Found, Text};
+use vmcp_oauth::{Client, Endpoint, Grant, NoToken, Reach, Tokens, Trusted};
+use vmcp_runtime::{secret_file, secret_variable, unix_ms};
+
+use crate::principal::{Identity, Token};
+
+/// What a backend is shown.
+#[derive(Debug)]
+pub(crate) enum Shown {
+    Nothing,
+    /// The caller's own token.
+    PassedOn,
+    /// A token that the caller's is exchanged for, by the caller's issuer.
+    Exchanged {
+        grants: Vec<(String, Grant)>,
+        kind: &'static str,
+    },
+    /// A token of our own.
+    Own(Box<Grant>),
+    /// Always the same.
+    Fixed(HeaderName, HeaderValue),
+    /// Something that it needs cannot be found, so the backend is not called.
+    Missing,
+}
+
+/// Why a backend cannot be shown what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotShown {
+    /// This caller gets nothing that it could be shown.
+    Refused,
+    /// Nobody does now.
+    Unavailable,
+}
+
+impl Shown {
+    /// Prepares a strategy, and says whether something stands in a file, or is missing, so that it is to be looked for again.
+    pub(crate) fn prepare(strategy: &Strategy, incoming: &Incoming, backend: &BackendId) -> (Self, bool) {
+        let prepared = match strategy {
+            Strategy::Unauthenticated => Ok(Self::Nothing),
+            Strategy::PassThrough => Ok(Self::PassedOn),
+            Strategy::TokenExchange(exchange) => exchanged(exchange, incoming),
+            Strategy::ClientCredentials(grant) => own(grant, incoming),
+            Strategy::Header(name, text) => whole(text).map(|value| Self::Fixed(name.clone(), value)),
+        };
+        match prepared {
+            Ok(shown) => (shown, has_files(strategy, incoming)),
+            Err(why) => {
+                tracing::error!(%backend, why, "what a backend is to be shown cannot be found, so it is not called");
+                (Self::Missing, true)
+            }
+        }
+    }
+
+    /// The header for a call in this caller's name.
+    pub(crate) async fn header(
+        &self,
+        tokens: &Tokens,
+        identity: &Identity,
+    ) -> Result<Option<(HeaderName, HeaderValue)>, NotShown> {
+        let now = unix_ms() / 1_000;
+        let issued = match self {
+            Self::Nothing => return Ok(None),
+            Self::Fixed(name, value) => return Ok(Some((name.clone(), value.clone()))),
+            Self::Missing => return Err(NotShown::Unavailable),
+            Self::PassedOn => {
+                let token = identity.token.as_ref().ok_or(NotShown::Refused)?;
+                return Ok(Some((AUTHORIZATION, sensitive(&token.bearer.pass_on())?)));
+            }
+            Self::Exchanged { grants, kind } => {
+                let (grant, token) = grant_for(grants, identity).ok_or(NotShown::Refused)?;
+                tokens.exchanged(grant, kind, (&token.verified, &token.bearer), now).await
+            }
+            Self::Own(grant) => tokens.own(grant, now).await,
+        };
+        match issued {
+            Ok(issued) => Ok(Some((AUTHORIZATION, sensitive(&issued.to_header())?))),
+            Err(NoToken::Refused(_)) => Err(NotShown::Refused),
+            Err(NoToken::Unavailable(why)) => {
+                tracing::warn!(why, "there is no token for a backend");
+                Err(NotShown::Unavailable)
+            }
+        }
+    }
+
+    /// Whether another one may be had where a backend has refused this one.
+    pub(crate) fn is_renewable(&self) -> bool {
+        matches!(self, Self::Exchanged { .. } | Self::Own(_))
+    }
+
+    /// A backend has refused what it was shown.
+    pub(crate) async fn forget(&self, tokens: &Tokens, identity: &Identity, refused: &HeaderValue) {
+        let Ok(refused) = refused.to_str() else { return };
+        match self {
+            Self::Exchanged { grants, kind } => {
+                if let Some((grant, token)) = grant_for(grants, identity) {
+                    tokens.forget_exchanged(grant, kind, &token.verified, refused).await;
+                }
+            }
+            Self::Own(grant) => tokens.forget_own(grant, refused).await,
+            Self::Nothing | Self::PassedOn | Self::Fixed(..) | Self::Missing => {}
+        }
+    }
+}
+
+/// Whose tokens are taken, prepared; those of whom something cannot be found are left out, and nobody comes in by them.
+pub(crate) fn trusted(incoming: &Incoming) -> (Vec<Trusted>, bool) {
+    let Incoming::Oidc(issuers) = incoming else { return (Vec::new(), false) };
+    let (mut all, mut is_read_again) = (Vec::new(), false);
+    for issuer in issuers {
+        let prepared = reach(&issuer.reach).and_then(|reach| {
+            let introspection = match (&issuer.introspection_url, &issuer.client) {
+                (Some(url), Some(us)) => Some((url.clone(), client(us)?)),
+                _ => None,
+            };
+            let (audience, jwks_url) = (issuer.audience.clone(), issuer.jwks_url.clone());
+            Ok(Trusted { issuer: issuer.issuer.clone(), audience, jwks_url, introspection, reach })
+        });
+        match prepared {
+            Ok(trusted) => {
+                is_read_again |= issuer.reach.ca_bundle.is_some() || trusted.introspection.is_some();
+                all.push(trusted);
+            }
+            Err(why) => {
+                is_read_again = true;
+                let issuer = &issuer.issuer;
+                tracing::error!(
+                    issuer,
+                    why,
+                    "what an issuer is asked with cannot be found, so nobody comes in by it"
+                );
+            }
+        }
+    }
+    (all, is_read_again)
+}
+
+fn exchanged(exchange: &TokenExchange, incoming: &Incoming) -> Result<Shown, String> {
+    let Incoming::Oidc(issuers) = incoming else { return Err("callers bring no tokens".to_owned()) };
+    let mut grants = Vec::with_capacity(issuers.len());
+    for issuer in issuers {
+        // An issuer that does not know us exchanges nothing for us.
+        if exchange.grant.client.is_some() || issuer.client.is_some() {
+            grants.push((issuer.issuer.clone(), grant(&exchange.grant, Some(issuer))?));
+        }
+    }
+    Ok(Shown::Exchanged { grants, kind: exchange.subject_token_type.urn() })
+}
+
+fn own(wanted: &boundary::Grant, incoming: &Incoming) -> Result<Shown, String> {
+    let issuer = match incoming {
+        Incoming::Oidc(issuers) => issuers.first(),
+        Incoming::Anonymous | Incoming::Local => None,
+    };
+    Ok(Shown::Own(Box::new(grant(wanted, issuer)?)))
+}
+
+/// What is asked for; at the issuer, and as who we are there, where nothing else is said.
+fn grant(wanted: &boundary::Grant, issuer: Option<&boundary::Issuer>) -> Result<Grant, String> {
+    let (endpoint, way) = match (&wanted.token_url, issuer) {
+        (Some(url), _) => (Endpoint::At(url.clone()), &wanted.reach),
+        (None, Some(issuer)) => (Endpoint::Of(issuer.issuer.clone()), &issuer.reach),
+        (None, None) => return Err("it is not said where tokens are had".to_owned()),
+    };
+    let us = wanted.client.as_ref().or_else(|| issuer.and_then(|issuer| issuer.client.as_ref()));
+    let us = us.ok_or_else(|| "it is not said who asks for tokens".to_owned())?;
+    Ok(Grant {
+        endpoint,
+        client: client(us)?,
+        audience: wanted.audience.clone(),
+        resource: wanted.resource.clone(),
+        scopes: wanted.scopes.clone(),
+        reach: reach(way)?,
+    })
+}
+
+fn client(client: &boundary::Client) -> Result<Client, String> {
+    let id = client.id.as_str();
+    Ok(match &client.proof {
+        Proof::None => Client::public(id),
+        Proof::Basic(secret) => Client::basic(id, find(secret)?),
+        Proof::Post(secret) => Client::post(id, find(secret)?),
+        Proof::PrivateKey { key, key_id, algorithm } => {
+            Client::signed(id, &find(key)?, key_id.as_deref(), algorithm)?
+        }
+    })
+}
+
+fn reach(reach: &boundary::Reach) -> Result<Reach, String> {
+    let roots = reach.ca_bundle.as_deref().map(secret_file).transpose().map_err(|error| error.to_string())?;
+    let roots = roots.map(String::into_bytes);
+    Ok(Reach { roots, allows_private_ip: reach.allows_private_ip, allows_http: reach.allows_http })
+}
+
+fn find(found: &Found) -> Result<String, String> {
+    let text = match found {
+        Found::Variable(name) => secret_variable(name)
+            .map_err(|error| error.to_string())?
+            .into_string()
+            .map_err(|_| format!("the variable `{name}` is no text"))?,
+        Found::File(path) => secret_file(path).map_err(|error| error.to_string())?,
+    };
+    if text.is_empty() { Err("a secret is empty".to_owned()) } else { Ok(text) }
+}
+
+fn whole(text: &Text) -> Result<HeaderValue, String> {
+    let text = match text {
+        Text::Plain(text) => text.clone(),
+        Text::Secret { before, found } => format!("{before}{}", find(found)?),
+    };
+    sensitive(&text).map_err(|_| "it cannot stand in a header".to_owned())
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue, NotShown> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| NotShown::Refused)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn grant_for<'g>(grants: &'g [(String, Grant)], identity: &'g Identity) -> Option<(&'g Grant, &'g Token)> {
+    let token = identity.token.as_ref()?;
+    let (_, grant) = grants.iter().find(|(issuer, _)| *issuer == token.verified.issuer)?;
+    Some((grant, token))
+}
+
+fn has_files(strategy: &Strategy, incoming: &Incoming) -> bool {
+    let is_file = |found: &Found| matches!(found, Found::File(_));
+    let of_client = |client: Option<&boundary::Client>| {
+        client.is_some_and(|client| match &client.proof {
+            Proof::None => false,
+            Proof::Basic(found) | Proof::Post(found) | Proof::PrivateKey { key: found, .. } => is_file(found),
+        })
+    };
+    let issuers = match incoming {
+        Incoming::Oidc(issuers) => issuers.as_slice(),
+        Incoming::Anonymous | Incoming::Local => &[],
+    };
+    let of_grant = |grant: &boundary::Grant| {
+        let of_issuer =
+            |issuer: &boundary::Issuer| of_client(issuer.client.as_ref()) || issuer.reach.ca_bundle.is_some();
+        of_client(grant.client.as_ref()) || grant.reach.ca_bundle.is_some() || issuers.iter().any(of_issuer)
+    };
+    match strategy {
+        Strategy::Unauthenticated | Strategy::PassThrough => false,
+        Strategy::TokenExchange(exchange) => of_grant(&exchange.grant),
+        Strategy::ClientCredentials(grant) => of_grant(grant),
+        Strategy::Header(_, text) => matches!(text, Text::Secret { found, .. } if is_file(found)),
+    }
+}

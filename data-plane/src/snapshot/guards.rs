@@ -1,0 +1,187 @@
+//! What policies say of a virtual server's items: asked call by call, and once per principal for lists.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use vmcp_authz::{Act, Described, Guarded, Hints, Policies, Subject};
+use vmcp_core::catalog::Exposed;
+use vmcp_core::item::Kind;
+use vmcp_core::limits;
+use vmcp_json::Object;
+
+use crate::asked::Asked;
+use crate::principal::Identity;
+use crate::refusal::Refusal;
+use crate::snapshot::lists::Lists;
+use crate::snapshot::{Index, Reading, Target};
+
+/// An item with the policies that can speak of it.
+pub(crate) type Guard = Arc<Guarded>;
+
+/// Who is decided about alike: what policies read of a principal, and the grant that it has come with.
+type View = ([u8; 32], Arc<str>);
+
+/// The policies of one virtual server, with what was decided by them.
+pub(crate) struct Guards {
+    policies: Arc<Policies>,
+    /// By all that is said of them.
+    subjects: Cache<[u8; 32], Arc<Seen>>,
+    lists: Cache<View, Arc<Lists>>,
+    /// Without arguments, by class of items.
+    decided: Cache<(View, usize, Box<str>), bool>,
+}
+
+/// A principal as policies see it.
+struct Seen {
+    subject: Subject,
+    view: View,
+}
+
+impl fmt::Debug for Guards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guards")
+    }
+}
+
+impl Guards {
+    pub(super) fn new(policies: Arc<Policies>) -> Self {
+        let lists = Cache::builder()
+            .weigher(|_: &View, lists: &Arc<Lists>| u32::try_from(lists.bytes()).unwrap_or(u32::MAX))
+            .max_capacity(limits::FILTERED_LISTS_BYTES)
+            .build();
+        let subjects = Cache::new(limits::DECISIONS);
+        Self { policies, subjects, lists, decided: Cache::new(limits::DECISIONS) }
+    }
+
+    /// What guards an item; `like`: another one of its backend, by what is done with it.
+    pub(super) fn guard(&self, item: &Exposed, backend: &str, like: &mut HashMap<Act, Guard>) -> Guard {
+        let act = Act::on(item.kind);
+        let hints = if item.kind == Kind::Tool { hints(&item.definition) } else { Hints::default() };
+        let (exposed_name, original_name) = (item.exposed_name.as_str(), item.original_name.as_str());
+        let described = Described { act, exposed_name, original_name, backend, hints };
+        let guard = Arc::new(self.policies.guard(described, like.get(&act).map(Arc::as_ref)));
+        if !self.policies.is_named(act, exposed_name) {
+            like.entry(act).or_insert_with(|| guard.clone());
+        }
+        guard
+    }
+
+    /// What guards a URI: what guards the item that has it, seen under that URI. `None`: nobody has it.
+    pub(crate) fn of_uri(&self, index: &Index, uri: &str) -> Option<Guard> {
+        match index.resource(uri) {
+            Reading::One(target) => Some(self.under(target, Act::ReadResource, uri)),
+            Reading::Nobody | Reading::Ambiguous => None,
+        }
+    }
+
+    fn under(&self, target: &Target, act: Act, uri: &str) -> Guard {
+        match &target.guard {
+            Some(guard) if guard.name() == uri => guard.clone(),
+            known => {
+                let backend = target.backend.id.name.as_str();
+                let hints = Hints::default();
+                let described = Described { act, exposed_name: uri, original_name: uri, backend, hints };
+                // A template that policies name is not every URI that it describes.
+                let like = known.as_deref().filter(|known| !self.policies.is_named(act, known.name()));
+                Arc::new(self.policies.guard(described, like))
+            }
+        }
+    }
+
+    /// The arguments that policies read. One that is there twice could be read as either.
+    pub(crate) fn arguments<'a>(
+        &self,
+        guard: Option<&Guard>,
+        asked: &Asked<'a>,
+    ) -> Result<Vec<(String, &'a str)>, Refusal> {
+        let Some(arguments) =
+            asked.arguments().filter(|_| guard.is_some_and(|guard| guard.reads_arguments()))
+        else {
+            return Ok(Vec::new());
+        };
+        if arguments.duplicate().is_some() {
+            return Err(Refusal::malformed_params("a member of `params.arguments` is there twice"));
+        }
+        let mut read: Vec<(String, &'a str)> = Vec::new();
+        for name in self.policies.arguments_read() {
+            let value = arguments.get(name).filter(|_| read.iter().all(|(known, _)| known != name));
+            read.extend(value.map(|value| (name.to_owned(), value.raw())));
+        }
+        Ok(read)
+    }
+
+    /// Whether a principal may do what is done with an item. What nothing guards is not there.
+    pub(crate) fn allows(
+        &self,
+        identity: &Identity,
+        guard: Option<&Guard>,
+        arguments: &[(String, &str)],
+    ) -> bool {
+        let Some(guard) = guard else { return false };
+        let seen = self.seen(identity);
+        if guard.reads_arguments() {
+            let arguments: Vec<(&str, &str)> =
+                arguments.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+            return self.decide(&seen.subject, guard, &arguments);
+        }
+        let (chosen, class) = guard.class();
+        let key = (seen.view.clone(), chosen, class.into());
+        self.decided.get_with(key, || self.decide(&seen.subject, guard, &[]))
+    }
+
+    /// The lists that a principal sees: what it may use without arguments.
+    pub(crate) fn lists(&self, identity: &Identity, whole: &Lists) -> Arc<Lists> {
+        let seen = self.seen(identity);
+        self.lists.get_with(seen.view.clone(), || {
+            let mut decided: HashMap<(usize, Box<str>), bool> = HashMap::new();
+            Arc::new(whole.filtered(|guard| {
+                let guard: &Guard = match guard {
+                    Some(guard) => guard,
+                    None => return false,
+                };
+                let (chosen, class) = guard.class();
+                *decided
+                    .entry((chosen, class.into()))
+                    .or_insert_with(|| self.decide(&seen.subject, guard, &[]))
+            }))
+        })
+    }
+
+    fn decide(&self, subject: &Subject, guard: &Guard, arguments: &[(&str, &str)]) -> bool {
+        let decision = self.policies.decide(subject, guard, arguments);
+        if let Some(error) = &decision.error {
+            tracing::warn!(item = guard.name(), error, "a policy cannot be evaluated, so it is denied");
+        }
+        decision.is_allowed
+    }
+
+    fn seen(&self, identity: &Identity) -> Arc<Seen> {
+        let (grant, mark) = identity.marks();
+        self.subjects.get_with(mark, || {
+            let subject = self.policies.subject(identity.claims());
+            let view = (grant, subject.view().into());
+            Arc::new(Seen { subject, view })
+        })
+    }
+}
+
+/// What a tool says of itself (MCP, `ToolAnnotations`), as its definition has it under its exposed name.
+fn hints(definition: &[u8]) -> Hints {
+    let Ok(object) = Object::parse(definition, &limits::EXPOSED_ITEM) else { return Hints::default() };
+    let Some(annotations) = object.get("annotations").and_then(|value| value.as_object()) else {
+        return Hints::default();
+    };
+    let hint = |name: &str| match annotations.get(name)?.raw() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    };
+    Hints {
+        read_only: hint("readOnlyHint"),
+        destructive: hint("destructiveHint"),
+        idempotent: hint("idempotentHint"),
+        open_world: hint("openWorldHint"),
+    }
+}
