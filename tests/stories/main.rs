@@ -1,6 +1,7 @@
 //! The stories: each *Must hold* sentence of an issue is a test named after it.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a story that goes wrong may panic")]
 
+mod boundaries;
 mod bytes;
 mod catalog;
 mod children;

@@ -19,7 +19,7 @@ mod wire;
 pub use backend::{RawBackend, Recorded, Reply, mcp_reply};
 pub use client::{Answer, Client, Events, Headers, LEGACY, modern};
 pub use eventually::eventually;
-pub use issuer::Issuer;
+pub use issuer::{Asked, Issuer, Mood, claims};
 pub use planes::{ControlPlane, DataPlane, Programs, Said};
 pub use process::Process;
 pub use served::Served;

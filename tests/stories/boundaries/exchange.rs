@@ -1,0 +1,324 @@
+//! What backends are shown.
+
+use std::time::Duration;
+
+use serde_json::json;
+use vmcp_testkit::{Issuer, Mood, RawBackend, Recorded, Reply, Served, claims, eventually, mcp_reply};
+
+use super::{ask, call, offering, oidc, secret, serve};
+
+/// Two backends, a legacy and a modern one, each with a token of its own.
+async fn exchanging(issuer: &Issuer, secret: &str, one: &RawBackend, two: &RawBackend) -> Served {
+    let manifest = format!(
+        "name: all
+group: g
+incoming_auth: {{type: oidc, oidc: {}}}
+outgoing_auth:
+  backends:
+    one: {{type: token_exchange, token_exchange: {{audience: one-api, scopes: [read]}}}}
+    two: {{type: token_exchange, token_exchange: {{audience: two-api, scopes: [write, read], client_id: other, client_secret_file: '{secret}', client_auth_method: client_secret_post}}}}
+---
+kind: group
+name: g
+workloads: [{{name: one, url: '{}'}}, {{name: two, url: '{}'}}]
+",
+        oidc(issuer, secret),
+        one.url(),
+        two.url()
+    );
+    serve(&manifest, &["one", "two"]).await
+}
+
+fn shown(recorded: &Recorded) -> Option<String> {
+    recorded.header("authorization").map(|value| value.trim_start_matches("Bearer ").to_owned())
+}
+
+#[tokio::test]
+async fn two_boundaries_01_each_backend_gets_a_token_for_it_in_the_callers_name() {
+    let (one, two) = (offering(&["a"], false).await, offering(&["b"], true).await);
+    let issuer = Issuer::start().await;
+    let (_folder, secret) = secret();
+    let served = exchanging(&issuer, &secret, &one, &two).await;
+    let client = served.client();
+    let token = issuer.token("ada", "vmcp", &json!({}));
+    for is_modern in [false, true] {
+        for tool in ["one_a", "two_b"] {
+            let answer = ask(&client, Some(&token), is_modern, "tools/call", &call(tool)).await;
+            assert!(answer.json()["result"].is_object(), "{}", answer.text());
+        }
+    }
+    for (backend, audience, scope) in [(&one, "one-api", "read"), (&two, "two-api", "write read")] {
+        let calls = backend.calls("tools/call");
+        assert_eq!(calls.len(), 2);
+        for recorded in calls {
+            let said = claims(&shown(&recorded).expect("a token"));
+            assert_eq!((said["aud"].as_str(), said["sub"].as_str()), (Some(audience), Some("ada")));
+            assert_eq!(said["scope"], scope);
+        }
+    }
+    // RFC 8693, section 2.1; one exchange for each backend, by each one's client.
+    let asked = issuer.asked();
+    assert_eq!(asked.len(), 2);
+    let form = &asked[0].form;
+    assert_eq!(form["grant_type"], "urn:ietf:params:oauth:grant-type:token-exchange");
+    assert_eq!((form["subject_token"].as_str(), form["audience"].as_str()), (token.as_str(), "one-api"));
+    assert_eq!(form["subject_token_type"], "urn:ietf:params:oauth:token-type:access_token");
+    assert_eq!(asked[0].authorization.as_deref(), Some("Basic dXM6aHVzaC1odXNo"));
+    assert_eq!(
+        (asked[1].form["client_id"].as_str(), asked[1].form["client_secret"].as_str()),
+        ("other", "hush-hush")
+    );
+    for recorded in one.recorded().iter().chain(&two.recorded()) {
+        let headers = format!("{recorded:?}");
+        assert!(!headers.contains(&token), "no backend sees the caller's own token");
+    }
+}
+
+#[tokio::test]
+async fn two_boundaries_03_a_token_is_asked_for_once_and_what_is_known_outlives_the_provider() {
+    let (one, two) = (offering(&["a"], false).await, offering(&["b"], true).await);
+    let issuer = Issuer::start().await;
+    let (_folder, secret) = secret();
+    let served = exchanging(&issuer, &secret, &one, &two).await;
+    let client = served.client();
+    issuer.is(Mood::Slow(Duration::from_millis(300)));
+    let ada = issuer.token("ada", "vmcp", &json!({}));
+    let first = (0..500).map(|_| {
+        let (client, ada) = (client.clone(), ada.clone());
+        tokio::spawn(async move { ask(&client, Some(&ada), true, "tools/call", &call("two_b")).await })
+    });
+    for answer in first.collect::<Vec<_>>() {
+        let answer = answer.await.expect("an answer");
+        let reason = answer.json()["error"]["data"]["reason"].clone();
+        assert!(answer.json()["result"].is_object() || reason == "backend_busy", "{}", answer.text());
+    }
+    assert_eq!(issuer.asked().len(), 1, "500 concurrent first calls ask once");
+    issuer.is(Mood::Good);
+    for _ in 0..1_000 {
+        let answer = ask(&client, Some(&ada), true, "tools/call", &call("two_b")).await;
+        assert!(answer.json()["result"].is_object(), "{}", answer.text());
+    }
+    assert_eq!(issuer.asked().len(), 1, "and 1,000 more do not ask again");
+
+    issuer.is(Mood::Refusing(503, "temporarily_unavailable"));
+    let known = ask(&client, Some(&ada), true, "tools/call", &call("two_b")).await;
+    assert!(known.json()["result"].is_object(), "{}", known.text());
+    let ben = issuer.token("ben", "vmcp", &json!({}));
+    let calls = two.calls("tools/call").len();
+    let refused = ask(&client, Some(&ben), true, "tools/call", &call("two_b")).await;
+    assert_eq!(refused.json()["error"]["data"]["reason"], "backend_auth_unavailable", "{}", refused.text());
+    assert_eq!(two.calls("tools/call").len(), calls, "and nothing is called with anything else instead");
+    issuer.is(Mood::Good);
+    let is_back = eventually(Duration::from_secs(5), async || {
+        ask(&client, Some(&ben), true, "tools/call", &call("two_b")).await.json()["result"].is_object()
+    });
+    assert!(is_back.await, "soon after the provider is back");
+}
+
+#[tokio::test]
+async fn two_boundaries_04_two_tokens_of_one_subject_share_nothing() {
+    let (one, two) = (offering(&["a"], false).await, offering(&["b"], true).await);
+    let issuer = Issuer::start().await;
+    let (_folder, secret) = secret();
+    let served = exchanging(&issuer, &secret, &one, &two).await;
+    let client = served.client();
+    let different = [
+        json!({}),
+        json!({"scope": "read"}),
+        json!({"scope": "read write"}),
+        json!({"client_id": "phone"}),
+        json!({"act": {"sub": "robot"}}),
+        json!({"act": {"sub": "robot", "act": {"sub": "other"}}}),
+    ];
+    for (count, otherwise) in (1..).zip(&different) {
+        for jti in ["1", "2"] {
+            let mut otherwise = otherwise.clone();
+            otherwise["jti"] = jti.into();
+            let token = issuer.token("ada", "vmcp", &otherwise);
+            let answer = ask(&client, Some(&token), true, "tools/call", &call("two_b")).await;
+            assert!(answer.json()["result"].is_object(), "{}", answer.text());
+            assert_eq!(issuer.asked().len(), count, "{otherwise}");
+        }
+    }
+}
+
+/// T16, as far as one provider shows it: what it issues is held to what was asked for, and a refusal is one caller's.
+#[tokio::test]
+async fn exchange_cache_isolation() {
+    let (one, two) = (offering(&["a"], false).await, offering(&["b"], true).await);
+    let issuer = Issuer::start().await;
+    let (_folder, secret) = secret();
+    let served = exchanging(&issuer, &secret, &one, &two).await;
+    let client = served.client();
+    let good = "urn:ietf:params:oauth:token-type:access_token";
+    let foreign = issuer.token("ada", "else-api", &json!({}));
+    let said = |token: &str, kind: &str, issued: &str, expires: i64| {
+        Mood::Saying(
+            json!({"access_token": token, "token_type": kind, "issued_token_type": issued, "expires_in": expires}),
+        )
+    };
+    let table = [
+        (Mood::Refusing(400, "invalid_grant"), "backend_auth_failed"),
+        (Mood::Refusing(400, "invalid_target"), "backend_auth_failed"),
+        (Mood::Refusing(401, "invalid_client"), "backend_auth_unavailable"),
+        (Mood::Refusing(429, "slow_down"), "backend_auth_unavailable"),
+        (Mood::Refusing(500, "oops"), "backend_auth_unavailable"),
+        (said(&foreign, "Bearer", good, 60), "backend_auth_unavailable"),
+        (said("opaque", "N_A", good, 60), "backend_auth_unavailable"),
+        (
+            said("opaque", "Bearer", "urn:ietf:params:oauth:token-type:id_token", 60),
+            "backend_auth_unavailable",
+        ),
+        (said("opaque", "Bearer", good, 0), "backend_auth_unavailable"),
+        (said("two\r\nlines", "Bearer", good, 60), "backend_auth_unavailable"),
+        (Mood::Saying(json!({"access_token": "opaque", "expires_in": 60})), "backend_auth_unavailable"),
+        (Mood::Saying(json!("nothing")), "backend_auth_unavailable"),
+    ];
+    for (place, (mood, reason)) in table.into_iter().enumerate() {
+        let shown = format!("{mood:?}");
+        issuer.is(mood);
+        let token = issuer.token(&format!("user-{place}"), "vmcp", &json!({}));
+        let refused = ask(&client, Some(&token), true, "tools/call", &call("two_b")).await;
+        assert_eq!(refused.json()["error"]["data"]["reason"], reason, "{shown}: {}", refused.text());
+        assert!(!refused.text().contains(&foreign));
+        issuer.is(Mood::Good);
+        let other = issuer.token(&format!("other-{place}"), "vmcp", &json!({}));
+        let answer = ask(&client, Some(&other), true, "tools/call", &call("two_b")).await;
+        assert!(answer.json()["result"].is_object(), "others are not touched: {}", answer.text());
+    }
+    let calls = two.calls("tools/call");
+    assert_eq!(calls.len(), 12, "nothing was called without a token that is good for it");
+    assert!(!served.log().contains("hush-hush") && !served.log().contains(&foreign));
+
+    // What is good for a second is not shown after that.
+    issuer.is(Mood::GoodFor(1));
+    let brief = issuer.token("brief", "vmcp", &json!({}));
+    let before = issuer.asked().len();
+    for count in 1..=2 {
+        ask(&client, Some(&brief), true, "tools/call", &call("two_b")).await;
+        assert_eq!(issuer.asked().len(), before + count);
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_a_backend_refuses_is_asked_for_anew_once() {
+    for is_modern in [false, true] {
+        let backend = RawBackend::start(move |recorded: &Recorded| {
+            // The first token of each caller has been taken back.
+            let is_old = shown(recorded)
+                .is_some_and(|token| claims(&token)["jti"] == "1" || claims(&token)["sub"] == "gone");
+            if is_old {
+                return Reply::Status(http::StatusCode::UNAUTHORIZED, String::new());
+            }
+            let tools = r#"{"name":"b","inputSchema":{"type":"object"}}"#;
+            mcp_reply(recorded, is_modern, tools)
+                .unwrap_or_else(|| recorded.result(r#"{"content":[],"resultType":"complete"}"#))
+        })
+        .await;
+        let issuer = Issuer::start().await;
+        let (_folder, secret) = secret();
+        let served = exchanging(&issuer, &secret, &offering(&["a"], false).await, &backend).await;
+        let client = served.client();
+        let ada = issuer.token("ada", "vmcp", &json!({}));
+        let answer = ask(&client, Some(&ada), is_modern, "tools/call", &call("two_b")).await;
+        assert!(answer.json()["result"].is_object(), "{is_modern}: {}", answer.text());
+        assert_eq!(issuer.asked().len(), 2);
+        let gone = issuer.token("gone", "vmcp", &json!({}));
+        let refused = ask(&client, Some(&gone), is_modern, "tools/call", &call("two_b")).await;
+        assert_eq!(refused.json()["error"]["data"]["reason"], "backend_auth_failed", "{}", refused.text());
+        assert_eq!(refused.header("www-authenticate"), None);
+        assert_eq!(issuer.asked().len(), 4, "once, not again and again");
+    }
+}
+
+/// T3: whatever a client brings along, a backend sees what its strategy says and nothing else.
+#[tokio::test]
+async fn token_never_passed_through() {
+    let issuer = Issuer::start().await;
+    let (folder, secret) = secret();
+    fs_err::write(folder.path().join("key"), "the-key").unwrap();
+    let names = ["none", "header", "account", "service", "exchanged", "passed"];
+    let mut backends = Vec::new();
+    for _ in names {
+        backends.push(offering(&["t"], true).await);
+    }
+    let key = folder.path().join("key");
+    let key = key.display();
+    let workloads: Vec<String> = names
+        .iter()
+        .zip(&backends)
+        .map(|(name, backend)| format!("{{name: {name}, url: '{}'}}", backend.url()))
+        .collect();
+    let manifest = format!(
+        "name: all
+group: g
+incoming_auth: {{type: oidc, oidc: {}}}
+outgoing_auth:
+  backends:
+    header: {{type: header_injection, header_injection: {{header_name: X-Api-Key, header_value_file: '{key}'}}}}
+    account: {{type: service_account, service_account: {{credentials_file: '{key}', header_name: X-Auth, header_format: 'Token {{token}}'}}}}
+    service: {{type: service_account, service_account: {{audience: service-api}}}}
+    exchanged: {{type: token_exchange, token_exchange: {{audience: exchanged-api}}}}
+    passed: {{type: pass_through}}
+---
+kind: group
+name: g
+workloads: [{}]
+",
+        oidc(&issuer, &secret),
+        workloads.join(", ")
+    );
+    let served = serve(&manifest, &names).await;
+    let token = issuer.token("ada", "vmcp", &json!({}));
+    let bearer = format!("Bearer {token}");
+    let client = served.client();
+    for (name, backend) in names.iter().zip(&backends) {
+        let tool = format!("{name}_t");
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}"}}}}"#);
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("cookie", "session=secret-cookie"),
+            ("proxy-authorization", "Basic c2VjcmV0"),
+            ("dpop", "secret-proof"),
+            ("x-forwarded-for", "203.0.113.7"),
+            ("forwarded", "for=203.0.113.7"),
+            ("x-vmcp-principal", "root"),
+            ("x-arbitrary", "secret-header"),
+        ];
+        let answer = client.post(&headers, body).await;
+        assert!(answer.json()["result"].is_object(), "{name}: {}", answer.text());
+        let calls = backend.calls("tools/call");
+        let recorded = &calls[0];
+        for (header, value) in &headers[1..] {
+            assert_eq!(recorded.header(header), None, "{name} sees {header}: {value}");
+        }
+        let authorization = recorded.header("authorization");
+        match *name {
+            "passed" => assert_eq!(authorization, Some(bearer.as_str())),
+            "exchanged" => assert_eq!(claims(&shown(recorded).unwrap())["aud"], "exchanged-api"),
+            "service" => {
+                let said = claims(&shown(recorded).unwrap());
+                assert_eq!(
+                    (said["aud"].as_str(), said["sub"].as_str()),
+                    (Some("service-api"), Some("the-service"))
+                );
+            }
+            "header" => assert_eq!((authorization, recorded.header("x-api-key")), (None, Some("the-key"))),
+            "account" => {
+                assert_eq!((authorization, recorded.header("x-auth")), (None, Some("Token the-key")))
+            }
+            _ => assert_eq!(authorization, None),
+        }
+        if *name != "passed" {
+            assert!(!format!("{:?}", backend.recorded()).contains(&token), "{name}");
+        }
+    }
+    let wrong = issuer.token("ada", "vmcp-not", &json!({}));
+    assert_eq!(ask(&client, Some(&wrong), false, "tools/list", "").await.status.as_u16(), 401);
+    assert!(
+        served.log().contains("gets callers' own tokens")
+            || served.status().await.to_string().contains("own tokens")
+    );
+}
