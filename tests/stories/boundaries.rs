@@ -1,6 +1,8 @@
 //! Two boundaries: what callers may do, and what backends are shown.
 
+mod changes;
 mod exchange;
+mod incoming;
 mod policies;
 
 use std::time::Duration;

@@ -232,7 +232,7 @@ impl Uses {
                 before
             }
         };
-        let at = rest.iter().fold(Some(&joined), |shape, member| match shape? {
+        let at = rest.iter().try_fold(&joined, |shape, member| match shape {
             Shape::Record(members) => members.get(member),
             _ => None,
         });
