@@ -33,103 +33,103 @@ fn ask(policies: &Policies, claims: Value, name: &str, arguments: &[(&str, &str)
     policies.decide(&subject, &tool(policies, name), arguments)
 }
 
+/// A policy, what a tool is called with, and whether ada may call it then.
+type Case = (&'static str, &'static [(&'static str, &'static str)], bool);
+
+const VOCABULARY: &[Case] = &[
+    ("permit(principal, action, resource);", &[], true),
+    (
+        "permit(principal == Client::\"ada\", action == Action::\"call_tool\", resource == Tool::\"github_pr\");",
+        &[],
+        true,
+    ),
+    ("permit(principal == Client::\"ben\", action, resource);", &[], false),
+    ("permit(principal, action == Action::\"tools/call\", resource);", &[], true),
+    ("permit(principal, action in [Action::\"tools/call\", Action::\"get_prompt\"], resource);", &[], true),
+    ("permit(principal, action == Action::\"read_resource\", resource);", &[], false),
+    ("permit(principal, action, resource == Tool::\"github_other\");", &[], false),
+    ("permit(principal in THVGroup::\"eng\", action, resource);", &[], true),
+    ("permit(principal in THVGroup::\"ops\", action, resource);", &[], false),
+    ("permit(principal, action, resource in Backend::\"github\");", &[], true),
+    ("permit(principal, action, resource in Backend::\"jira\");", &[], false),
+    ("permit(principal, action, resource in MCP::\"all\");", &[], true),
+    (
+        "permit(principal, action == Action::\"call_tool\", resource) when { resource.original_name == \"pr\" };",
+        &[],
+        true,
+    ),
+    (
+        "permit(principal, action == Action::\"call_tool\", resource) when { resource has readOnlyHint && resource.readOnlyHint };",
+        &[],
+        true,
+    ),
+    (
+        "permit(principal, action == Action::\"call_tool\", resource) when { resource has destructiveHint && resource.destructiveHint };",
+        &[],
+        false,
+    ),
+    (
+        "permit(principal, action, resource) when { principal has claim_role && principal.claim_role == \"dev\" };",
+        &[],
+        true,
+    ),
+    (
+        "permit(principal, action, resource) when { context has claim_level && context.claim_level > 5 };",
+        &[],
+        true,
+    ),
+    (
+        "permit(principal, action, resource) when { context has claim_groups && context.claim_groups.contains(\"eng\") };",
+        &[],
+        true,
+    ),
+    (
+        "permit(principal, action, resource) when { context has claim_realm_access.roles && context.claim_realm_access.roles.contains(\"x\") };",
+        &[],
+        true,
+    ),
+    (
+        "permit(principal, action, resource) when { principal.claim_sub == \"ada\" && context.claim_iss like \"https://*\" };",
+        &[],
+        true,
+    ),
+    (
+        "permit(principal, action, resource) when { context has arg_n && context.arg_n > 5 };",
+        &[("n", "6")],
+        true,
+    ),
+    (
+        "permit(principal, action, resource) when { context has arg_n && context.arg_n > 5 };",
+        &[("n", "5")],
+        false,
+    ),
+    ("permit(principal, action, resource) when { context has arg_n && context.arg_n > 5 };", &[], false),
+    (
+        "permit(principal, action, resource) when { context has arg_n && context.arg_n.greaterThan(decimal(\"5.0\")) };",
+        &[("n", "5.5")],
+        true,
+    ),
+    (
+        "permit(principal, action, resource) when { resource has arg_path && resource.arg_path like \"/tmp/*\" };",
+        &[("path", "\"/tmp/a\"")],
+        true,
+    ),
+    (
+        "permit(principal, action, resource) when { context has arg_all_present && context.arg_all_present };",
+        &[("all", "{\"a\":1}")],
+        true,
+    ),
+    (
+        "permit(principal, action, resource) when { context has arg_tags && context.arg_tags.containsAny([\"a\"]) };",
+        &[("tags", "[\"a\",\"b\"]")],
+        true,
+    ),
+];
+
 #[test]
 fn policies_decide_in_toolhives_vocabulary() {
     let ada = || json!({"sub": "ada", "role": "dev", "level": 7, "groups": ["eng"], "realm_access": {"roles": ["x"]}});
-    let table: &[(&str, &[(&str, &str)], bool)] = &[
-        ("permit(principal, action, resource);", &[], true),
-        (
-            "permit(principal == Client::\"ada\", action == Action::\"call_tool\", resource == Tool::\"github_pr\");",
-            &[],
-            true,
-        ),
-        ("permit(principal == Client::\"ben\", action, resource);", &[], false),
-        ("permit(principal, action == Action::\"tools/call\", resource);", &[], true),
-        (
-            "permit(principal, action in [Action::\"tools/call\", Action::\"get_prompt\"], resource);",
-            &[],
-            true,
-        ),
-        ("permit(principal, action == Action::\"read_resource\", resource);", &[], false),
-        ("permit(principal, action, resource == Tool::\"github_other\");", &[], false),
-        ("permit(principal in THVGroup::\"eng\", action, resource);", &[], true),
-        ("permit(principal in THVGroup::\"ops\", action, resource);", &[], false),
-        ("permit(principal, action, resource in Backend::\"github\");", &[], true),
-        ("permit(principal, action, resource in Backend::\"jira\");", &[], false),
-        ("permit(principal, action, resource in MCP::\"all\");", &[], true),
-        (
-            "permit(principal, action == Action::\"call_tool\", resource) when { resource.original_name == \"pr\" };",
-            &[],
-            true,
-        ),
-        (
-            "permit(principal, action == Action::\"call_tool\", resource) when { resource has readOnlyHint && resource.readOnlyHint };",
-            &[],
-            true,
-        ),
-        (
-            "permit(principal, action == Action::\"call_tool\", resource) when { resource has destructiveHint && resource.destructiveHint };",
-            &[],
-            false,
-        ),
-        (
-            "permit(principal, action, resource) when { principal has claim_role && principal.claim_role == \"dev\" };",
-            &[],
-            true,
-        ),
-        (
-            "permit(principal, action, resource) when { context has claim_level && context.claim_level > 5 };",
-            &[],
-            true,
-        ),
-        (
-            "permit(principal, action, resource) when { context has claim_groups && context.claim_groups.contains(\"eng\") };",
-            &[],
-            true,
-        ),
-        (
-            "permit(principal, action, resource) when { context has claim_realm_access.roles && context.claim_realm_access.roles.contains(\"x\") };",
-            &[],
-            true,
-        ),
-        (
-            "permit(principal, action, resource) when { principal.claim_sub == \"ada\" && context.claim_iss like \"https://*\" };",
-            &[],
-            true,
-        ),
-        (
-            "permit(principal, action, resource) when { context has arg_n && context.arg_n > 5 };",
-            &[("n", "6")],
-            true,
-        ),
-        (
-            "permit(principal, action, resource) when { context has arg_n && context.arg_n > 5 };",
-            &[("n", "5")],
-            false,
-        ),
-        ("permit(principal, action, resource) when { context has arg_n && context.arg_n > 5 };", &[], false),
-        (
-            "permit(principal, action, resource) when { context has arg_n && context.arg_n.greaterThan(decimal(\"5.0\")) };",
-            &[("n", "5.5")],
-            true,
-        ),
-        (
-            "permit(principal, action, resource) when { resource has arg_path && resource.arg_path like \"/tmp/*\" };",
-            &[("path", "\"/tmp/a\"")],
-            true,
-        ),
-        (
-            "permit(principal, action, resource) when { context has arg_all_present && context.arg_all_present };",
-            &[("all", "{\"a\":1}")],
-            true,
-        ),
-        (
-            "permit(principal, action, resource) when { context has arg_tags && context.arg_tags.containsAny([\"a\"]) };",
-            &[("tags", "[\"a\",\"b\"]")],
-            true,
-        ),
-    ];
-    for (policy, arguments, expected) in table {
+    for (policy, arguments, expected) in VOCABULARY {
         let policies = compile(&[policy]).unwrap_or_else(|faults| panic!("{policy}: {faults:?}"));
         let decision = ask(&policies, ada(), "github_pr", arguments);
         assert_eq!((decision.is_allowed, decision.error.as_deref()), (*expected, None), "{policy}");

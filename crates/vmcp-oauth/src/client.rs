@@ -36,6 +36,14 @@ impl fmt::Debug for Client {
     }
 }
 
+/// What a request shows.
+pub(crate) struct Showing {
+    /// Of the form.
+    pub(crate) fields: Vec<(&'static str, String)>,
+    /// In `Authorization`.
+    pub(crate) header: Option<String>,
+}
+
 impl Client {
     /// One that everybody can claim to be.
     pub fn public(id: &str) -> Self {
@@ -81,13 +89,9 @@ impl Client {
     }
 
     /// What a form says of it besides, and the header. `now`: seconds since 1970.
-    pub(crate) fn show(
-        &self,
-        endpoint: &str,
-        now: u64,
-    ) -> Result<(Vec<(&'static str, String)>, Option<String>), String> {
+    pub(crate) fn show(&self, endpoint: &str, now: u64) -> Result<Showing, String> {
         let id = ("client_id", self.id.clone());
-        Ok(match &self.proof {
+        let (fields, header) = match &self.proof {
             Proof::None => (vec![id], None),
             Proof::Basic(secret) => {
                 let both = format!("{}:{}", form_encode(&self.id), form_encode(secret));
@@ -105,7 +109,8 @@ impl Client {
                 let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned();
                 (vec![id, ("client_assertion_type", kind), ("client_assertion", assertion)], None)
             }
-        })
+        };
+        Ok(Showing { fields, header })
     }
 }
 

@@ -148,19 +148,19 @@ impl Grant {
                 (found.token_endpoint.ok_or_else(missing)?, issuer)
             }
         };
-        let (shown, header) = self.client.show(&url, now).map_err(NoToken::Unavailable)?;
+        let shown = self.client.show(&url, now).map_err(NoToken::Unavailable)?;
         let wanted = [("audience", &self.audience), ("resource", &self.resource)];
         fields.extend(wanted.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
         if !self.scopes.is_empty() {
             fields.push(("scope", self.scopes.join(" ")));
         }
-        fields.extend(shown);
+        fields.extend(shown.fields);
         let client = http.client_for(&url, named_by).map_err(NoToken::Unavailable)?;
         let mut request = client.post(&url).body(form(&fields));
         request = request
             .header("content-type", "application/x-www-form-urlencoded")
             .header("accept", "application/json");
-        if let Some(header) = header {
+        if let Some(header) = shown.header {
             request = request.header("authorization", header);
         }
         let (status, text) = send(request).await.map_err(NoToken::Unavailable)?;

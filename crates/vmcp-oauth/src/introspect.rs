@@ -13,14 +13,14 @@ pub(crate) async fn introspect(
     token: &str,
     now: u64,
 ) -> Result<Option<Map<String, Value>>, String> {
-    let (shown, header) = client.show(url, now)?;
+    let shown = client.show(url, now)?;
     let mut fields = vec![("token", token.to_owned()), ("token_type_hint", "access_token".to_owned())];
-    fields.extend(shown);
+    fields.extend(shown.fields);
     let mut request = http.client_for(url, url)?.post(url).body(form(&fields));
     request = request
         .header("content-type", "application/x-www-form-urlencoded")
         .header("accept", "application/json");
-    if let Some(header) = header {
+    if let Some(header) = shown.header {
         request = request.header("authorization", header);
     }
     let (status, text) = send(request).await?;

@@ -232,25 +232,20 @@ async fn a_token_that_a_backend_refuses_is_asked_for_anew_once() {
     }
 }
 
-/// T3: whatever a client brings along, a backend sees what its strategy says and nothing else.
-#[tokio::test]
-async fn token_never_passed_through() {
-    let issuer = Issuer::start().await;
-    let (folder, secret) = secret();
-    fs_err::write(folder.path().join("key"), "the-key").unwrap();
-    let names = ["none", "header", "account", "service", "exchanged", "passed"];
-    let mut backends = Vec::new();
-    for _ in names {
-        backends.push(offering(&["t"], true).await);
-    }
-    let key = folder.path().join("key");
-    let key = key.display();
+/// A backend for each strategy.
+fn every_strategy(
+    issuer: &Issuer,
+    secret: &str,
+    key: &str,
+    names: &[&str],
+    backends: &[RawBackend],
+) -> String {
     let workloads: Vec<String> = names
         .iter()
-        .zip(&backends)
+        .zip(backends)
         .map(|(name, backend)| format!("{{name: {name}, url: '{}'}}", backend.url()))
         .collect();
-    let manifest = format!(
+    format!(
         "name: all
 group: g
 incoming_auth: {{type: oidc, oidc: {}}}
@@ -266,9 +261,24 @@ kind: group
 name: g
 workloads: [{}]
 ",
-        oidc(&issuer, &secret),
+        oidc(issuer, secret),
         workloads.join(", ")
-    );
+    )
+}
+
+/// T3: whatever a client brings along, a backend sees what its strategy says and nothing else.
+#[tokio::test]
+async fn token_never_passed_through() {
+    let issuer = Issuer::start().await;
+    let (folder, secret) = secret();
+    fs_err::write(folder.path().join("key"), "the-key").unwrap();
+    let names = ["none", "header", "account", "service", "exchanged", "passed"];
+    let mut backends = Vec::new();
+    for _ in names {
+        backends.push(offering(&["t"], true).await);
+    }
+    let key = folder.path().join("key");
+    let manifest = every_strategy(&issuer, &secret, &key.display().to_string(), &names, &backends);
     let served = serve(&manifest, &names).await;
     let token = issuer.token("ada", "vmcp", &json!({}));
     let bearer = format!("Bearer {token}");

@@ -153,7 +153,7 @@ async fn only_names_that_are_said_are_ours() {
 #[tokio::test]
 async fn jwt_and_jwks_hardening() {
     let issuer = Issuer::start().await;
-    let served =
+    let (served, _backend) =
         serving(&format!("{{type: oidc, oidc: {{issuer: '{}', audience: vmcp}}}}", issuer.url()), "").await;
     let client = served.client();
     let good = issuer.token("ada", "vmcp", &json!({}));

@@ -92,10 +92,8 @@ async fn a_list_is_what_may_be_called_and_what_may_not_is_not_there() {
     assert_eq!(calls.iter().filter(|name| **name == "secret").count(), 2, "{calls:?}");
 }
 
-/// Everything else that a backend offers is decided by the same function.
-#[tokio::test]
-async fn resources_prompts_completions_and_subscriptions_are_decided_alike() {
-    let backend = RawBackend::start(|recorded: &Recorded| {
+async fn offering_everything() -> RawBackend {
+    RawBackend::start(|recorded: &Recorded| {
         let method = recorded.mcp_method().unwrap_or_default();
         match method.as_str() {
             "server/discover" => recorded.result(
@@ -110,7 +108,13 @@ async fn resources_prompts_completions_and_subscriptions_are_decided_alike() {
             _ => mcp_reply(recorded, true, r#"{"name":"t","inputSchema":{"type":"object"}}"#).unwrap_or_else(|| recorded.error(-32601)),
         }
     })
-    .await;
+    .await
+}
+
+/// Everything else that a backend offers is decided by the same function.
+#[tokio::test]
+async fn resources_prompts_completions_and_subscriptions_are_decided_alike() {
+    let backend = offering_everything().await;
     let issuer = Issuer::start().await;
     let served = guarded(
         &issuer,

@@ -38,7 +38,9 @@ pub(super) fn reach(decoder: &mut Decoder, fields: &Fields<'_>, private: &[&str]
     let mut is_set =
         |name: &str| fields.get(name).and_then(|(node, path)| decoder.boolean(node, &path)).unwrap_or(false);
     let allows_http = is_set("insecure_allow_http");
-    let allows_private_ip = private.iter().map(|name| is_set(name)).fold(false, |one, other| one || other);
+    // Each is read, whatever the others say.
+    let allowed: Vec<bool> = private.iter().map(|name| is_set(name)).collect();
+    let allows_private_ip = allowed.contains(&true);
     let ca_bundle =
         fields.get("ca_bundle_path").and_then(|(node, path)| workload::absolute(decoder, node, &path));
     Reach { ca_bundle, allows_private_ip, allows_http }

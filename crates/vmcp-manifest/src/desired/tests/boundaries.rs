@@ -154,6 +154,11 @@ fn each_strategy_says_what_a_backend_is_shown() {
         panic!()
     };
     assert_eq!((name.as_str(), value), ("x-key", text("")));
+}
+
+#[test]
+fn a_strategy_that_cannot_work_is_refused() {
+    let of = |strategy: &str| read(&format!("{OIDC}\noutgoing_auth: {{backends: {{b: {strategy}}}}}"));
     for (strategy, part) in [
         ("{type: token_exchange}", "needs `token_exchange`"),
         ("{type: unauthenticated, token_exchange: {audience: x}}", "belongs to `type: token_exchange`"),
