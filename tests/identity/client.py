@@ -52,15 +52,39 @@ def main(url: str) -> None:
     status, headers, text = ask(url, "initialize", hello, bearer["mcp-client"])
     assert status == 200, text
     session = {"Mcp-Session-Id": headers["Mcp-Session-Id"]}
-    call = {"name": "clock_now", "arguments": {}}
-    status, _, text = ask(url, "tools/call", call, bearer["mcp-client"] | session)
-    assert status == 200 and '"result"' in text, text
+    call = {"name": "one_show", "arguments": {}}
     status, _, theirs = ask(url, "tools/call", call, bearer["other-client"] | session)
     _, _, unknown = ask(url, "tools/call", call, bearer["other-client"] | {"Mcp-Session-Id": "unknown"})
     assert status == 404 and theirs == unknown, (status, theirs, unknown)
-    status, _, text = ask(url, "tools/call", call, bearer["other-client"])
-    assert status == 200 and '"result"' in text, text
-    print("two principals list and call, and a session of one is unknown to the other")
+    print("a session of one principal is unknown to another")
+
+    may = {"mcp-client": ["one_show", "two_show"], "other-client": ["one_show"]}
+    for client, expected in may.items():
+        _, _, text = ask(url, "tools/list", {}, bearer[client])
+        assert [tool["name"] for tool in json.loads(text)["result"]["tools"]] == expected, text
+    _, _, hidden = ask(url, "tools/call", {"name": "two_show"}, bearer["other-client"])
+    _, _, absent = ask(url, "tools/call", {"name": "no_such"}, bearer["other-client"])
+    assert hidden == absent.replace("no_such", "two_show"), (hidden, absent)
+    print("each sees and calls what policies permit, and the rest is not there")
+
+    issuer_tokens = [value["Authorization"] for value in bearer.values()]
+    for client, tools in may.items():
+        for tool in tools:
+            headers = bearer[client] | {"Cookie": "theirs"} | (session if client == "mcp-client" else {})
+            _, _, text = ask(url, "tools/call", {"name": tool, "arguments": {}}, headers)
+            shown = json.loads(text)["result"]["structuredContent"]
+            assert shown["cookie"] is None and shown["authorization"] not in issuer_tokens, shown
+            claims = read(shown["authorization"].removeprefix("Bearer "))
+            audience = f"https://{tool.removesuffix('_show')}.example"
+            scope = {"one_show": "tools:call", "two_show": "tools:read"}[tool]
+            assert (claims["aud"], claims["sub"], claims["scope"]) == (audience, client, scope), claims
+            assert claims["act"] == {"sub": "vmcp-gw"}, claims
+    print("each backend gets a token with its audience and scopes, in the caller's name, and never the caller's own")
+
+
+def read(token: str) -> dict:
+    claims = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
 
 
 main(sys.argv[1])

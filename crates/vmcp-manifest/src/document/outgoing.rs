@@ -294,6 +294,12 @@ fn injection(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Strategy>
     let name = fields.require(decoder, "header_name", "such as `X-Api-Key`");
     let name: Option<HeaderName> = name.and_then(|(node, path)| header::name(decoder, node, &path));
     let value = match fields.get("header_value") {
+        Some((node, path)) if node.text().contains("${") => {
+            let message = "variables are not put into a text".to_owned();
+            let help = "write `header_value_env: NAME`".to_owned();
+            decoder.fault(&node.place, &path, message, Some(help));
+            None
+        }
         Some((node, path)) => header::value(decoder, node, &path),
         None => {
             let found: Option<Found> = client::secret_of(decoder, &fields, "header_value");
