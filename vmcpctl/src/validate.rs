@@ -7,9 +7,9 @@ mod page;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use vmcp_control_plane::{find_toolhive_group, toolhive_folders};
+use vmcp_control_plane::{find_toolhive_group, odd, toolhive_folders};
 use vmcp_core::desired::{Address, Desired, VirtualServer};
-use vmcp_core::diagnostic::Severity;
+use vmcp_core::diagnostic::{Diagnostic, Severity};
 use vmcp_core::inventory::Inventory;
 use vmcp_core::owners::{Guarded, Owners};
 use vmcp_core::resolve::{Offered, Resolver};
@@ -22,6 +22,9 @@ use ask::Asked;
 pub(crate) fn count(desired: &Desired, output: Output) -> anyhow::Result<ExitCode> {
     let count = data::Count::of(desired);
     warn_of_nothing(desired);
+    for server in desired.virtual_servers.values() {
+        odd(server, std::iter::empty()).iter().for_each(page::say);
+    }
     for group in desired.groups.values().filter(|group| group.toolhive.is_some()) {
         anstream::eprintln!(
             "{DIM}note{DIM:#}: the workloads of `{}` are those of a ToolHive group, found when it is served; `--connect` looks now",
@@ -92,6 +95,13 @@ async fn found(desired: &Desired) -> (Desired, bool) {
         }
     }
     (desired, are_found)
+}
+
+/// What there is to know about a virtual server: of its names, and of its boundaries.
+fn diagnostics(resolver: &Resolver) -> Vec<Diagnostic> {
+    let mut all = resolver.diagnostics();
+    all.extend(odd(resolver.server(), resolver.shares()));
+    all
 }
 
 fn resolve(server: &VirtualServer, desired: &Desired, asked: &Asked) -> Resolver {

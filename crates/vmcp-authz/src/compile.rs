@@ -100,7 +100,10 @@ impl Policies {
                 read.policy.id().clone(),
                 annotated.map_or_else(|| read.policy.id().to_string(), ToOwned::to_owned),
             );
-            selection.add(one_spelling(&read.policy, &read.tree), &own);
+            match one_spelling(&read.policy, &read.tree) {
+                Ok(policy) => selection.add(policy, &own, !given.entities.is_empty()),
+                Err(why) => return Err(vec![PolicyFault::new(read.place, read.offset, why)]),
+            }
         }
         Ok(Self {
             server: server.to_owned(),
@@ -169,7 +172,17 @@ fn held_to(read: &[Read], schema: Schema) -> (Vec<PolicyFault>, Vec<PolicyFault>
 }
 
 /// The same policy with actions spelled as requests spell them.
-fn one_spelling(policy: &Policy, tree: &pst::Template) -> Policy {
+fn one_spelling(policy: &Policy, tree: &pst::Template) -> Result<Policy, String> {
+    let is_other_spelling = |uid: &EntityUID| {
+        let act = Act::named(&uid.eid).filter(|_| uid.ty.to_string() == ACTION);
+        act.is_some_and(|act| act.name() != uid.eid)
+    };
+    if let Some(uid) = entities_named(tree).into_iter().find(is_other_spelling) {
+        let name = Act::named(&uid.eid).map_or("", Act::name);
+        return Err(format!(
+            "`{uid}` stands in a condition: write `Action::\"{name}\"` there, or name it in front"
+        ));
+    }
     let mut tree = tree.clone();
     let mut is_other = false;
     let mut spell = |uid: &mut EntityUID| {
@@ -186,10 +199,10 @@ fn one_spelling(policy: &Policy, tree: &pst::Template) -> Policy {
         _ => {}
     }
     if !is_other {
-        return policy.clone();
+        return Ok(policy.clone());
     }
-    let respelled = pst::StaticPolicy::try_from(tree).ok().map(pst::Policy::Static);
-    respelled.and_then(|tree| Policy::from_pst(tree).ok()).unwrap_or_else(|| policy.clone())
+    let respelled = pst::StaticPolicy::try_from(tree).map_err(|error| error.to_string())?;
+    Policy::from_pst(pst::Policy::Static(respelled)).map_err(|error| error.to_string())
 }
 
 /// Every entity that a policy names, with the whole policy.

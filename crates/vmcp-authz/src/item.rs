@@ -45,7 +45,7 @@ pub struct Guarded {
     pub(crate) entity: Option<Entity>,
     pub(crate) parents: Vec<EntityUid>,
     pub(crate) chosen: Arc<Chosen>,
-    class: Box<str>,
+    pub(crate) class: Box<str>,
 }
 
 impl Hints {

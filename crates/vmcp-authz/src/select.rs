@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cedar_policy::{ActionConstraint, Policy, PolicySet, ResourceConstraint};
 
 use crate::infer::Uses;
-use crate::vocabulary::{Act, BACKEND};
+use crate::vocabulary::{Act, BACKEND, MCP};
 
 /// Policies, by what they can speak of.
 #[derive(Debug, Default)]
@@ -39,22 +39,25 @@ pub(crate) struct Chosen {
 }
 
 impl Selection {
-    pub(crate) fn add(&mut self, policy: Policy, uses: &Uses) {
+    /// `has_entities`: some are written out, by which anything may be in anything.
+    pub(crate) fn add(&mut self, policy: Policy, uses: &Uses, has_entities: bool) {
         let place = self.rules.len();
         let acts = acts(&policy);
-        let (item, backend, is_elsewhere) = match policy.resource_constraint() {
+        let (mut item, mut backend, mut is_elsewhere) = (None, None, false);
+        match policy.resource_constraint() {
             ResourceConstraint::Eq(uid) => {
-                (Some((uid.type_name().to_string(), uid.id().unescaped().to_owned())), None, false)
+                item = Some((uid.type_name().to_string(), uid.id().unescaped().to_owned()));
             }
-            ResourceConstraint::In(uid) if uid.type_name().to_string() == BACKEND => {
-                (None, Some(uid.id().unescaped().to_owned()), false)
+            ResourceConstraint::In(uid) | ResourceConstraint::IsIn(_, uid) => {
+                match uid.type_name().to_string().as_str() {
+                    BACKEND if !has_entities => backend = Some(uid.id().unescaped().to_owned()),
+                    // Every item is.
+                    MCP if !has_entities => {}
+                    _ => is_elsewhere = true,
+                }
             }
-            ResourceConstraint::IsIn(_, uid) if uid.type_name().to_string() == BACKEND => {
-                (None, Some(uid.id().unescaped().to_owned()), false)
-            }
-            ResourceConstraint::Any | ResourceConstraint::Is(_) => (None, None, false),
-            ResourceConstraint::In(_) | ResourceConstraint::IsIn(..) => (None, None, true),
-        };
+            ResourceConstraint::Any | ResourceConstraint::Is(_) => {}
+        }
         for act in acts {
             match (&item, &backend) {
                 (Some((kind, id)), _) => {
@@ -120,5 +123,16 @@ fn acts(policy: &Policy) -> Vec<Act> {
             acts.dedup();
             acts
         }
+    }
+}
+
+#[cfg(test)]
+impl Selection {
+    /// All of them, whatever they speak of.
+    pub(crate) fn everything(&self) -> Arc<Chosen> {
+        let mut set = PolicySet::new();
+        self.rules.iter().for_each(|rule| set.add(rule.policy.clone()).unwrap());
+        let item_attributes = BTreeSet::new();
+        Arc::new(Chosen { set, reads_arguments: true, looks_at_items: true, item_attributes })
     }
 }

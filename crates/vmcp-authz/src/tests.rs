@@ -1,5 +1,7 @@
 //! Policies as operators write them, and what comes out.
 
+mod properties;
+
 use serde_json::{Map, Value, json};
 use vmcp_core::boundary::Authorization;
 
@@ -175,6 +177,11 @@ fn faults_say_which_policy_which_line_and_why() {
             "Long and String",
         ),
         ("permit(principal, action, resource) when { context == {} };", 0, "context"),
+        (
+            "permit(principal, action, resource) when { action == Action::\"tools/call\" };",
+            0,
+            "stands in a condition",
+        ),
         ("", 0, "no policy"),
     ];
     for (text, line, what) in table {
@@ -193,12 +200,14 @@ fn faults_say_which_policy_which_line_and_why() {
 fn entities_that_are_written_out_take_part() {
     let entities = r#"[
         {"uid": {"type": "THVGroup", "id": "eng"}, "attrs": {}, "parents": [{"type": "THVGroup", "id": "staff"}]},
-        {"uid": {"type": "Tool", "id": "github_pr"}, "attrs": {"owner": "ada"}, "parents": [{"type": "Team", "id": "core"}]}
+        {"uid": {"type": "Tool", "id": "github_pr"}, "attrs": {"owner": "ada"}, "parents": [{"type": "Team", "id": "core"}]},
+        {"uid": {"type": "Backend", "id": "github"}, "attrs": {}, "parents": [{"type": "Backend", "id": "hub"}]}
     ]"#;
     let table = [
         ("permit(principal in THVGroup::\"staff\", action, resource);", true),
         ("permit(principal, action == Action::\"call_tool\", resource in Team::\"core\");", true),
         ("permit(principal, action == Action::\"call_tool\", resource in Team::\"other\");", false),
+        ("permit(principal, action, resource in Backend::\"hub\");", true),
         (
             "permit(principal, action == Action::\"call_tool\", resource) when { resource has owner && resource.owner == principal.claim_sub };",
             true,

@@ -9,7 +9,7 @@ use vmcp_authz::{Act, Described, Guarded, Hints, Policies, Subject};
 use vmcp_core::catalog::Exposed;
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
-use vmcp_json::Object;
+use vmcp_json::{Object, Value};
 
 use crate::asked::Asked;
 use crate::principal::Identity;
@@ -107,6 +107,9 @@ impl Guards {
         let mut read: Vec<(String, &'a str)> = Vec::new();
         for name in self.policies.arguments_read() {
             let value = arguments.get(name).filter(|_| read.iter().all(|(known, _)| known != name));
+            if value.is_some_and(is_ambiguous) {
+                return Err(Refusal::malformed_params("a member of an argument is there twice"));
+            }
             read.extend(value.map(|value| (name.to_owned(), value.raw())));
         }
         Ok(read)
@@ -165,6 +168,14 @@ impl Guards {
             Arc::new(Seen { subject, view })
         })
     }
+}
+
+/// Whether something within it is there twice.
+fn is_ambiguous(value: Value<'_>) -> bool {
+    if let Some(object) = value.as_object() {
+        return object.duplicate().is_some() || object.members().any(|member| is_ambiguous(member.value));
+    }
+    value.as_array().is_some_and(|mut items| items.any(is_ambiguous))
 }
 
 /// What a tool says of itself (MCP, `ToolAnnotations`), as its definition has it under its exposed name.

@@ -211,3 +211,57 @@ async fn cedar_fails_closed() {
         eventually(Duration::from_secs(2), async || served.log().contains("a policy cannot be evaluated"));
     assert!(is_said.await, "{}", served.log());
 }
+
+#[tokio::test]
+async fn what_is_odd_about_policies_is_said_with_its_line() {
+    let backend = offering(&["echo"], true).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vmcp.yaml");
+    let manifest = format!(
+        "name: all
+group: g
+incoming_auth:
+  type: oidc
+  oidc: {{issuer: 'https://idp.example', audience: vmcp}}
+  authz:
+    type: cedar
+    policies:
+      - permit(principal, action, resource);
+      - |
+        permit(principal, action,
+          resource == Tool::\"a_ecko\");
+outgoing_auth: {{default: {{type: pass_through}}}}
+---
+kind: group
+name: g
+workloads: [{{name: a, url: '{}'}}]
+",
+        backend.url()
+    );
+    fs_err::write(&file, manifest).unwrap();
+    let say = |more: &[&str]| {
+        let said = std::process::Command::new(crate::program())
+            .arg("validate")
+            .arg("-f")
+            .arg(&file)
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8_lossy(&said.stderr).into_owned()
+    };
+    let alone = say(&[]);
+    assert!(
+        alone.contains("policy 0: it lets everybody do everything") && alone.contains("vmcp.yaml:9"),
+        "{alone}"
+    );
+    assert!(alone.contains("every backend gets callers' own tokens"), "{alone}");
+    assert!(!alone.contains("a_ecko"), "{alone}");
+    let connected = say(&["--connect"]);
+    assert!(
+        connected.contains("nothing is called `Tool::\"a_ecko\"`")
+            && connected.contains("did you mean `a_echo`?"),
+        "{connected}"
+    );
+    assert!(connected.contains("vmcp.yaml:11"), "{connected}");
+}

@@ -11,6 +11,7 @@ use vmcp_core::written::Line;
 
 use crate::terminal::print_line;
 use crate::validate::ask::Asked;
+use crate::validate::diagnostics;
 
 /// How much a manifest describes.
 #[derive(Debug, Serialize)]
@@ -88,7 +89,7 @@ pub(super) fn print(resolvers: &[Resolver], asked: &Asked) -> anyhow::Result<()>
         counts: answer.as_deref().ok().map(|inventory: &Inventory| Counts::of(inventory)),
         last_error: answer.as_ref().err().cloned(),
     });
-    let diagnostics = resolvers.iter().flat_map(Resolver::diagnostics);
+    let diagnostics = resolvers.iter().flat_map(diagnostics);
     let whole = Whole {
         virtual_servers: resolvers.iter().map(Catalog::of).collect(),
         backends: backends.collect(),

@@ -10,6 +10,7 @@ use crate::settings::{DIM, RED, YELLOW};
 use crate::table::Table;
 use crate::terminal::{legible, print_line, terminal_width};
 use crate::validate::ask::Asked;
+use crate::validate::diagnostics;
 
 pub(super) fn print(resolvers: &[Resolver], asked: &Asked) -> std::io::Result<()> {
     for resolver in resolvers {
@@ -37,12 +38,12 @@ pub(super) fn print(resolvers: &[Resolver], asked: &Asked) -> std::io::Result<()
             anstream::eprintln!("{RED}error{RED:#}: `{}` does not answer: {}", id.name, legible(error));
         }
     }
-    resolvers.iter().flat_map(Resolver::diagnostics).for_each(|diagnostic| say(&diagnostic));
+    resolvers.iter().flat_map(diagnostics).for_each(|diagnostic| say(&diagnostic));
     Ok(())
 }
 
 /// One diagnostic, and below it what to do.
-fn say(diagnostic: &Diagnostic) {
+pub(super) fn say(diagnostic: &Diagnostic) {
     let style = match diagnostic.severity {
         Severity::Error => RED,
         Severity::Warning => YELLOW,
