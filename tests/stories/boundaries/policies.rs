@@ -212,7 +212,7 @@ async fn cedar_fails_closed() {
     assert!(is_said.await, "{}", served.log());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_odd_about_policies_is_said_with_its_line() {
     let backend = offering(&["echo"], true).await;
     let folder = tempfile::tempdir().unwrap();
