@@ -256,15 +256,20 @@ fn rules_that_cannot_be_meant_are_refused() {
     }
 }
 
-/// A manifest of the tests with everything taken out that is not built yet.
+/// A manifest of the tests with everything taken out that is not built yet, and variables named where they are found.
 fn built_part(file: &str) -> String {
     let path = format!("{}/../../tests/manifests/{file}", env!("CARGO_MANIFEST_DIR"));
     let mut lines: Vec<String> =
         fs_err::read_to_string(path).unwrap().lines().map(ToOwned::to_owned).collect();
     let whole = lines.join("\n");
     for fault in read(&[Source { name: "f", text: &whole }]).unwrap_err() {
-        assert!(fault.message.ends_with("is not built yet"), "{fault:?}");
         let at = fault.place.line as usize - 1;
+        if fault.path.ends_with(".header_value") {
+            let named = lines[at].replace("value:", "value_env:").replace("Value:", "ValueEnv:");
+            lines[at] = named.replace(['$', '{', '}'], "");
+            continue;
+        }
+        assert!(fault.message.ends_with("is not built yet"), "{fault:?}");
         if fault.path.ends_with(".type") {
             let anybody = if fault.path.starts_with("incoming") { "anonymous" } else { "unauthenticated" };
             lines[at] = format!("{}type: {anybody}", " ".repeat(lines[at].find("type").unwrap()));
