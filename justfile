@@ -46,7 +46,7 @@ sdks:
     cargo build --release --locked --bin vmcpctl
     tests/sdks/run target/release/vmcpctl
 
-# A real OpenID provider, and two of its clients as principals.
+# A real OpenID provider, with two users who sign in and a client of its own as principals.
 identity:
     cargo build --release --locked --bin vmcpctl
     tests/identity/run target/release/vmcpctl

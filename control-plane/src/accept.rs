@@ -214,18 +214,29 @@ impl Acceptor {
         Ok(Planned { generation: current.generation, changes, desired, documents })
     }
 
-    /// Makes a change. What is as it was gets no new generation. Once begun it is carried through, whoever waits for it or not: what is
-    /// stored is in force.
+    /// Makes a change, in an operator's name if there is one. What is as it was gets no new generation. Once begun it is carried through,
+    /// whoever waits for it or not: what is stored is in force.
     ///
     /// # Errors
     /// [`Refused`]: nothing has changed.
-    pub async fn accept(&self, change: Change, expected: Expected) -> Result<Outcome, Refused> {
+    pub async fn accept(
+        &self,
+        change: Change,
+        expected: Expected,
+        by: Option<String>,
+    ) -> Result<Outcome, Refused> {
         let acceptor = self.clone();
-        let carried_through = tokio::spawn(async move { acceptor.carry_through(&change, expected).await });
+        let carried_through =
+            tokio::spawn(async move { acceptor.carry_through(&change, expected, by.as_deref()).await });
         carried_through.await.unwrap_or_else(|error| Err(StoreFault::Transaction(error.to_string()).into()))
     }
 
-    async fn carry_through(&self, change: &Change, expected: Expected) -> Result<Outcome, Refused> {
+    async fn carry_through(
+        &self,
+        change: &Change,
+        expected: Expected,
+        by: Option<&str>,
+    ) -> Result<Outcome, Refused> {
         let _turn = self.turn.lock().await;
         let planned = self.plan(change, expected).await?;
         if planned.changes.is_empty() {
@@ -235,7 +246,10 @@ impl Acceptor {
         let record = Generation {
             number: generation + 1,
             accepted_ms: unix_ms(),
-            cause: change.cause(),
+            cause: match by {
+                Some(by) => format!("{} by {by}", change.cause()),
+                None => change.cause(),
+            },
             changes: changes.iter().map(DocumentChange::summary).collect(),
         };
         let (store, written) = (self.store.clone(), documents.values().cloned().collect::<Vec<_>>());
@@ -243,7 +257,7 @@ impl Acceptor {
         let generation = generation + 1;
         let (desired, documents) = (Arc::new(desired), Arc::new(documents));
         self.accepted.send_replace(Accepted { generation, desired, documents });
-        tracing::info!(generation, changes = changes.len(), "desired state accepted");
+        tracing::info!(generation, changes = changes.len(), operator = by, "desired state accepted");
         Ok(Outcome { generation, changes })
     }
 

@@ -5,11 +5,11 @@ mod answers;
 use std::pin::Pin;
 use std::time::Duration;
 
+use axum::Router;
 use futures_util::{Stream, stream};
-use tokio::net::TcpListener;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status};
+use vmcp_core::access::Role;
 use vmcp_core::name::Name;
 use vmcp_manifest::DocumentKind;
 use vmcp_proto::v1::control_server::{Control, ControlServer};
@@ -18,6 +18,7 @@ use vmcp_runtime::Drain;
 
 use crate::accept::{Change, Manifest, Refused};
 use crate::app::ControlPlane;
+use crate::gate::{self, Operator};
 use crate::preview::{Preview, preview};
 pub use answers::{WholeStatus, whole_status};
 
@@ -33,9 +34,12 @@ struct Service {
     drain: Drain,
 }
 
-/// Serves what operators ask until `drain` says to stop.
-pub(crate) async fn serve(listener: TcpListener, control_plane: ControlPlane, drain: Drain) {
-    let service = ControlServer::new(Service { control_plane, drain: drain.clone() })
+/// What operators ask, health and reflection. Each request carries an [`Operator`].
+///
+/// # Errors
+/// The services cannot be described.
+pub(crate) async fn router(control_plane: &ControlPlane, drain: &Drain) -> anyhow::Result<Router> {
+    let service = ControlServer::new(Service { control_plane: control_plane.clone(), drain: drain.clone() })
         .max_decoding_message_size(REQUEST_BYTES)
         .max_encoding_message_size(ANSWER_BYTES);
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -43,24 +47,16 @@ pub(crate) async fn serve(listener: TcpListener, control_plane: ControlPlane, dr
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1();
-    let reflection = match reflection {
-        Ok(reflection) => reflection,
-        Err(error) => return tracing::error!(%error, "could not describe the services"),
-    };
-    let server = Server::builder().add_service(health_service).add_service(reflection).add_service(service);
-    let stopped = async move { drain.stopped().await };
-    if let Err(error) = server
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stopped)
-        .await
-    {
-        tracing::error!(%error, "the control service has ended");
-    }
+        .build_v1()?;
+    let mut routes = Routes::new(service);
+    routes = routes.add_service(health_service).add_service(reflection);
+    Ok(routes.into_axum_router())
 }
 
 impl Service {
     async fn change(
         &self,
+        operator: &Operator,
         change: Change,
         expected: Option<u64>,
         dry_run: bool,
@@ -82,7 +78,8 @@ impl Service {
                 }
             })
         } else {
-            acceptor.accept(change, expected).await.map(|outcome| v1::ChangeResponse {
+            let by = operator.is_certified.then(|| operator.name.clone());
+            acceptor.accept(change, expected, by).await.map(|outcome| v1::ChangeResponse {
                 generation: outcome.generation,
                 changes: outcome.changes.into_iter().map(answers::document_change).collect(),
                 ..v1::ChangeResponse::default()
@@ -112,27 +109,32 @@ impl Control for Service {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::Status, Status>> + Send>>;
 
     async fn apply(&self, request: Request<v1::ApplyRequest>) -> Answer<v1::ChangeResponse> {
+        let operator = operator(&request)?;
         let v1::ApplyRequest { manifests, prune, dry_run, expected_generation } = request.into_inner();
+        if prune && !dry_run {
+            needs(&operator, Role::Admin)?;
+        }
         let manifests =
             manifests.into_iter().map(|manifest| Manifest { file: manifest.file, text: manifest.text });
         let change = Change::Apply { manifests: manifests.collect(), prune };
-        self.change(change, expected_generation, dry_run).await
+        self.change(&operator, change, expected_generation, dry_run).await
     }
 
     async fn diff(&self, request: Request<v1::ApplyRequest>) -> Answer<v1::ChangeResponse> {
-        let request = v1::ApplyRequest { dry_run: true, ..request.into_inner() };
-        self.apply(Request::new(request)).await
+        self.apply(request.map(|request| v1::ApplyRequest { dry_run: true, ..request })).await
     }
 
     async fn delete(&self, request: Request<v1::DeleteRequest>) -> Answer<v1::ChangeResponse> {
+        let operator = operator(&request)?;
         let v1::DeleteRequest { kind, name, dry_run, expected_generation } = request.into_inner();
         let change = Change::Delete(read_kind(&kind)?, read_name(&name)?);
-        self.change(change, expected_generation, dry_run).await
+        self.change(&operator, change, expected_generation, dry_run).await
     }
 
     async fn rollback(&self, request: Request<v1::RollbackRequest>) -> Answer<v1::ChangeResponse> {
+        let operator = operator(&request)?;
         let v1::RollbackRequest { generation, dry_run, expected_generation } = request.into_inner();
-        self.change(Change::Rollback(generation), expected_generation, dry_run).await
+        self.change(&operator, Change::Rollback(generation), expected_generation, dry_run).await
     }
 
     async fn get(&self, request: Request<v1::GetRequest>) -> Answer<v1::GetResponse> {
@@ -195,6 +197,19 @@ impl Control for Service {
     }
 }
 
+/// Who asks. Whoever comes past the gate carries it.
+fn operator<T>(request: &Request<T>) -> Result<Operator, Status> {
+    let operator = request.extensions().get::<Operator>().cloned();
+    operator.ok_or_else(|| Status::unauthenticated("it is not known who asks"))
+}
+
+fn needs(operator: &Operator, role: Role) -> Result<(), Status> {
+    if operator.role >= Some(role) {
+        return Ok(());
+    }
+    Err(Status::permission_denied(format!("this needs the role `{}`", gate::word(role))))
+}
+
 fn read_kind(text: &str) -> Result<DocumentKind, Status> {
     text.parse().map_err(|error: vmcp_manifest::UnknownKind| Status::invalid_argument(error.to_string()))
 }
@@ -202,3 +217,6 @@ fn read_kind(text: &str) -> Result<DocumentKind, Status> {
 fn read_name(text: &str) -> Result<Name, Status> {
     text.parse().map_err(|error: vmcp_core::name::InvalidName| Status::invalid_argument(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use vmcp_core::aggregation::Aggregation;
 use vmcp_core::backend::{Backend, BackendId};
 use vmcp_core::catalog::Share;
-use vmcp_core::desired::{Desired, Endpoints, VirtualServer};
+use vmcp_core::desired::{Address, Desired, Endpoints, Inventories, VirtualServer};
 use vmcp_core::diagnostic::Diagnostic;
 use vmcp_core::inventory::Inventory;
 use vmcp_core::name::Name;
-use vmcp_core::owners::{Owner, Owners};
+use vmcp_core::owners::{Exposure, Owners};
 use vmcp_core::resolve::{Offered, Resolver};
 use vmcp_revision::Part;
 use vmcp_revision::codec::{
@@ -53,8 +54,10 @@ struct Catalog {
     judged: Option<Judged>,
     /// Shares as parts, by backend; a share that is the same value is the same part.
     encoded: HashMap<Name, (Arc<Share>, Part)>,
-    /// Backends whose names have an owner in the store; looked at once.
-    stored: BTreeSet<Name>,
+    /// Whose names are by backend, as it was last said to the store.
+    told: BTreeMap<Name, Owners>,
+    /// Rules have changed since.
+    is_untold: bool,
 }
 
 impl Catalogs {
@@ -77,7 +80,7 @@ impl Catalogs {
             let stays = desired.virtual_servers.contains_key(name);
             if !stays {
                 let gone =
-                    catalog.encoded.keys().map(|backend| ((name.clone(), backend.clone()), Owners::new()));
+                    catalog.told.keys().map(|backend| ((name.clone(), backend.clone()), Owners::new()));
                 compiled.owners.extend(gone);
             }
             stays
@@ -85,16 +88,20 @@ impl Catalogs {
         let mut presented = BTreeMap::new();
         for server in desired.virtual_servers.values() {
             let members = backends.keys().filter(|id| id.group == server.group);
-            let served = ServedServer::of(server, members.map(|id| id.name.clone()).collect());
-            compiled.parts.push(encode_virtual_server(&served));
-            let policies = server.authorization.as_ref();
-            compiled.parts.extend(policies.map(|policies| encode_policy_set(&server.name, policies)));
+            let mut served = ServedServer::of(server, members.map(|id| id.name.clone()).collect());
             let catalog = self.catalog(server);
             let group = backends.iter().filter(|(id, _)| id.group == server.group);
             let offered: Offered = group
                 .map(|(id, seen)| (id.name.clone(), seen.as_ref().map(|seen| seen.inventory.clone())))
                 .collect();
             catalog.resolver.update(&offered);
+            served.resolution = resolution(desired, server);
+            if served.resolution.is_some() {
+                served.held_names = catalog.held_names(|backend| is_per_principal(desired, server, backend));
+            }
+            compiled.parts.push(encode_virtual_server(&served));
+            let policies = server.authorization.as_ref();
+            compiled.parts.extend(policies.map(|policies| encode_policy_set(&server.name, policies)));
             compiled.diagnostics.extend(catalog.resolver.diagnostics());
             let odd = diagnostics(catalog.judged.as_ref(), server, catalog.resolver.shares());
             compiled.diagnostics.extend(odd);
@@ -134,12 +141,12 @@ impl Catalogs {
                 match changed {
                     Some(catalog) => {
                         let resolver = catalog.resolver.successor(server.clone(), &guarded);
-                        Catalog { resolver, judged, ..catalog }
+                        Catalog { resolver, judged, is_untold: true, ..catalog }
                     }
                     None => {
-                        let backends = stored.values().map(|owner| owner.backend.clone()).collect();
+                        let told = by_backend(stored.clone());
                         let resolver = Resolver::new(server.clone(), stored, &guarded);
-                        Catalog { resolver, judged, encoded: HashMap::new(), stored: backends }
+                        Catalog { resolver, judged, encoded: HashMap::new(), told, is_untold: true }
                     }
                 }
             }
@@ -149,42 +156,83 @@ impl Catalogs {
 }
 
 impl Catalog {
-    /// Every share as a part, and the owners of the names of those that have changed.
+    /// Every share as a part, and whose the names are of those backends for which something has changed. A name that a policy guards has an
+    /// owner even while nobody is shown it, and that outlives us, too.
     fn encode(&mut self, server: &VirtualServer) -> (Vec<Part>, Vec<(Name, Owners)>) {
         let mut encoded = HashMap::with_capacity(self.encoded.len());
         let mut parts = Vec::with_capacity(self.encoded.len());
-        let mut owners = Vec::new();
         for share in self.resolver.shares() {
             let part = match self.encoded.remove(&share.backend) {
                 Some((before, part)) if Arc::ptr_eq(&before, share) => part,
                 _ => {
-                    owners.push((share.backend.clone(), owners_of(share)));
+                    self.is_untold = true;
                     encode_share(&server.name, &server.group, share)
                 }
             };
             parts.push(part.clone());
             encoded.insert(share.backend.clone(), (share.clone(), part));
         }
-        let gone =
-            std::mem::take(&mut self.stored).into_iter().filter(|backend| !encoded.contains_key(backend));
-        owners.extend(gone.map(|backend| (backend, Owners::new())));
-        owners.extend(self.encoded.drain().map(|(backend, _)| (backend, Owners::new())));
+        let is_untold = std::mem::take(&mut self.is_untold) || !self.encoded.is_empty();
         self.encoded = encoded;
-        (parts, owners)
+        if !is_untold {
+            return (parts, Vec::new());
+        }
+        let owners = by_backend(self.resolver.owners());
+        let gone = self.told.keys().filter(|backend| !owners.contains_key(*backend));
+        let mut changed: Vec<_> = gone.map(|backend| (backend.clone(), Owners::new())).collect();
+        let now = owners.iter().filter(|(backend, theirs)| self.told.get(*backend) != Some(*theirs));
+        changed.extend(now.map(|(backend, theirs)| (backend.clone(), theirs.clone())));
+        self.told = owners;
+        (parts, changed)
+    }
+
+    /// The names that policies speak of and that a backend owns or claims which offers everybody the same.
+    fn held_names(&self, is_per_principal: impl Fn(&Name) -> bool) -> Vec<Exposure> {
+        let guarded = guarded(self.judged.as_ref());
+        if guarded.is_empty() {
+            return Vec::new();
+        }
+        let owned = self.resolver.owners().into_iter().map(|(key, owner)| (owner.backend, key));
+        let claimed = self.resolver.report().map(|entry| (entry.backend, (entry.kind, entry.claimed_name)));
+        let all =
+            owned.chain(claimed).filter(|(backend, key)| guarded.contains(key) && !is_per_principal(backend));
+        let all: BTreeSet<Exposure> = all.map(|(_, key)| key).collect();
+        all.into_iter().collect()
     }
 }
 
-fn owners_of(share: &Share) -> Owners {
-    let owned = share.items.iter().map(|item| {
-        let owner = Owner { backend: share.backend.clone(), original_name: item.original_name.clone() };
-        ((item.kind, item.exposed_name.clone()), owner)
-    });
-    owned.collect()
+/// Whose each name is, by backend.
+fn by_backend(owners: Owners) -> BTreeMap<Name, Owners> {
+    let mut all: BTreeMap<Name, Owners> = BTreeMap::new();
+    for (key, owner) in owners {
+        all.entry(owner.backend.clone()).or_default().insert(key, owner);
+    }
+    all
+}
+
+/// Whether it offers each caller something else.
+fn is_per_principal(desired: &Desired, server: &VirtualServer, backend: &Name) -> bool {
+    let address = desired.groups.get(&server.group).and_then(|group| group.workloads.get(backend));
+    matches!(address, Some(Address::Remote(endpoints)) if endpoints.inventory == Inventories::PerPrincipal)
+}
+
+/// The rules for backends that offer each caller something else, if there are any.
+fn resolution(desired: &Desired, server: &VirtualServer) -> Option<Aggregation> {
+    let group = desired.groups.get(&server.group)?;
+    let is_theirs = |name: &Name| is_per_principal(desired, server, name);
+    if !group.workloads.keys().any(is_theirs) {
+        return None;
+    }
+    let rules = server.aggregation.tools.iter().filter(|(name, _)| is_theirs(name));
+    let tools = rules.map(|(name, rules)| (name.clone(), rules.clone())).collect();
+    Some(Aggregation { tools, ..server.aggregation.clone() })
 }
 
 #[cfg(test)]
 mod tests {
     use vmcp_core::aggregation::{Aggregation, ConflictResolution};
+    use vmcp_core::boundary::Authorization;
+    use vmcp_core::desired::Group;
     use vmcp_core::item::{Item, Kind};
     use vmcp_revision::codec::{Decoded, decode};
 
@@ -227,6 +275,70 @@ mod tests {
             _ => None,
         });
         shares.flatten().collect()
+    }
+
+    fn guarding(policies: &[&str]) -> Desired {
+        let mut desired = desired(&[("all", "g")], &ConflictResolution::Manual);
+        let policies = policies.iter().map(|text| (*text).to_owned()).collect();
+        let authorization = Authorization { policies, ..Authorization::default() };
+        desired.virtual_servers.get_mut(&name("all")).unwrap().authorization = Some(authorization);
+        desired
+    }
+
+    /// What the store would hold after these, by backend.
+    fn stored(all: &[&Compiled]) -> BTreeMap<String, Vec<String>> {
+        let mut rows = BTreeMap::new();
+        for ((_, backend), owners) in all.iter().flat_map(|compiled| &compiled.owners) {
+            let names: Vec<String> = owners.keys().map(|(_, name)| name.clone()).collect();
+            rows.insert(backend.to_string(), names);
+        }
+        rows.retain(|_, names| !names.is_empty());
+        rows
+    }
+
+    #[test]
+    fn the_store_has_one_owner_of_a_name_however_it_came_to_that() {
+        let (by_name, open) =
+            (r#"permit(principal, action, resource == Tool::"x");"#, "permit(principal, action, resource);");
+        let (a, b) = (
+            Backends::from([(id("g", "a"), observed("x"))]),
+            Backends::from([(id("g", "b"), observed("x"))]),
+        );
+        let mut catalogs = Catalogs::default();
+        let first = catalogs.compile(&guarding(&[by_name]), &a);
+        // It goes, and keeps the name, until no policy speaks of it.
+        let gone = catalogs.compile(&guarding(&[by_name]), &b);
+        assert_eq!(stored(&[&first, &gone]), BTreeMap::from([("a".to_owned(), vec!["x".to_owned()])]));
+        let free = catalogs.compile(&guarding(&[open]), &b);
+        let back = catalogs.compile(&guarding(&[by_name]), &b);
+        let all = [&first, &gone, &free, &back];
+        assert_eq!(stored(&all), BTreeMap::from([("b".to_owned(), vec!["x".to_owned()])]));
+        let removed = catalogs.compile(&Desired::default(), &b);
+        assert_eq!(stored(&[&first, &gone, &free, &back, &removed]), BTreeMap::new());
+    }
+
+    #[test]
+    fn a_name_that_policies_speak_of_is_held_back_from_single_callers_while_somebody_has_it() {
+        let mut desired = guarding(&[r#"permit(principal, action, resource == Tool::"x");"#]);
+        let mut own = Endpoints::at("http://127.0.0.1:1/mcp".parse().unwrap());
+        own.inventory = Inventories::PerPrincipal;
+        let workloads = BTreeMap::from([(name("own"), Address::Remote(own))]);
+        desired.groups.insert(name("g"), Group { name: name("g"), workloads, toolhive: None });
+        let held = |catalogs: &mut Catalogs, backends: &[(&str, &str)]| {
+            let seen = backends.iter().map(|(backend, tool)| (id("g", backend), observed(tool)));
+            let compiled = catalogs.compile(&desired, &seen.collect());
+            let served = compiled.parts.iter().find_map(|part| match decode(part).unwrap() {
+                Decoded::VirtualServer(served) => Some(served),
+                _ => None,
+            });
+            served.unwrap().held_names
+        };
+        let mut catalogs = Catalogs::default();
+        assert_eq!(held(&mut catalogs, &[("a", "y"), ("own", "x")]), []);
+        let mut catalogs = Catalogs::default();
+        for backends in [&[("a", "x"), ("own", "z")][..], &[("a", "y"), ("own", "z")], &[]] {
+            assert_eq!(held(&mut catalogs, backends), [(Kind::Tool, "x".to_owned())]);
+        }
     }
 
     #[test]

@@ -1,24 +1,24 @@
 //! The control plane as a program of its own.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::service::Routes;
 use vmcp_core::limits;
 use vmcp_manifest::Hosting;
 use vmcp_mcp::{Bounds, Exchange};
-use vmcp_revision::{Publisher, publish_service};
+use vmcp_revision::publish_service;
 use vmcp_runtime::{
-    AdminPages, Drain, LogFormat, Metrics, bind, listen, plain_listener, run_program, start_telemetry,
-    stop_signal,
+    AdminPages, Clients, Drain, LogFormat, Metrics, NotPlain, ServerTls, Shown, bind, listen, plain_listener,
+    run_program, serve_grpc, start_telemetry, stop_signal,
 };
 
 use crate::api::{self, whole_status};
 use crate::app::ControlPlane;
+use crate::gate::Gate;
 use crate::settings::{Settings, toolhive_folders};
 use crate::store::Store;
 
@@ -29,15 +29,16 @@ pub fn main() -> ExitCode {
 
 async fn run(settings: Settings) -> anyhow::Result<()> {
     start_telemetry(&settings.log, if settings.log_json { LogFormat::Json } else { LogFormat::Text })?;
-    let asked = bind(plain_listener(settings.api_listen)?, "--api-listen").await?;
-    let publish = bind(plain_listener(settings.publish_listen)?, "--publish-listen").await?;
+    let drain = Drain::new();
+    let door = Door::open(&settings, &drain)?;
+    let asked = bind(door.address(settings.api_listen)?, "--api-listen").await?;
+    let publish = bind(door.address(settings.publish_listen)?, "--publish-listen").await?;
     let http = bind(settings.http_listen, "--http-listen").await?;
     let store = Store::open(&settings.data_dir)
         .with_context(|| format!("could not open the data directory {}", settings.data_dir.display()))?;
     if let Some(revision) = settings.continue_after {
         store.continue_after(revision)?;
     }
-    let drain = Drain::new();
     // Nothing is hosted here.
     let (_hosted, hosted) = watch::channel(crate::Hosted::new());
     let settings = crate::app::Settings {
@@ -53,8 +54,11 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     drain.spawn(crate::metrics::keep(control_plane.clone(), metrics.clone(), drain.clone()));
     let (api_address, publish_address, http_address) =
         (asked.local_addr()?, publish.local_addr()?, http.local_addr()?);
-    drain.spawn(api::serve(asked, control_plane.clone(), drain.clone()));
-    drain.spawn(serve_publish(publish, control_plane.publisher.clone(), drain.clone()));
+    let operators = door.gate.clone().operators(api::router(&control_plane, &drain).await?);
+    let follow = publish_service(control_plane.publisher.clone(), drain.clone());
+    let replicas = door.gate.replicas(Routes::new(follow).into_axum_router());
+    drain.spawn(serve_grpc(asked, door.tls.clone(), operators, drain.clone()));
+    drain.spawn(serve_grpc(publish, door.tls, replicas, drain.clone()));
     drain.spawn(listen(
         http,
         pages(&control_plane, metrics.clone(), &drain).router(http_address),
@@ -67,6 +71,31 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         tracing::warn!("stopped before everything had ended");
     }
     Ok(())
+}
+
+/// How both listeners of gRPC are come in by.
+struct Door {
+    tls: Option<ServerTls>,
+    gate: Gate,
+}
+
+impl Door {
+    fn open(settings: &Settings, drain: &Drain) -> anyhow::Result<Self> {
+        let (Some(certificates), Some(key), Some(authorities), Some(access)) =
+            (&settings.tls_cert, &settings.tls_key, &settings.tls_client_ca, &settings.access)
+        else {
+            return Ok(Self { tls: None, gate: Gate::open_to_this_machine() });
+        };
+        let shown = Shown { certificates: certificates.clone(), key: key.clone() };
+        let clients = Clients { authorities: authorities.clone(), revoked: settings.tls_crl.clone() };
+        let tls = ServerTls::follow(shown, Some(clients), &["h2"], drain).context("TLS cannot be spoken")?;
+        Ok(Self { tls: Some(tls), gate: Gate::by(access, drain)? })
+    }
+
+    /// Where may be listened.
+    fn address(&self, address: SocketAddr) -> Result<SocketAddr, NotPlain> {
+        if self.tls.is_some() { Ok(address) } else { plain_listener(address) }
+    }
 }
 
 fn pages(control_plane: &ControlPlane, metrics: Metrics, drain: &Drain) -> AdminPages {
@@ -82,19 +111,5 @@ fn pages(control_plane: &ControlPlane, metrics: Metrics, drain: &Drain) -> Admin
         }),
         status: Box::new(move || serde_json::to_string(&whole_status(&told)).unwrap_or_default()),
         metrics,
-    }
-}
-
-async fn serve_publish(listener: TcpListener, publisher: Publisher, drain: Drain) {
-    let server = Server::builder()
-        .http2_keepalive_interval(Some(limits::PING_TIME))
-        .http2_keepalive_timeout(Some(limits::PING_TIME))
-        .add_service(publish_service(publisher, drain.clone()));
-    let stopped = async move { drain.stopped().await };
-    if let Err(error) = server
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stopped)
-        .await
-    {
-        tracing::error!(%error, "the publish service has ended");
     }
 }

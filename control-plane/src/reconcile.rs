@@ -22,7 +22,8 @@ use vmcp_runtime::Drain;
 use crate::accept::{Accepted, blocking};
 use crate::compile::{Backends, Catalogs, Observed};
 use crate::health::{Healths, checks};
-use crate::introspect::{Observations, Observers, Watched, set_origins};
+use crate::introspect::{Observations, Observers, Watched, service, set_origins};
+use crate::issuers::{Fetched, Issuers};
 use crate::status::{self, Progress, Status};
 use crate::store::{Changes, Store};
 use crate::workloads::{
@@ -74,6 +75,8 @@ pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
     let mut observations = observers.subscribe();
     let mut providers = Providers::new(inputs.folders.clone(), inputs.workloads.clone());
     let mut groups = providers.subscribe();
+    let mut issuers = Issuers::new();
+    let mut keys = issuers.subscribe();
     let mut reconciler = Reconciler {
         outputs,
         catalogs: Catalogs::new(std::mem::take(&mut inputs.owners)),
@@ -91,11 +94,12 @@ pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
         let accepted = inputs.accepted.borrow_and_update().clone();
         if accepted.generation > 0 {
             providers.follow(&accepted.desired);
+            issuers.follow(&accepted.desired);
             let found = groups.borrow_and_update().clone();
             let workloads = workloads(&accepted.desired, &inputs.hosted.borrow_and_update(), &found);
             let called = workloads.iter().filter_map(|(id, located)| {
                 let (located, checks) = (located.clone()?, checks(&accepted.desired, &id.group));
-                Some((id.clone(), Watched { located, checks }))
+                Some((id.clone(), Watched { located, checks, service: service(&accepted.desired, id) }))
             });
             let called: BTreeMap<BackendId, Watched> = called.collect();
             let endpoints =
@@ -109,7 +113,14 @@ pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
             let known = observations.borrow_and_update().clone();
             wake_at = settling.until(accepted.generation, &workloads, &found, &known);
             let is_published = wake_at.is_none();
-            let world = World { accepted: &accepted, workloads: &workloads, found: &found, known: &known };
+            let keys = keys.borrow_and_update().clone();
+            let world = World {
+                accepted: &accepted,
+                workloads: &workloads,
+                found: &found,
+                known: &known,
+                keys: &keys,
+            };
             let again = reconciler.reconcile(&world, is_published).await;
             wake_at = [wake_at, again, files_at].into_iter().flatten().min();
         }
@@ -120,6 +131,7 @@ pub(crate) async fn run(mut inputs: Inputs, outputs: Outputs, drain: Drain) {
             Ok(()) = observations.changed() => {}
             Ok(()) = groups.changed() => {}
             Ok(()) = avoided.changed() => {}
+            Ok(()) = keys.changed() => {}
             () = tokio::time::sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {}
         }
         tokio::time::sleep(limits::COALESCE_TIME).await;
@@ -132,6 +144,7 @@ struct World<'w> {
     workloads: &'w Workloads,
     found: &'w Groups,
     known: &'w Observations,
+    keys: &'w Fetched,
 }
 
 impl Reconciler {
@@ -231,7 +244,7 @@ impl Reconciler {
 
     /// Whether everything that the generation has changed has been asked.
     fn note_progress(&mut self, world: &World<'_>) {
-        let World { accepted: Accepted { generation, .. }, workloads, found, known } = *world;
+        let World { accepted: Accepted { generation, .. }, workloads, found, known, .. } = *world;
         let is_asked = |(id, located): (&BackendId, &Option<Located>)| {
             located.is_none() || known.get(id).is_some_and(|known| known.asked == *located)
         };
@@ -248,7 +261,7 @@ impl Reconciler {
         diagnostics: &[Diagnostic],
         outcome: Result<(), String>,
     ) -> Option<Instant> {
-        let World { accepted, workloads, found, known } = *world;
+        let World { accepted, workloads, found, known, keys } = *world;
         if let Err(error) = &outcome
             && self.store_error.as_ref() != Some(error)
         {
@@ -262,7 +275,14 @@ impl Reconciler {
         let (health, look_at) = self.healths.turn(&accepted.desired, workloads, known, &avoided);
         let unwell = health.iter().filter(|(_, fares)| fares.health != Health::Healthy);
         let unwell = unwell.take(limits::UNWELL_BACKENDS).map(|(id, fares)| (id.clone(), fares.health));
-        self.outputs.publisher.observe(Observe { backends: unwell.collect() });
+        let mut room = limits::KEYS_BYTES;
+        let keys = keys.values().take_while(|keys| {
+            let left = room.checked_sub(keys.document.len());
+            room = left.unwrap_or_default();
+            left.is_some()
+        });
+        let observe = Observe { backends: unwell.collect(), keys: keys.cloned().collect() };
+        self.outputs.publisher.observe(observe);
         let revision = self.outputs.publisher.current().revision;
         let mut status = status::describe(accepted, revision, workloads, known, &health, diagnostics);
         status.count(self.catalogs.shares());

@@ -15,12 +15,28 @@ pub(crate) struct Settings {
     /// Folder that keeps everything that outlives the process; made if it is not there
     #[arg(long, value_name = "DIR", env = "VMCP_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
-    /// Where vmcpctl asks (gRPC, loopback only)
+    /// Where vmcpctl asks (gRPC; on loopback only unless there is a certificate)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4490", env = "VMCP_API_LISTEN")]
     pub(crate) api_listen: SocketAddr,
-    /// Where data planes follow (gRPC, loopback only)
+    /// Where data planes follow (gRPC; on loopback only unless there is a certificate)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4491", env = "VMCP_PUBLISH_LISTEN")]
     pub(crate) publish_listen: SocketAddr,
+    /// Certificate (PEM, with what leads to its authority) that operators and data planes see: with it gRPC is spoken over TLS, to those
+    /// alone who show a certificate, too
+    #[arg(long, value_name = "FILE", env = "VMCP_TLS_CERT", requires_all = ["tls_key", "tls_client_ca", "access"])]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", env = "VMCP_TLS_KEY", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Authorities (PEM) by which certificates of operators and data planes must be
+    #[arg(long, value_name = "FILE", env = "VMCP_TLS_CLIENT_CA", requires = "tls_cert")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// List of revoked certificates (PEM); their connections end within seconds
+    #[arg(long, value_name = "FILE", env = "VMCP_TLS_CRL", requires = "tls_cert")]
+    pub(crate) tls_crl: Option<PathBuf>,
+    /// File that says which certificates may do what
+    #[arg(long, value_name = "FILE", env = "VMCP_ACCESS", requires = "tls_cert")]
+    pub(crate) access: Option<PathBuf>,
     /// Where /livez, /readyz, /status and /metrics are
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4492", env = "VMCP_HTTP_LISTEN")]
     pub(crate) http_listen: SocketAddr,

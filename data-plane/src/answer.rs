@@ -37,7 +37,7 @@ pub(crate) async fn answer(
         (Ask::Initialize, Client::Legacy { version, .. }) => {
             Box::pin(initialize::initialize(plane, server, version, (identity, asked))).await
         }
-        (Ask::Discover, _) => Ok(respond(asked, discovered(server).as_bytes())),
+        (Ask::Discover, _) => Ok(respond(asked, discovered(server, identity).as_bytes())),
         (Ask::Ping, _) => Ok(respond(asked, b"{}")),
         (Ask::SetLevel, client) => set_level(plane, server, client, asked),
         // Only a legacy client can ask to initialize, and the rest goes to backends.
@@ -79,12 +79,12 @@ fn set_level(
 }
 
 /// MCP 2026-07-28, Discovery.
-fn discovered(server: &Server) -> String {
+fn discovered(server: &Server, identity: &Identity) -> String {
     format!(
         "{{\"supportedVersions\":{},\"capabilities\":{}{}{}",
         ProtocolVersion::all_as_json(),
         capabilities(server, true),
-        instructions(server),
+        instructions(server, identity),
         modern_tail(server, ""),
     )
 }
@@ -136,12 +136,9 @@ fn server_info(server: &Server) -> String {
     format!("{{\"name\":{},\"version\":{}}}", quote(server.name.as_str()), quote(OURSELVES.version))
 }
 
-fn instructions(server: &Server) -> String {
-    server
-        .instructions
-        .as_deref()
-        .map(|text| format!(",\"instructions\":{}", quote(text)))
-        .unwrap_or_default()
+fn instructions(server: &Server, identity: &Identity) -> String {
+    let told = server.instructions(identity);
+    told.map(|text| format!(",\"instructions\":{}", quote(&text))).unwrap_or_default()
 }
 
 /// One page of a list: definitions as they were joined when the snapshot was built.

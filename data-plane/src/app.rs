@@ -1,6 +1,5 @@
 //! Constructs the long-lived parts of a data plane and wires them.
 
-use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -12,16 +11,18 @@ use vmcp_mcp::Exchange;
 use vmcp_oauth::{Tokens, Verifier};
 use vmcp_revision::protocol::{Following, Observe};
 use vmcp_revision::{Connection, Follower, Serving, Source};
-use vmcp_runtime::{Drain, Guard, Metrics, serve_on_lanes};
-use vmcp_seal::KEY_BYTES;
+use vmcp_runtime::{Drain, Guard, Metrics, ServerTls, serve_on_lanes};
 
+use crate::audit::Ledgers;
 use crate::backend::BackendSessions;
 use crate::follow::{Follow, Observed, StateDir};
 use crate::http::router;
+use crate::inventories::PersonalInventories;
 use crate::mailboxes::Mailboxes;
 use crate::metrics::Counters;
 use crate::plane::Plane;
 use crate::questions::Questions;
+use crate::sealing::SessionKeys;
 use crate::session::Sessions;
 use crate::shared::SharedCalls;
 use crate::snapshot::{Decode, Held, Snapshot};
@@ -32,6 +33,8 @@ use crate::streams::Streams;
 pub struct Settings {
     /// Where MCP clients come in.
     pub listener: TcpListener,
+    /// With them it speaks TLS alone.
+    pub tls: Option<ServerTls>,
     /// The control planes that it follows, one at a time.
     pub sources: Vec<Source>,
     /// Tells it from other replicas.
@@ -40,8 +43,8 @@ pub struct Settings {
     pub virtual_servers: Vec<Name>,
     /// Where it keeps what it serves.
     pub state: Option<StateDir>,
-    /// Seals session ids and cursors, if replicas share it.
-    pub session_key: Option<SessionKey>,
+    /// They seal session ids and cursors, if replicas share them.
+    pub session_keys: Option<SessionKeys>,
     /// How parts become values.
     pub decode: Decode,
     /// The pool of connections to backends.
@@ -50,15 +53,6 @@ pub struct Settings {
     pub metrics: Metrics,
     /// Tells when to stop following.
     pub drain: Drain,
-}
-
-/// The key that seals session ids and cursors. It cannot be printed.
-pub struct SessionKey(pub [u8; KEY_BYTES]);
-
-impl fmt::Debug for SessionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionKey(…)")
-    }
 }
 
 /// A running data plane.
@@ -91,13 +85,14 @@ impl DataPlane {
     /// # Errors
     /// [`StartError`].
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let Settings { listener, sources, replica, virtual_servers, state, session_key, .. } = settings;
+        let Settings { listener, tls, sources, replica, virtual_servers, state, session_keys, .. } = settings;
         let Settings { decode, exchange, metrics, drain, .. } = settings;
         let address = listener.local_addr().map_err(StartError::Listener)?;
+        let keys = session_keys.map_or_else(SessionKeys::own, Ok).map_err(|_| StartError::Keys)?;
         let counters = Arc::new(Counters::register(&metrics));
         let counted = counters.clone();
         let plane = Plane {
-            snapshot: Arc::default(),
+            snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::empty(Ledgers::new(counters.records())))),
             told: Arc::default(),
             changed: watch::Sender::new(0),
             backend_sessions: BackendSessions::new(),
@@ -109,17 +104,21 @@ impl DataPlane {
                 counted.dropped().inc();
             }),
             tokens: Tokens::default(),
+            personal_inventories: PersonalInventories::default(),
             verifier: Arc::new(Verifier::new().map_err(StartError::Tls)?),
-            sessions: Arc::new(Sessions::new(session_key.map(|key| key.0)).map_err(|_| StartError::Keys)?),
+            sessions: Arc::new(Sessions::new(keys)),
             counters: counters.clone(),
             drain: drain.clone(),
             guard: Guard::new(address),
+            scheme: if tls.is_some() { "https" } else { "http" },
         };
         let (observe, observed) = watch::channel(Observed::default());
         let state = state.map(Arc::new);
         let (held, serving) = (Held::new(), Serving::default());
         let wanted = virtual_servers.clone();
-        let mut follow = Follow { plane: plane.clone(), decode, state, observe, held, serving, wanted };
+        let plane_here = plane.clone();
+        let keys = Vec::new();
+        let mut follow = Follow { plane: plane_here, decode, state, observe, held, serving, wanted, keys };
         let heard_ms = follow.resume();
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let held = follow.serving.held.clone();
@@ -135,7 +134,7 @@ impl DataPlane {
         let snapshot = plane.snapshot.clone();
         let lane =
             move || router(Arc::new(Plane { exchange: plane.exchange.unconnected(), ..plane.clone() }));
-        serve_on_lanes(listener, &drain, lane).map_err(StartError::Listener)?;
+        serve_on_lanes(listener, tls, &drain, lane).map_err(StartError::Listener)?;
         Ok(Self { replica, observed, connection, observe, snapshot })
     }
 
@@ -157,6 +156,12 @@ impl DataPlane {
     /// Backends that it does not call now, since calls to them fail.
     pub fn avoided(&self) -> Vec<BackendId> {
         self.snapshot.load().avoided()
+    }
+
+    /// Waits until what was done has been recorded, within a bound. To be called when nothing is served any more.
+    pub async fn flush(&self) {
+        let ledgers = self.snapshot.load().ledgers().clone();
+        ledgers.flush().await;
     }
 
     /// What the control plane observes beside revisions, as it changes.

@@ -13,9 +13,19 @@ use crate::snapshot::Server;
 /// Where the documents are, with the path of what they describe behind it.
 pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
+/// Where somebody has come in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Address<'a> {
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
+    pub(crate) path: &'a str,
+    /// One of them says under which name.
+    pub(crate) headers: &'a HeaderMap,
+}
+
 /// The value of `WWW-Authenticate` for a request to this path.
-pub(crate) fn of(server: &Server, path: &str, headers: &HeaderMap, error: Option<&str>) -> String {
-    let metadata = format!("{}{METADATA}{}", base(server, headers), resource(path));
+pub(crate) fn of(server: &Server, asked: Address<'_>, error: Option<&str>) -> String {
+    let metadata = format!("{}{METADATA}{}", asked.base(server), resource(asked.path));
     let error = error.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
     let wanted = wanted(issuers(server));
     let scope = if wanted.is_empty() { String::new() } else { format!(", scope=\"{}\"", wanted.join(" ")) };
@@ -24,8 +34,8 @@ pub(crate) fn of(server: &Server, path: &str, headers: &HeaderMap, error: Option
 
 /// The same where a token is good and does not allow enough: all that it needs, at once
 /// (RFC 6750, section 3.1; MCP 2025-11-25, Authorization, Runtime Insufficient Scope Errors).
-pub(crate) fn of_scopes(server: &Server, path: &str, headers: &HeaderMap, scopes: &[String]) -> String {
-    let metadata = format!("{}{METADATA}{}", base(server, headers), resource(path));
+pub(crate) fn of_scopes(server: &Server, asked: Address<'_>, scopes: &[String]) -> String {
+    let metadata = format!("{}{METADATA}{}", asked.base(server), resource(asked.path));
     let scopes = scopes.join(" ");
     format!("Bearer resource_metadata=\"{metadata}\", scope=\"{scopes}\", error=\"insufficient_scope\"")
 }
@@ -50,10 +60,11 @@ fn wanted(issuers: &[Issuer]) -> Vec<&str> {
 }
 
 /// The document of what is at this path. `None`: nobody need know, since everybody may come in.
-pub(crate) fn document(server: &Server, path: &str, headers: &HeaderMap) -> Option<Response> {
+pub(crate) fn document(server: &Server, asked: Address<'_>) -> Option<Response> {
     let issuers = issuers(server);
-    let named = issuers.first()?.resource.clone();
-    let resource = named.unwrap_or_else(|| format!("{}{}", base(server, headers), resource(path)));
+    issuers.first()?;
+    let named = issuers.iter().find_map(|issuer| issuer.resource.clone());
+    let resource = named.unwrap_or_else(|| format!("{}{}", asked.base(server), resource(asked.path)));
     let list = |all: &[&str]| all.iter().map(|text| quote(text)).collect::<Vec<_>>().join(",");
     let servers: Vec<&str> = issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
     let wanted = wanted(issuers);
@@ -77,13 +88,16 @@ fn resource(path: &str) -> String {
     format!("{folder}/mcp")
 }
 
-fn base(server: &Server, headers: &HeaderMap) -> String {
-    match &server.public_url {
-        Some(url) => url.to_string().trim_end_matches('/').to_owned(),
-        None => {
-            let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-            let is_plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte));
-            format!("http://{}", if is_plain { host } else { "localhost" })
+impl Address<'_> {
+    fn base(self, server: &Server) -> String {
+        match &server.public_url {
+            Some(url) => url.to_string().trim_end_matches('/').to_owned(),
+            None => {
+                let host = self.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+                let is_plain =
+                    host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte));
+                format!("{}://{}", self.scheme, if is_plain { host } else { "localhost" })
+            }
         }
     }
 }

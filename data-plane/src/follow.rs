@@ -4,11 +4,12 @@ mod spill;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
-use vmcp_revision::protocol::HeldBack;
+use vmcp_revision::protocol::{HeldBack, IssuerKeys};
 use vmcp_revision::{Follower, PartName, Serving, Verdict};
 use vmcp_runtime::unix_ms;
 
@@ -50,6 +51,8 @@ pub(crate) struct Follow {
     pub(crate) serving: Serving,
     /// The virtual servers that it is to serve; all if there is none.
     pub(crate) wanted: Vec<Name>,
+    /// Of issuers, as a control plane has last fetched them.
+    pub(crate) keys: Vec<IssuerKeys>,
 }
 
 impl Follow {
@@ -115,7 +118,12 @@ impl Follow {
                     continue;
                 }
                 Ok(()) = told.changed() => {
-                    self.plane.told.store(Arc::new(Told::of(&told.borrow_and_update())));
+                    let observe = told.borrow_and_update().clone();
+                    self.plane.told.store(Arc::new(Told::of(&observe)));
+                    if self.keys != observe.keys {
+                        self.keys = observe.keys;
+                        self.learn();
+                    }
                     continue;
                 }
                 _ = looks.tick() => {
@@ -174,6 +182,10 @@ impl Follow {
     fn swap(&mut self, files: FilesRead) {
         let previous = self.plane.snapshot.load_full();
         let snapshot = Snapshot::build(&previous, &self.serving, &self.held, files);
+        // Nobody need look at it anew.
+        if files == FilesRead::Again && snapshot.serves_like(&previous) {
+            return;
+        }
         // Each of them has been looked at when its backend was built.
         if let Err(error) = self.plane.exchange.set_origins(snapshot.origins()) {
             tracing::error!(%error, "connections are made as they were before this revision");
@@ -181,6 +193,24 @@ impl Follow {
         self.plane.snapshot.store(Arc::new(snapshot));
         self.plane.changed.send_replace(self.serving.held.revision);
         forget(&mut self.held, &self.serving);
+        self.learn();
+    }
+
+    /// The keys that the control plane has fetched are those of whoever trusts their issuer.
+    fn learn(&self) {
+        for (trusted, keys) in self.plane.snapshot.load().trusted().flat_map(|trusted| {
+            let of = |keys: &&IssuerKeys| keys.issuer == trusted.issuer && keys.jwks_url == trusted.jwks_url;
+            self.keys.iter().find(of).map(|keys| (trusted, keys))
+        }) {
+            let age = Duration::from_millis(unix_ms().saturating_sub(keys.fetched_ms));
+            if let Err(error) = self.plane.verifier.learn(trusted, &keys.document, age) {
+                tracing::warn!(
+                    issuer = keys.issuer,
+                    error,
+                    "keys of an issuer cannot be read; those that are known stay"
+                );
+            }
+        }
     }
 
     /// Keeps when a control plane was last heard, so that it is known after a restart how stale this is.

@@ -6,33 +6,43 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use vmcp_core::item::Kind;
 use vmcp_core::limits;
-use vmcp_mcp::{self as mcp, EventStream, Message, method, sse};
+use vmcp_mcp::{self as mcp, EventStream, Message, Request, method, sse};
 
-use crate::backend::Opened;
+use crate::backend::{Backend, Opened};
+use crate::mailboxes::{About, Said};
 use crate::plane::Plane;
+use crate::principal::Identity;
 use crate::questions::decline;
 use crate::session::Session;
+use crate::watch::Heard;
+
+/// In whose name a backend is listened to.
+pub(crate) struct Hearer {
+    pub(crate) client: Session,
+    pub(crate) identity: Identity,
+    pub(crate) backend: Arc<Backend>,
+}
 
 /// Listens to a backend in one session of a client, once, until the session or the client is gone. What is returned resolves when the
 /// backend can be heard, or will not be; `None`: nobody listens here, or somebody does already.
 pub(crate) fn hear(
     plane: &Arc<Plane>,
-    client: Session,
+    hearer: Hearer,
     opened: &Arc<Opened>,
 ) -> Option<oneshot::Receiver<()>> {
-    if !plane.mailboxes.is_open(&client) || !opened.begins_to_be_heard() {
+    if !plane.mailboxes.is_open(&hearer.client) || !opened.begins_to_be_heard() {
         return None;
     }
-    let listening = Listening { plane: plane.clone(), client, is_resumed: false };
     let (begun, begins) = oneshot::channel();
-    tokio::spawn(listening.run(Arc::downgrade(opened), begun));
+    tokio::spawn(Listening::new(plane, hearer.client, false).run(hearer, Arc::downgrade(opened), begun));
     Some(begins)
 }
 
 /// What a client has missed of a stream that it comes back to: it comes on the stream that it listens on now.
 pub(crate) fn resume(plane: &Arc<Plane>, client: Session, opened: Arc<Opened>, last_id: Vec<u8>) {
-    let listening = Listening { plane: plane.clone(), client, is_resumed: true };
+    let mut listening = Listening::new(plane, client, true);
     tokio::spawn(async move {
         let resuming = mcp::resume(&listening.plane.exchange, opened.peer(), opened.session(), &last_id);
         if let Ok(Ok(Some(events))) = tokio::time::timeout(limits::PROBE_TIME, resuming).await {
@@ -46,24 +56,48 @@ struct Listening {
     client: Session,
     /// It is the rest of the stream of a call.
     is_resumed: bool,
+    /// Questions that may wait for an answer.
+    asked: Vec<u64>,
 }
 
 impl Listening {
-    async fn run(self, opened: Weak<Opened>, begun: oneshot::Sender<()>) {
+    fn new(plane: &Arc<Plane>, client: Session, is_resumed: bool) -> Self {
+        Self { plane: plane.clone(), client, is_resumed, asked: Vec::new() }
+    }
+
+    /// The stream; `None`: there is none. What the backend is shown is had anew each time, since tokens end.
+    async fn open(&self, hearer: &Hearer, held: &Opened) -> Result<Option<EventStream>, ()> {
+        let (plane, shown) = (&self.plane, &hearer.backend.shown);
+        let header = shown.header(&plane.tokens, &hearer.identity).await.map_err(|_| ())?;
+        let mut peer = held.peer().clone();
+        if let Some((name, value)) = &header {
+            peer.headers.insert(name, value.clone());
+        }
+        let listening = mcp::listen(&plane.exchange, &peer, held.session());
+        match tokio::time::timeout(limits::PROBE_TIME, listening).await {
+            Ok(Ok(events)) => Ok(events),
+            Ok(Err(failure)) => {
+                shown.forget_refused((&plane.tokens, &hearer.identity), header.as_ref(), &failure).await;
+                Err(())
+            }
+            Err(_) => Err(()),
+        }
+    }
+
+    async fn run(mut self, hearer: Hearer, opened: Weak<Opened>, begun: oneshot::Sender<()>) {
         let mut begun = Some(begun);
         // The session is held only while something is done with it: its end ends this.
         let mut pause = limits::RETRY_FIRST;
         while let Some(held) = opened.upgrade() {
             let began = Instant::now();
-            let listening = mcp::listen(&self.plane.exchange, held.peer(), held.session());
-            let stream = tokio::time::timeout(limits::PROBE_TIME, listening).await;
+            let stream = self.open(&hearer, &held).await;
             drop(held);
             // Whoever does not wait for it has gone.
             begun.take().map(|begun| begun.send(()));
             match stream {
-                Ok(Ok(Some(events))) => self.take(events, &opened).await,
-                Ok(Ok(None)) => return,
-                Ok(Err(_)) | Err(_) => {}
+                Ok(Some(events)) => self.take(events, &opened).await,
+                Ok(None) => return,
+                Err(()) => {}
             }
             // A stream that is cut now and then is opened again soon; one that never stands, later and later.
             if began.elapsed() > limits::STEADY_TIME {
@@ -88,7 +122,7 @@ impl Listening {
     }
 
     /// Until the stream ends, or nobody wants to hear it.
-    async fn take(&self, mut events: EventStream, opened: &Weak<Opened>) {
+    async fn take(&mut self, mut events: EventStream, opened: &Weak<Opened>) {
         while self.is_wanted() {
             let Ok(next) = tokio::time::timeout(limits::KEEP_ALIVE_TIME, events.next()).await else {
                 if opened.strong_count() == 0 {
@@ -98,33 +132,56 @@ impl Listening {
             };
             let Ok(Some(event)) = next else { return };
             let Some(held) = opened.upgrade() else { return };
-            if let Some(message) = self.read(&event.data, &held) {
-                self.plane.mailboxes.put(&self.client, sse::encode(&message));
+            if let Some((message, about)) = self.read(&event.data, &held) {
+                self.plane.mailboxes.put(&self.client, Said { event: sse::encode(&message), about });
             }
         }
     }
 
-    /// What of it the client hears. Lists change by our snapshot, not by what one backend says.
-    fn read(&self, data: &Bytes, opened: &Arc<Opened>) -> Option<Bytes> {
+    /// What of it the client hears, and what that is about. Lists change by our snapshot, not by what one backend says.
+    fn read(&mut self, data: &Bytes, opened: &Arc<Opened>) -> Option<(Bytes, About)> {
+        let said = About::Backend(opened.backend().clone());
         let limits = self.plane.exchange.answer_limits();
+        let is_large = data.len() > limits::SAID_BYTES;
         match Message::parse(data, &limits).ok()? {
+            Message::Notification(_) if is_large => {
+                self.plane.counters.dropped().inc();
+                None
+            }
             Message::Notification(told) => match told.method.as_ref() {
                 method::TOOLS_CHANGED | method::RESOURCES_CHANGED | method::PROMPTS_CHANGED => None,
-                _ => Some(data.clone()),
+                method::RESOURCE_UPDATED => {
+                    let uri = told.params.as_ref()?.get("uri")?.as_str()?;
+                    let (backend, name) = (opened.backend().clone(), uri.into_owned());
+                    Some((
+                        data.clone(),
+                        About::Resource(Arc::new(Heard { backend, kind: Kind::Resource, name })),
+                    ))
+                }
+                _ => Some((data.clone(), said)),
             },
-            Message::Request(request) if self.client.declared.allows(&request.method) => {
-                Some(self.plane.questions.ask(&self.client, opened, &request, data).1)
+            Message::Request(request) if !is_large && self.may_ask(&request) => {
+                let (number, question) = self.plane.questions.ask(&self.client, opened, &request, data);
+                self.asked.push(number);
+                Some((question, said))
             }
             Message::Request(request) => {
                 opened.say(&self.plane.exchange, decline(&request));
                 None
             }
             // To a request of this client's, in its own session.
-            Message::Response(_) if self.is_resumed => Some(data.clone()),
+            Message::Response(_) if self.is_resumed => Some((data.clone(), said)),
             Message::Response(_) => {
                 self.plane.counters.dropped().inc();
                 None
             }
         }
+    }
+
+    /// Not more than a client can be asked at a time, so that the questions of others find a place.
+    fn may_ask(&mut self, request: &Request<'_>) -> bool {
+        let Self { plane, client, asked, .. } = self;
+        asked.retain(|number| plane.questions.waits(client, *number));
+        client.declared.allows(&request.method) && asked.len() < limits::ASKED_OF_CLIENT
     }
 }

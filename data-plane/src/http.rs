@@ -7,9 +7,10 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use http::Method;
+use http::header::HOST;
 use vmcp_runtime::Foreign;
 
-use crate::challenge;
+use crate::challenge::{self, Address};
 use crate::plane::Plane;
 use crate::refusal::Refusal;
 use crate::request;
@@ -51,7 +52,7 @@ async fn named_server(
 
 async fn default_metadata(State(plane): State<Arc<Plane>>, request: Request) -> Response {
     let server = plane.snapshot.load().default_server().cloned();
-    metadata(&plane, server.as_ref(), "/mcp", &request)
+    metadata(&plane, server.as_ref(), "/mcp", request)
 }
 
 async fn named_metadata(
@@ -60,16 +61,18 @@ async fn named_metadata(
     request: Request,
 ) -> Response {
     let server = plane.snapshot.load().server(&name).cloned();
-    metadata(&plane, server.as_ref(), &format!("/{name}/mcp"), &request)
+    metadata(&plane, server.as_ref(), &format!("/{name}/mcp"), request)
 }
 
 /// Whose tokens are taken at this path, for who has none yet.
-fn metadata(plane: &Plane, server: Option<&Arc<Server>>, path: &str, request: &Request) -> Response {
-    if let Some(refusal) = foreign(plane, server.map(Arc::as_ref), request) {
+fn metadata(plane: &Plane, server: Option<&Arc<Server>>, path: &str, mut request: Request) -> Response {
+    name_host(&mut request);
+    if let Some(refusal) = foreign(plane, server.map(Arc::as_ref), &request) {
         return refusal.into_response();
     }
+    let asked = Address { scheme: plane.scheme, path, headers: request.headers() };
     let document = server.filter(|_| request.method() == Method::GET);
-    let document = document.and_then(|server| challenge::document(server, path, request.headers()));
+    let document = document.and_then(|server| challenge::document(server, asked));
     document.unwrap_or_else(|| Refusal::no_such_address().into_response())
 }
 
@@ -87,22 +90,31 @@ fn missing(snapshot: &Snapshot, name: Option<&str>) -> Refusal {
     if snapshot.lacks(name) { Refusal::not_ready() } else { Refusal::no_such_address() }
 }
 
-async fn serve(plane: &Arc<Plane>, server: Result<Arc<Server>, Refusal>, request: Request) -> Response {
-    if let Some(refusal) = foreign(plane, server.as_deref().ok(), &request) {
-        return refusal.into_response();
+/// The name under which we are addressed, which HTTP/2 says elsewhere, and where it is said there, counts (RFC 9112, section 3.2.2).
+fn name_host(request: &mut Request) {
+    let authority = request.uri().authority().and_then(|authority| authority.as_str().parse().ok());
+    if let Some(authority) = authority {
+        request.headers_mut().insert(HOST, authority);
     }
+}
+
+async fn serve(plane: &Arc<Plane>, server: Result<Arc<Server>, Refusal>, mut request: Request) -> Response {
+    name_host(&mut request);
+    let foreign = foreign(plane, server.as_deref().ok(), &request);
     let server = match server {
         Ok(server) => server,
-        Err(refusal) => return refusal.into_response(),
+        Err(refusal) => return foreign.unwrap_or(refusal).into_response(),
     };
+    if let Some(refusal) = foreign {
+        return request::turn_away(&server, &request.into_parts().0, refusal).await;
+    }
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     match (method, path.rsplit('/').next()) {
-        (Method::GET, Some("sse")) => request::over_sse::open(plane, &server, &path, request.headers()).await,
+        (Method::GET, Some("sse")) => request::over_sse::open(plane, &server, &request.into_parts().0).await,
         (Method::POST, Some("messages")) => request::over_sse::take(plane, &server, request).await,
-        (_, Some("sse" | "messages")) => Refusal::method_not_allowed().into_response(),
-        (Method::POST, _) => request::post(plane, &server, request).await,
-        (Method::GET, _) => request::get(plane, &server, &path, request.headers()).await,
-        (Method::DELETE, _) => request::delete(plane, &server, &path, request.headers()).await,
-        _ => Refusal::method_not_allowed().into_response(),
+        (Method::POST, Some("mcp")) => request::post(plane, &server, request).await,
+        (Method::GET, Some("mcp")) => request::get(plane, &server, &request.into_parts().0).await,
+        (Method::DELETE, Some("mcp")) => request::delete(plane, &server, &request.into_parts().0).await,
+        _ => request::turn_away(&server, &request.into_parts().0, Refusal::method_not_allowed()).await,
     }
 }

@@ -6,6 +6,8 @@ use vmcp_core::backend::BackendId;
 use vmcp_revision::protocol::Report;
 use vmcp_runtime::Metrics;
 
+use crate::audit::Counted;
+
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -24,6 +26,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Counters {
     outcomes: Vec<Counter>,
     dropped: Counter,
+    records: Counted,
     revision: Gauge,
     connected: Gauge,
     rejected: Gauge,
@@ -35,7 +38,11 @@ impl Counters {
         let outcomes = metrics.counters("requests", "Requests of MCP clients by outcome", "outcome", &values);
         let help = "Messages of backends that belong to no request";
         let dropped = metrics.counters("backend_messages_dropped", help, "reason", &["unasked"]);
+        let help = "Audit records that were written and that were lost, and writes that were tried again";
+        let records = metrics.counters("audit_records", help, "result", &["written", "dropped", "retried"]);
+        let [written, lost, retried] = [0, 1, 2].map(|at| records.get(at).cloned().unwrap_or_default());
         Self {
+            records: Counted { written, dropped: lost, retried },
             outcomes,
             dropped: dropped.into_iter().next().unwrap_or_default(),
             revision: metrics.gauge("revision", "Number of the revision that is served"),
@@ -71,6 +78,11 @@ impl Counters {
             failed: count(Outcome::Failed),
             avoided,
         }
+    }
+
+    /// For records.
+    pub(crate) fn records(&self) -> Counted {
+        self.records.clone()
     }
 
     pub(crate) fn dropped(&self) -> &Counter {

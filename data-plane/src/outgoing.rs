@@ -4,8 +4,10 @@ use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use vmcp_core::backend::BackendId;
 use vmcp_core::boundary::{self, Incoming, Proof, Strategy, TokenExchange};
 use vmcp_core::desired::{Found, Text};
-use vmcp_oauth::{Client, Endpoint, Grant, NoToken, Reach, Tokens, Trusted};
-use vmcp_runtime::{secret_file, secret_variable, unix_ms};
+use vmcp_introspect::is_refusal;
+use vmcp_mcp::Failure;
+use vmcp_oauth::{Grant, NoToken, Tokens, Trusted, hash, prepare};
+use vmcp_runtime::unix_ms;
 
 use crate::principal::{Identity, Token};
 
@@ -45,7 +47,9 @@ impl Shown {
             Strategy::PassThrough => Ok(Self::PassedOn),
             Strategy::TokenExchange(exchange) => exchanged(exchange, incoming),
             Strategy::ClientCredentials(grant) => own(grant, incoming),
-            Strategy::Header(name, text) => whole(text).map(|value| Self::Fixed(name.clone(), value)),
+            Strategy::Header(name, text) => {
+                prepare::fixed(text).map(|value| Self::Fixed(name.clone(), value))
+            }
         };
         match prepared {
             Ok(shown) => (shown, has_files(strategy, incoming)),
@@ -54,6 +58,27 @@ impl Shown {
                 (Self::Missing, true)
             }
         }
+    }
+
+    /// Tells what is shown from all else that may be.
+    pub(crate) fn mark(&self) -> [u8; 32] {
+        match self {
+            Self::Nothing => hash(&[b"nothing"]),
+            Self::PassedOn => hash(&[b"passed on"]),
+            Self::Missing => hash(&[b"missing"]),
+            Self::Own(grant) => hash(&[b"own", &grant.mark()]),
+            Self::Fixed(name, value) => hash(&[b"fixed", name.as_str().as_bytes(), value.as_bytes()]),
+            Self::Exchanged { grants, kind } => {
+                let each = grants.iter().map(|(issuer, grant)| hash(&[issuer.as_bytes(), &grant.mark()]));
+                let each: Vec<[u8; 32]> = each.collect();
+                hash(&[b"exchanged", kind.as_bytes(), each.as_flattened()])
+            }
+        }
+    }
+
+    /// Whether it is another one for each caller.
+    pub(crate) fn is_of_caller(&self) -> bool {
+        matches!(self, Self::PassedOn | Self::Exchanged { .. })
     }
 
     /// The header for a call in this caller's name.
@@ -92,6 +117,20 @@ impl Shown {
         matches!(self, Self::Exchanged { .. } | Self::Own(_))
     }
 
+    /// A backend has failed to do what it was asked for: what it was shown is forgotten if that is why, and another one may be had. Whether so.
+    pub(crate) async fn forget_refused(
+        &self,
+        (tokens, identity): (&Tokens, &Identity),
+        header: Option<&(HeaderName, HeaderValue)>,
+        failure: &Failure,
+    ) -> bool {
+        let Some((_, refused)) = header.filter(|_| self.is_renewable() && is_refusal(failure)) else {
+            return false;
+        };
+        self.forget(tokens, identity, refused).await;
+        true
+    }
+
     /// A backend has refused what it was shown.
     pub(crate) async fn forget(&self, tokens: &Tokens, identity: &Identity, refused: &HeaderValue) {
         let Ok(refused) = refused.to_str() else { return };
@@ -112,15 +151,7 @@ pub(crate) fn trusted(incoming: &Incoming) -> (Vec<Trusted>, bool) {
     let Incoming::Oidc(issuers) = incoming else { return (Vec::new(), false) };
     let (mut all, mut is_read_again) = (Vec::new(), false);
     for issuer in issuers {
-        let prepared = reach(&issuer.reach).and_then(|reach| {
-            let introspection = match (&issuer.introspection_url, &issuer.client) {
-                (Some(url), Some(us)) => Some((url.clone(), client(us)?)),
-                _ => None,
-            };
-            let (audience, jwks_url) = (issuer.audience.clone(), issuer.jwks_url.clone());
-            Ok(Trusted { issuer: issuer.issuer.clone(), audience, jwks_url, introspection, reach })
-        });
-        match prepared {
+        match prepare::trusted(issuer) {
             Ok(trusted) => {
                 is_read_again |= issuer.reach.ca_bundle.is_some() || trusted.introspection.is_some();
                 all.push(trusted);
@@ -145,7 +176,7 @@ fn exchanged(exchange: &TokenExchange, incoming: &Incoming) -> Result<Shown, Str
     for issuer in issuers {
         // An issuer that does not know us exchanges nothing for us.
         if exchange.grant.client.is_some() || issuer.client.is_some() {
-            grants.push((issuer.issuer.clone(), grant(&exchange.grant, Some(issuer))?));
+            grants.push((issuer.issuer.clone(), prepare::grant(&exchange.grant, Some(issuer))?));
         }
     }
     Ok(Shown::Exchanged { grants, kind: exchange.subject_token_type.urn() })
@@ -156,69 +187,11 @@ fn own(wanted: &boundary::Grant, incoming: &Incoming) -> Result<Shown, String> {
         Incoming::Oidc(issuers) => issuers.first(),
         Incoming::Anonymous | Incoming::Local => None,
     };
-    Ok(Shown::Own(Box::new(grant(wanted, issuer)?)))
-}
-
-/// What is asked for; at the issuer, and as who we are there, where nothing else is said.
-fn grant(wanted: &boundary::Grant, issuer: Option<&boundary::Issuer>) -> Result<Grant, String> {
-    let (endpoint, way) = match (&wanted.token_url, issuer) {
-        (Some(url), _) => (Endpoint::At(url.clone()), &wanted.reach),
-        (None, Some(issuer)) => (Endpoint::Of(issuer.issuer.clone()), &issuer.reach),
-        (None, None) => return Err("it is not said where tokens are had".to_owned()),
-    };
-    let us = wanted.client.as_ref().or_else(|| issuer.and_then(|issuer| issuer.client.as_ref()));
-    let us = us.ok_or_else(|| "it is not said who asks for tokens".to_owned())?;
-    Ok(Grant {
-        endpoint,
-        client: client(us)?,
-        audience: wanted.audience.clone(),
-        resource: wanted.resource.clone(),
-        scopes: wanted.scopes.clone(),
-        reach: reach(way)?,
-    })
-}
-
-fn client(client: &boundary::Client) -> Result<Client, String> {
-    let id = client.id.as_str();
-    Ok(match &client.proof {
-        Proof::None => Client::public(id),
-        Proof::Basic(secret) => Client::basic(id, find(secret)?),
-        Proof::Post(secret) => Client::post(id, find(secret)?),
-        Proof::PrivateKey { key, key_id, algorithm } => {
-            Client::signed(id, &find(key)?, key_id.as_deref(), algorithm)?
-        }
-    })
-}
-
-fn reach(reach: &boundary::Reach) -> Result<Reach, String> {
-    let roots = reach.ca_bundle.as_deref().map(secret_file).transpose().map_err(|error| error.to_string())?;
-    let roots = roots.map(String::into_bytes);
-    Ok(Reach { roots, allows_private_ip: reach.allows_private_ip, allows_http: reach.allows_http })
-}
-
-fn find(found: &Found) -> Result<String, String> {
-    let text = match found {
-        Found::Variable(name) => secret_variable(name)
-            .map_err(|error| error.to_string())?
-            .into_string()
-            .map_err(|_| format!("the variable `{name}` is no text"))?,
-        Found::File(path) => secret_file(path).map_err(|error| error.to_string())?,
-    };
-    if text.is_empty() { Err("a secret is empty".to_owned()) } else { Ok(text) }
-}
-
-fn whole(text: &Text) -> Result<HeaderValue, String> {
-    let text = match text {
-        Text::Plain(text) => text.clone(),
-        Text::Secret { before, found } => format!("{before}{}", find(found)?),
-    };
-    sensitive(&text).map_err(|_| "it cannot stand in a header".to_owned())
+    Ok(Shown::Own(Box::new(prepare::grant(wanted, issuer)?)))
 }
 
 fn sensitive(text: &str) -> Result<HeaderValue, NotShown> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| NotShown::Refused)?;
-    value.set_sensitive(true);
-    Ok(value)
+    prepare::sensitive(text).ok_or(NotShown::Refused)
 }
 
 fn grant_for<'g>(grants: &'g [(String, Grant)], identity: &'g Identity) -> Option<(&'g Grant, &'g Token)> {

@@ -9,6 +9,7 @@ use vmcp_oauth::{Tokens, Verifier};
 use vmcp_runtime::{Drain, Guard};
 
 use crate::backend::{BackendSessions, Told};
+use crate::inventories::PersonalInventories;
 use crate::mailboxes::Mailboxes;
 use crate::metrics::Counters;
 use crate::questions::Questions;
@@ -32,6 +33,8 @@ pub(crate) struct Plane {
     pub(crate) verifier: Arc<Verifier>,
     /// Tokens for backends.
     pub(crate) tokens: Tokens,
+    /// What backends offer single callers.
+    pub(crate) personal_inventories: PersonalInventories,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) backend_sessions: BackendSessions,
     /// What backends say to clients by themselves.
@@ -45,4 +48,6 @@ pub(crate) struct Plane {
     pub(crate) counters: Arc<Counters>,
     pub(crate) drain: Drain,
     pub(crate) guard: Guard,
+    /// What clients speak: `http` or `https`.
+    pub(crate) scheme: &'static str,
 }

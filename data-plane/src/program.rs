@@ -1,25 +1,23 @@
 //! The data plane as a program of its own.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use aws_lc_rs::digest;
+use anyhow::Context;
 use clap::Parser;
 use vmcp_core::limits;
 use vmcp_mcp::{Bounds, Exchange};
 use vmcp_revision::remote;
 use vmcp_runtime::{
-    AdminPages, Drain, LogFormat, Metrics, bind, listen, plain_peer, run_program, start_telemetry,
-    stop_signal,
+    AdminPages, ConnectFiles, Drain, LogFormat, Metrics, ServerTls, Shown, bind, connector, grpc_peer,
+    listen, run_program, start_telemetry, stop_signal,
 };
-use vmcp_seal::KEY_BYTES;
 
-use crate::app::{self, DataPlane, SessionKey};
+use crate::app::{self, DataPlane};
 use crate::follow::{StateDir, new_id};
+use crate::sealing::SessionKeys;
 use crate::settings::Settings;
 use crate::snapshot::Decode;
 use crate::status::describe;
@@ -31,9 +29,10 @@ pub fn main(decode: Decode) -> ExitCode {
 
 async fn run(settings: Settings, decode: Decode) -> anyhow::Result<()> {
     start_telemetry(&settings.log, if settings.log_json { LogFormat::Json } else { LogFormat::Text })?;
+    let files = connect_files(&settings)?;
     let mut sources = Vec::new();
     for url in &settings.control_plane {
-        sources.push(remote(plain_peer(url)?));
+        sources.push(remote(grpc_peer(url, files.is_some(), "control-plane")?, files.clone()));
     }
     let wanted = settings.replica_id.as_ref().map(|name| name.as_str());
     let state = settings.state_dir.as_ref().map(|folder| {
@@ -46,29 +45,40 @@ async fn run(settings: Settings, decode: Decode) -> anyhow::Result<()> {
         (None, Some(wanted)) => wanted.to_owned(),
         (None, None) => new_id()?,
     };
-    let session_key = settings.session_key_file.as_deref().map(session_key).transpose()?;
     let listener = bind(settings.listen, "--listen").await?;
     let admin = bind(settings.admin_listen, "--admin-listen").await?;
     let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
     let (drain, metrics) = (Drain::new(), Metrics::new());
+    let session_keys = settings.session_key_file.map(|file| SessionKeys::follow(file, &drain));
+    let session_keys = session_keys.transpose().context("--session-key-file cannot be used")?;
+    let tls = match (settings.tls_cert, settings.tls_key) {
+        (Some(certificates), Some(key)) => {
+            let shown = Shown { certificates, key };
+            let tls = ServerTls::follow(shown, None, &["h2", "http/1.1"], &drain);
+            Some(tls.context("TLS cannot be spoken with clients")?)
+        }
+        _ => None,
+    };
     let data_plane = DataPlane::start(app::Settings {
         listener,
+        tls,
         sources,
         replica,
         virtual_servers: settings.virtual_server,
         state,
-        session_key,
+        session_keys,
         decode,
         exchange: Exchange::new(Bounds::default()),
         metrics: metrics.clone(),
         drain: drain.clone(),
     })?;
     if !address.ip().is_loopback() {
-        tracing::warn!(listen = %address, "everybody who reaches this address may call every tool: `incoming_auth` is anonymous");
+        tracing::warn!(listen = %address, "everybody who reaches this address is let in where `incoming_auth` is not `oidc`");
     }
     tracing::info!(replica = data_plane.replica(), listen = %address, admin = %admin_address, "data plane started");
     let is_stopping = Arc::new(AtomicBool::new(false));
-    let pages = pages(data_plane, metrics, is_stopping.clone());
+    let data_plane = Arc::new(data_plane);
+    let pages = pages(data_plane.clone(), metrics, is_stopping.clone());
     // The last to end: it tells that we stop.
     let admin_drain = Drain::new();
     admin_drain.spawn(listen(admin, pages.router(admin_address), admin_drain.clone()));
@@ -83,11 +93,25 @@ async fn run(settings: Settings, decode: Decode) -> anyhow::Result<()> {
     if !drain.finish(limits::DRAIN_TIME).await {
         tracing::warn!("stopped before everything had ended");
     }
+    data_plane.flush().await;
     admin_drain.finish(limits::DRAIN_TIME).await;
     Ok(())
 }
 
-fn pages(data_plane: DataPlane, metrics: Metrics, is_stopping: Arc<AtomicBool>) -> AdminPages {
+/// Looked at once before anything is served, so that what is wrong with them is said at once.
+fn connect_files(settings: &Settings) -> anyhow::Result<Option<ConnectFiles>> {
+    let (Some(authorities), Some(certificates), Some(key)) =
+        (&settings.control_plane_ca, &settings.control_plane_cert, &settings.control_plane_key)
+    else {
+        return Ok(None);
+    };
+    let shown = Shown { certificates: certificates.clone(), key: key.clone() };
+    let files = ConnectFiles { authorities: authorities.clone(), shown };
+    connector(&files).context("a control plane cannot be spoken to over TLS")?;
+    Ok(Some(files))
+}
+
+fn pages(data_plane: Arc<DataPlane>, metrics: Metrics, is_stopping: Arc<AtomicBool>) -> AdminPages {
     let observed = data_plane.observed();
     AdminPages {
         ready: Box::new(move || match (is_stopping.load(Ordering::Relaxed), &*observed.borrow()) {
@@ -99,16 +123,4 @@ fn pages(data_plane: DataPlane, metrics: Metrics, is_stopping: Arc<AtomicBool>) 
         status: Box::new(move || serde_json::to_string(&describe(&data_plane)).unwrap_or_default()),
         metrics,
     }
-}
-
-/// The hash of what stands in the file.
-fn session_key(file: &Path) -> anyhow::Result<SessionKey> {
-    let secret = fs_err::read(file).context("could not read the session key")?;
-    if secret.trim_ascii().len() < KEY_BYTES {
-        bail!("{} has fewer than {KEY_BYTES} bytes: make it with `openssl rand -base64 48`", file.display());
-    }
-    let hash = digest::digest(&digest::SHA256, secret.trim_ascii());
-    let mut key = [0; KEY_BYTES];
-    key.copy_from_slice(hash.as_ref());
-    Ok(SessionKey(key))
 }

@@ -1,17 +1,23 @@
 //! Every "no" to a client, with its status and code, in one place.
 
+mod reason;
+
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use vmcp_authz::Decision;
 use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_json::quote;
 use vmcp_mcp::header::Mismatch;
-use vmcp_mcp::{Failure, Malformed, ProtocolVersion, code, error};
+use vmcp_mcp::{Malformed, ProtocolVersion, code, error};
 
 use crate::metrics::Outcome;
+pub(crate) use reason::Reason;
 
 /// A typed "no". Boxed, since it is rare and the line passes it through every step.
 #[derive(Debug)]
@@ -28,100 +34,8 @@ struct Inner {
     outcome: Outcome,
     /// The backend has refused what it was shown.
     is_auth: bool,
-}
-
-/// What went wrong behind us: `error.data.reason`, for clients to decide by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// It cannot be reached, or says that it is not there.
-    Unavailable,
-    /// It did not answer in time.
-    Timeout,
-    /// What it answered is not MCP.
-    Protocol,
-    /// It says "no" in a way that is not MCP, as to a body that is too large for it.
-    Declined,
-    /// What it answered is over a bound.
-    TooLarge,
-    /// It does not accept our credential.
-    Auth,
-    /// There is no credential for it now, since the authorization server cannot be used.
-    AuthUnavailable,
-    /// It wants to be left alone for a while.
-    Busy,
-    /// It asked the client for something that this client's era cannot be asked.
-    InputRequired,
-    /// It says more on the way to its answer than anybody can use.
-    StreamLimit,
-}
-
-impl Reason {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unavailable => "backend_unavailable",
-            Self::Timeout => "backend_timeout",
-            Self::Protocol | Self::Declined => "backend_protocol_error",
-            Self::TooLarge => "backend_response_too_large",
-            Self::Auth => "backend_auth_failed",
-            Self::AuthUnavailable => "backend_auth_unavailable",
-            Self::Busy => "backend_busy",
-            Self::InputRequired => "backend_needs_input",
-            Self::StreamLimit => "backend_stream_limit",
-        }
-    }
-
-    /// Whether this shows that the backend works: it does not if it cannot be reached, is late or talks nonsense, and nothing is shown
-    /// by its being busy. What one client asks for must not close a backend to others.
-    pub(crate) const fn verdict(self) -> Option<bool> {
-        match self {
-            Self::Unavailable | Self::Timeout | Self::Protocol => Some(false),
-            Self::Busy | Self::AuthUnavailable => None,
-            Self::Declined | Self::Auth | Self::TooLarge | Self::InputRequired | Self::StreamLimit => {
-                Some(true)
-            }
-        }
-    }
-
-    const fn sentence(self) -> &'static str {
-        match self {
-            Self::Unavailable => "is not available",
-            Self::Timeout => "did not answer in time",
-            Self::Protocol | Self::Declined => "did not answer as MCP demands",
-            Self::TooLarge => "answered more than is passed on",
-            Self::Auth => "does not accept the credential it is called with",
-            Self::AuthUnavailable => "cannot be called: there is no credential for it at the moment",
-            Self::Busy => "is busy",
-            Self::InputRequired => "asks for input, which this client's protocol version cannot give",
-            Self::StreamLimit => "sends more messages than are passed on",
-        }
-    }
-}
-
-impl From<&Failure> for Reason {
-    fn from(failure: &Failure) -> Self {
-        match failure {
-            Failure::Unreachable(_) | Failure::Broken(_) => Self::Unavailable,
-            Failure::TimedOut => Self::Timeout,
-            Failure::TooLarge { .. } => Self::TooLarge,
-            Failure::Protocol(_) | Failure::CutOff(_) => Self::Protocol,
-            Failure::Status(status) => Self::from(*status),
-        }
-    }
-}
-
-impl From<StatusCode> for Reason {
-    fn from(status: StatusCode) -> Self {
-        match status {
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-                Self::Unavailable
-            }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Self::Auth,
-            StatusCode::TOO_MANY_REQUESTS => Self::Busy,
-            StatusCode::REQUEST_TIMEOUT => Self::Protocol,
-            status if status.is_client_error() => Self::Declined,
-            _ => Self::Protocol,
-        }
-    }
+    /// By which policies it may not be done.
+    decision: Option<Arc<Decision>>,
 }
 
 impl Refusal {
@@ -136,6 +50,7 @@ impl Refusal {
             challenge: None,
             outcome: Outcome::Refused,
             is_auth: false,
+            decision: None,
         }))
     }
 
@@ -148,6 +63,29 @@ impl Refusal {
     pub(crate) fn with_id(mut self, id: &str) -> Self {
         self.0.id.get_or_insert_with(|| id.to_owned());
         self
+    }
+
+    /// Policies say so. Clients do not hear that.
+    pub(crate) fn denied(mut self, decision: Option<Arc<Decision>>) -> Self {
+        self.0.decision = decision;
+        self
+    }
+
+    /// What policies have said, if that is why.
+    pub(crate) fn decision(&self) -> Option<&Arc<Decision>> {
+        self.0.decision.as_ref()
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    pub(crate) fn code(&self) -> i32 {
+        self.0.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
     }
 
     /// Whether the backend has refused what it was shown.
@@ -214,6 +152,12 @@ impl Refusal {
     /// A tool or prompt that is not there, or not for this caller: one answer.
     pub(crate) fn unknown(noun: &str, name: &str) -> Self {
         Self::new(StatusCode::OK, code::INVALID_PARAMS, format!("Unknown {noun}: {name}"))
+    }
+
+    /// A tool or prompt that the caller sees, and may not use with these arguments. By which policy is on record alone.
+    pub(crate) fn denied_arguments(noun: &str, name: &str) -> Self {
+        let message = format!("The {noun} {name} may not be used with these arguments");
+        Self::new(StatusCode::OK, code::DENIED, message).with_data("{\"reason\":\"denied\"}".to_owned())
     }
 
     /// A resource that is not there, or not for this caller; legacy clients know another code for it
@@ -328,6 +272,13 @@ impl Refusal {
     pub(crate) fn issuer_unavailable() -> Self {
         let message = "The issuer of tokens cannot be reached";
         let data = "{\"reason\":\"issuer_unavailable\"}".to_owned();
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code::INTERNAL_ERROR, message).with_data(data)
+    }
+
+    /// What cannot be recorded is not done.
+    pub(crate) fn audit_unavailable() -> Self {
+        let message = "Requests cannot be recorded at the moment";
+        let data = "{\"reason\":\"audit_unavailable\"}".to_owned();
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code::INTERNAL_ERROR, message).with_data(data)
     }
 

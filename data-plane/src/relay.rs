@@ -18,6 +18,7 @@ use vmcp_mcp::{
 };
 
 use crate::asked::Asked;
+use crate::audit::{Ended, Entry};
 use crate::backend::{Admitted, Opened};
 use crate::bridge::{self, Bridge};
 use crate::plane::Plane;
@@ -51,13 +52,15 @@ pub(crate) struct Relay {
     client: Option<Session>,
     /// The backend session that must live as long as the answer.
     session: Option<Arc<Opened>>,
+    /// What becomes the record of it.
+    entry: Entry,
 }
 
 /// What one message of a backend means for the client.
 #[derive(Debug)]
 enum Passed {
-    /// The response to its request.
-    Response(Bytes),
+    /// The response to its request, and what it says of itself.
+    Response(Bytes, Ended),
     /// How far its request has come.
     Progress(Bytes),
     /// Something else about its request.
@@ -69,44 +72,61 @@ enum Passed {
 }
 
 /// The client's answer.
-pub(crate) async fn answer(relay: Relay, answered: Answered) -> Result<Response, Refusal> {
-    match answered.answer {
-        Answer::Message(body) => match relay.pass(body)? {
-            Passed::Response(body) => Ok(json(StatusCode::OK, body)),
-            Passed::Progress(_) | Passed::Notification(_) | Passed::Question(..) | Passed::Nothing => {
-                Err(relay.refusal(Reason::Protocol))
-            }
-        },
-        Answer::Stream(events) => Ok(stream::respond(relay, events)),
-        Answer::Accepted => Err(relay.refusal(Reason::Protocol)),
-        Answer::Refused {
-            status: StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE,
-            retry_after: Some(time),
-            ..
-        } => Err(relay.admitted.busy(time).with_id(&relay.id)),
-        // A modern backend says "no" with a status and a JSON-RPC error; both are the client's.
-        Answer::Refused { status, body, .. } => match relay.read(body) {
-            Ok(Passed::Response(body)) => {
-                relay.admitted.succeeded();
-                Ok(json(relay.status_of(status), body))
-            }
-            Ok(_) | Err(_) => Err(relay.refusal(Reason::from(status))),
-        },
+pub(crate) async fn answer(mut relay: Relay, answered: Answered) -> Result<Response, Refusal> {
+    let whole = match answered.answer {
+        Answer::Stream(events) => return Ok(stream::respond(relay, events)),
+        whole => relay.whole(whole),
+    };
+    match whole {
+        Ok((status, body, ended)) => {
+            relay.entry.answered(ended, body.len());
+            Ok(json(status, body))
+        }
+        Err(refusal) => {
+            relay.entry.refused(&refusal);
+            Err(refusal)
+        }
     }
 }
 
 impl Relay {
+    /// An answer that has come whole.
+    fn whole(&self, answer: Answer) -> Result<(StatusCode, Bytes, Ended), Refusal> {
+        match answer {
+            Answer::Message(body) => match self.pass(body)? {
+                Passed::Response(body, ended) => Ok((StatusCode::OK, body, ended)),
+                Passed::Progress(_) | Passed::Notification(_) | Passed::Question(..) | Passed::Nothing => {
+                    Err(self.refusal(Reason::Protocol))
+                }
+            },
+            Answer::Accepted | Answer::Stream(_) => Err(self.refusal(Reason::Protocol)),
+            Answer::Refused {
+                status: StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE,
+                retry_after: Some(time),
+                ..
+            } => Err(self.admitted.busy(time).with_id(&self.id)),
+            // A modern backend says "no" with a status and a JSON-RPC error; both are the client's.
+            Answer::Refused { status, body, .. } => match self.read(body) {
+                Ok(Passed::Response(body, ended)) => {
+                    self.admitted.succeeded();
+                    Ok((self.status_of(status), body, ended))
+                }
+                Ok(_) | Err(_) => Err(self.refusal(Reason::from(status))),
+            },
+        }
+    }
+
     pub(crate) fn new(
         plane: Arc<Plane>,
         admitted: Admitted,
         (bridge, round, shared): (Bridge, Option<Round>, Option<Box<SharedCall>>),
-        asked: &Asked<'_>,
+        (asked, entry): (&Asked<'_>, Entry),
         session: Option<Arc<Opened>>,
     ) -> Self {
         let (id, client) = (asked.request.id.raw().to_owned(), asked.client.session());
         let is_about_task = asked.ask.is_about_task();
         let (admitted, asked) = (Arc::new(admitted), AtomicUsize::new(0));
-        Self { plane, admitted, bridge, round, shared, asked, is_about_task, id, client, session }
+        Self { plane, admitted, bridge, round, shared, asked, is_about_task, id, client, session, entry }
     }
 
     /// The client's answer where the backend's cannot be passed on.
@@ -118,7 +138,7 @@ impl Relay {
     fn pass(&self, body: Bytes) -> Result<Passed, Refusal> {
         let passed = self.read(body).map_err(|reason| self.refusal(reason))?;
         match passed {
-            Passed::Response(_) => self.admitted.succeeded(),
+            Passed::Response(..) => self.admitted.succeeded(),
             Passed::Progress(_) | Passed::Notification(_) | Passed::Question(..) => self.admitted.is_alive(),
             Passed::Nothing => {}
         }
@@ -142,7 +162,8 @@ impl Relay {
                         Some(round) => self.sealed(round, &response, &body)?,
                         None => bridge::read_response(self.bridge, &response, body.clone())?,
                     };
-                    Ok(Passed::Response(under_our_id(id, &self.id, bridged, &limits)))
+                    let ended = self.entry.read(&response, &limits);
+                    Ok(Passed::Response(under_our_id(id, &self.id, bridged, &limits), ended))
                 }
                 _ => {
                     self.plane.counters.dropped().inc();
@@ -166,11 +187,15 @@ impl Relay {
             edits.replace_with(state, quote(&sealed.ok_or(Reason::Protocol)?).into());
         }
         if let Some(task) = task.filter(|_| self.is_about_task || kind == "\"task\"") {
-            let id = task.as_str().ok_or(Reason::Protocol)?.into_owned();
-            let scope = Scope { server: &round.server, principal: round.principal };
-            let tool = round.tool(&self.plane.sessions).ok_or(Reason::Protocol)?;
-            let task_id = TaskId { backend: round.backend.name.clone(), tool, id };
-            edits.replace_with(task, quote(&self.plane.sessions.seal_task(scope, &task_id)).into());
+            let id = match self.is_about_task {
+                true => round.task_id(),
+                false => task.as_str().zip(round.tool()).map(|(id, tool)| {
+                    let scope = Scope { server: &round.server, principal: round.principal };
+                    let backend = round.backend.name.clone();
+                    self.plane.sessions.seal_task(scope, &TaskId { backend, tool, id: id.into_owned() })
+                }),
+            };
+            edits.replace_with(task, quote(&id.ok_or(Reason::Protocol)?).into());
         }
         Ok(if edits.is_empty() { body.clone() } else { edits.apply(body).into() })
     }

@@ -7,7 +7,7 @@ use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_json::{Object, Value};
-use vmcp_mcp::{Message, method};
+use vmcp_mcp::Message;
 
 use crate::principal::{Principal, Scope};
 use crate::session::Sessions;
@@ -33,17 +33,19 @@ impl Round {
         sessions.open_state(&self.purpose()?, sealed).ok()
     }
 
-    /// The tool that is called, or was when the task began that the request is about.
-    pub(crate) fn tool(&self, sessions: &Sessions) -> Option<String> {
+    /// The tool that is called.
+    pub(crate) fn tool(&self) -> Option<String> {
+        self.text("name")
+    }
+
+    /// The id of the task that the request is about, as the client knows it.
+    pub(crate) fn task_id(&self) -> Option<String> {
+        self.text("taskId")
+    }
+
+    fn text(&self, member: &str) -> Option<String> {
         let Ok(Message::Request(request)) = Message::parse(&self.body, &limits::REQUEST) else { return None };
-        let params = request.params?;
-        match params.get("taskId") {
-            Some(id) if request.method != method::TOOLS_CALL => {
-                let scope = Scope { server: &self.server, principal: self.principal };
-                Some(sessions.open_task(scope, &id.as_str()?)?.tool)
-            }
-            _ => Some(params.get("name")?.as_str()?.into_owned()),
-        }
+        Some(request.params?.get(member)?.as_str()?.into_owned())
     }
 
     fn purpose(&self) -> Option<Vec<u8>> {
@@ -78,6 +80,7 @@ fn without_white_space(value: Value<'_>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sealing::SessionKeys;
 
     fn round(body: &str) -> Round {
         Round {
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_state_is_good_for_the_request_that_it_was_made_for() {
-        let sessions = Sessions::new(None).unwrap();
+        let sessions = Sessions::new(SessionKeys::own().unwrap());
         let first = round(&call("x", r#"{"a":"b c\" d"}"#, ""));
         let sealed = first.seal(&sessions, "round one").unwrap();
         let again = round(

@@ -1,6 +1,5 @@
 //! Legacy session ids and list cursors: sealed, so that any replica can read its own and nobody can make one.
 
-use aws_lc_rs::rand;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use moka::policy::EvictionPolicy;
@@ -9,10 +8,10 @@ use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_mcp::ProtocolVersion;
 use vmcp_runtime::unix_ms;
-use vmcp_seal::{KEY_BYTES, KeyRing};
 
 use crate::declared::Declared;
 use crate::principal::Scope;
+use crate::sealing::{NoRandomness, SessionKeys, random};
 use crate::snapshot::Position;
 use crate::sticky::{self, Carried};
 use crate::task::TaskId;
@@ -20,7 +19,7 @@ use crate::task::TaskId;
 /// Opens and seals; remembers which sessions have ended.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    ring: KeyRing,
+    keys: SessionKeys,
     ended: Cache<u128, ()>,
 }
 
@@ -34,10 +33,6 @@ pub(crate) struct Session {
     /// Seconds since 1970.
     pub(crate) issued_at: u64,
 }
-
-/// There is no randomness.
-#[derive(Debug)]
-pub(crate) struct NoRandomness;
 
 /// Not a session of ours that is still good. Whether foreign, altered, expired or ended, nobody learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,16 +53,13 @@ const FORM: u8 = 3;
 const VERSION_BYTES: usize = 10;
 
 impl Sessions {
-    /// Under a key that all replicas share, or one of this process alone.
-    pub(crate) fn new(shared: Option<[u8; KEY_BYTES]>) -> Result<Self, NoRandomness> {
-        let key = shared.map_or_else(random, Ok)?;
-        let ring = KeyRing::new(&[(1, key)]).map_err(|_| NoRandomness)?;
+    pub(crate) fn new(keys: SessionKeys) -> Self {
         let ended = Cache::builder()
             .eviction_policy(EvictionPolicy::lru())
             .max_capacity(limits::ENDED_SESSIONS)
             .time_to_live(limits::SESSION_TIME)
             .build();
-        Ok(Self { ring, ended })
+        Self { keys, ended }
     }
 
     /// The id of a session with a virtual server, as its client keeps it.
@@ -78,7 +70,7 @@ impl Sessions {
         carried: &[Carried],
     ) -> Result<String, NoRandomness> {
         let bytes = [session.to_bytes(), sticky::to_bytes(carried)].concat();
-        Ok(encode_base64(&self.ring.seal(&scope.purpose("session"), random()?, &bytes)))
+        Ok(encode_base64(&self.keys.current().ring.seal(&scope.purpose("session"), random()?, &bytes)))
     }
 
     /// What a client carries in the id of a session that has been opened.
@@ -90,7 +82,7 @@ impl Sessions {
 
     fn unseal(&self, scope: Scope<'_>, sealed: &str) -> Result<Vec<u8>, UnknownSession> {
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| UnknownSession)?;
-        self.ring.open(&scope.purpose("session"), &sealed).map_err(|_| UnknownSession)
+        self.keys.current().ring.open(&scope.purpose("session"), &sealed).map_err(|_| UnknownSession)
     }
 
     pub(crate) fn open(&self, scope: Scope<'_>, sealed: &str) -> Result<Session, UnknownSession> {
@@ -109,13 +101,17 @@ impl Sessions {
 
     /// What a backend keeps with a client between two rounds of one request.
     pub(crate) fn seal_state(&self, purpose: &[u8], state: &str) -> Result<String, NoRandomness> {
-        let bytes = [&now().to_le_bytes()[..], state.as_bytes()].concat();
-        Ok(encode_base64(&self.ring.seal(purpose, random()?, &bytes)))
+        self.seal_state_at(purpose, state, now())
+    }
+
+    fn seal_state_at(&self, purpose: &[u8], state: &str, sealed_at: u64) -> Result<String, NoRandomness> {
+        let bytes = [&sealed_at.to_le_bytes()[..], state.as_bytes()].concat();
+        Ok(encode_base64(&self.keys.current().ring.seal(purpose, random()?, &bytes)))
     }
 
     pub(crate) fn open_state(&self, purpose: &[u8], sealed: &str) -> Result<String, UnknownState> {
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| UnknownState)?;
-        let bytes = self.ring.open(purpose, &sealed).map_err(|_| UnknownState)?;
+        let bytes = self.keys.current().ring.open(purpose, &sealed).map_err(|_| UnknownState)?;
         let (sealed_at, state) = bytes.split_first_chunk::<8>().ok_or(UnknownState)?;
         let age = now().saturating_sub(u64::from_le_bytes(*sealed_at));
         if age > limits::STATE_TIME.as_secs() {
@@ -126,14 +122,15 @@ impl Sessions {
 
     /// The id under which clients of a virtual server know a task.
     pub(crate) fn seal_task(&self, scope: Scope<'_>, task: &TaskId) -> String {
-        let purpose = scope.purpose("task");
-        encode_base64(&self.ring.seal(&purpose, task.nonce(&purpose), task.to_text().as_bytes()))
+        let (purpose, keys) = (scope.purpose("task"), self.keys.current());
+        let nonce = task.nonce(&keys.nonces, &purpose);
+        encode_base64(&keys.ring.seal(&purpose, nonce, task.to_text().as_bytes()))
     }
 
     /// Whose task that is. `None`: no id of ours.
     pub(crate) fn open_task(&self, scope: Scope<'_>, sealed: &str) -> Option<TaskId> {
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let text = self.ring.open(&scope.purpose("task"), &sealed).ok()?;
+        let text = self.keys.current().ring.open(&scope.purpose("task"), &sealed).ok()?;
         TaskId::from_text(std::str::from_utf8(&text).ok()?)
     }
 
@@ -145,7 +142,11 @@ impl Sessions {
         behind: &Position,
     ) -> Result<String, NoRandomness> {
         let text = format!("{}\n{}", behind.backend, behind.exposed_name);
-        Ok(encode_base64(&self.ring.seal(&scope.purpose(kind.list()), random()?, text.as_bytes())))
+        Ok(encode_base64(&self.keys.current().ring.seal(
+            &scope.purpose(kind.list()),
+            random()?,
+            text.as_bytes(),
+        )))
     }
 
     pub(crate) fn open_cursor(
@@ -155,7 +156,8 @@ impl Sessions {
         cursor: &str,
     ) -> Result<Position, UnknownCursor> {
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_| UnknownCursor)?;
-        let text = self.ring.open(&scope.purpose(kind.list()), &sealed).map_err(|_| UnknownCursor)?;
+        let text =
+            self.keys.current().ring.open(&scope.purpose(kind.list()), &sealed).map_err(|_| UnknownCursor)?;
         let text = String::from_utf8(text).map_err(|_| UnknownCursor)?;
         let (backend, exposed_name) = text.split_once('\n').ok_or(UnknownCursor)?;
         let backend = backend.parse().map_err(|_| UnknownCursor)?;
@@ -196,12 +198,6 @@ fn encode_base64(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
-    Ok(bytes)
-}
-
 /// Seconds since 1970.
 fn now() -> u64 {
     unix_ms() / 1_000
@@ -229,28 +225,28 @@ mod tests {
 
     #[test]
     fn a_session_is_good_at_its_virtual_server_until_it_ends() {
-        let sessions = Sessions::new(None).unwrap();
+        let sessions = Sessions::new(SessionKeys::own().unwrap());
         let id = begin(&sessions, ProtocolVersion::V2025_06_18, Declared::from_byte(9));
         assert!(id.bytes().all(|byte| (0x21..=0x7e).contains(&byte)), "{id}");
         let session = sessions.open(at("a"), &id).unwrap();
         assert_eq!(session.version, ProtocolVersion::V2025_06_18);
         assert_eq!(session.declared, Declared::from_byte(9));
         assert_eq!(sessions.open(at("b"), &id), Err(UnknownSession));
-        assert_eq!(Sessions::new(None).unwrap().open(at("a"), &id), Err(UnknownSession));
+        assert_eq!(Sessions::new(SessionKeys::own().unwrap()).open(at("a"), &id), Err(UnknownSession));
         sessions.end(&session);
         assert_eq!(sessions.open(at("a"), &id), Err(UnknownSession));
     }
 
     #[test]
     fn replicas_with_the_same_key_read_each_other_s_sessions() {
-        let [one, other] = [(); 2].map(|()| Sessions::new(Some([7; KEY_BYTES])).unwrap());
+        let [one, other] = [(); 2].map(|()| Sessions::new(SessionKeys::test(&[7])));
         let id = begin(&one, ProtocolVersion::V2025_11_25, Declared::default());
         assert!(other.open(at("a"), &id).is_ok());
     }
 
     #[test]
     fn no_altered_session_or_cursor_is_accepted() {
-        let sessions = Sessions::new(None).unwrap();
+        let sessions = Sessions::new(SessionKeys::own().unwrap());
         let id = begin(&sessions, ProtocolVersion::V2025_11_25, Declared::default());
         let behind = Position { backend: name("b"), exposed_name: "b_x\ny".into() };
         let cursor = sessions.cursor(at("a"), Kind::Tool, &behind).unwrap();
@@ -273,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_task_has_one_id_and_it_is_good_at_its_virtual_server() {
-        let sessions = Sessions::new(None).unwrap();
+        let sessions = Sessions::new(SessionKeys::own().unwrap());
         let task = |id: &str| TaskId { backend: name("b"), tool: "b_t".to_owned(), id: id.to_owned() };
         let sealed = sessions.seal_task(at("a"), &task("1\n2"));
         assert_eq!(sealed, sessions.seal_task(at("a"), &task("1\n2")));
@@ -284,8 +280,47 @@ mod tests {
     }
 
     #[test]
+    fn handles_are_not_credentials_when_their_time_is_over() {
+        let (sessions, here) = (Sessions::new(SessionKeys::own().unwrap()), at("a"));
+        let session = Session::begin(ProtocolVersion::V2025_11_25, Declared::default()).unwrap();
+        let ago = |time: std::time::Duration| now() - time.as_secs();
+        for (is_good, time) in [(true, limits::SESSION_TIME / 2), (false, limits::SESSION_TIME * 2)] {
+            let id = sessions.seal(here, &Session { issued_at: ago(time), ..session }, &[]).unwrap();
+            assert_eq!(sessions.open(here, &id).is_ok(), is_good, "{time:?}");
+        }
+        for (is_good, time) in [(true, limits::STATE_TIME / 2), (false, limits::STATE_TIME * 2)] {
+            let state = sessions.seal_state_at(b"p", "text", ago(time)).unwrap();
+            assert_eq!(sessions.open_state(b"p", &state).is_ok(), is_good, "{time:?}");
+        }
+    }
+
+    #[test]
+    fn handles_are_not_credentials_that_can_be_guessed() {
+        let sessions = Sessions::new(SessionKeys::own().unwrap());
+        let behind = Position { backend: name("b"), exposed_name: "b_told".into() };
+        let mut ones = vec![0_u32; 8];
+        let mut seen = std::collections::HashSet::new();
+        const MANY: u32 = 10_000;
+        for _ in 0..MANY {
+            let cursor = sessions.cursor(at("a"), Kind::Tool, &behind).unwrap();
+            for handle in [begin(&sessions, ProtocolVersion::V2025_11_25, Declared::default()), cursor] {
+                let bytes = BASE64_URL_SAFE_NO_PAD.decode(&handle).unwrap();
+                for read in [&b"2025-11-25"[..], b"b_told"] {
+                    assert!(!bytes.windows(read.len()).any(|some| some == read), "it can be read");
+                }
+                // Behind the key's id.
+                assert!(seen.insert(bytes[1..9].to_vec()), "two begin alike");
+                for (bit, ones) in ones.iter_mut().enumerate() {
+                    *ones += u32::from(bytes[1] >> bit & 1);
+                }
+            }
+        }
+        assert!(ones.iter().all(|ones| (MANY * 95 / 100..MANY * 105 / 100).contains(ones)), "{ones:?}");
+    }
+
+    #[test]
     fn eras_07_what_is_sealed_for_one_principal_is_good_for_no_other() {
-        let (sessions, here) = (Sessions::new(None).unwrap(), at("a"));
+        let (sessions, here) = (Sessions::new(SessionKeys::own().unwrap()), at("a"));
         let other = Scope { principal: Principal::test(1), ..here };
         let session = Session::begin(ProtocolVersion::V2025_11_25, Declared::default()).unwrap();
         let id = sessions.seal(other, &session, &[]).unwrap();
@@ -303,7 +338,7 @@ mod tests {
     /// `eras_07`: neither an id, nor a cursor, nor a state that a backend keeps is accepted with anything in it changed.
     #[test]
     fn eras_07_a_million_random_changes_are_never_accepted() {
-        let (sessions, all) = (Sessions::new(None).unwrap(), at("a"));
+        let (sessions, all) = (Sessions::new(SessionKeys::own().unwrap()), at("a"));
         let behind = Position { backend: name("b"), exposed_name: "b_x".into() };
         let sealed = [
             begin(&sessions, ProtocolVersion::V2025_11_25, Declared::default()),

@@ -11,12 +11,27 @@ use vmcp_core::name::Name;
 #[derive(Debug, Parser)]
 #[command(name = "vmcp-data-plane", version, max_term_width = 100)]
 pub(crate) struct Settings {
-    /// Control plane to follow, or several, of which one is followed at a time (gRPC, loopback only)
+    /// Control plane to follow, or several, of which one is followed at a time (gRPC; `https://` unless it is on this machine)
     #[arg(long, value_name = "URL", required = true, num_args = 1.., env = "VMCP_CONTROL_PLANE", value_delimiter = ',')]
     pub(crate) control_plane: Vec<String>,
+    /// Authorities (PEM) by which the certificate of a control plane must be
+    #[arg(long, value_name = "FILE", env = "VMCP_CONTROL_PLANE_CA", requires_all = ["control_plane_cert", "control_plane_key"])]
+    pub(crate) control_plane_ca: Option<PathBuf>,
+    /// Certificate (PEM) that a control plane sees
+    #[arg(long, value_name = "FILE", env = "VMCP_CONTROL_PLANE_CERT", requires = "control_plane_ca")]
+    pub(crate) control_plane_cert: Option<PathBuf>,
+    /// Key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", env = "VMCP_CONTROL_PLANE_KEY", requires = "control_plane_ca")]
+    pub(crate) control_plane_key: Option<PathBuf>,
     /// Where MCP clients come in
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4483", env = "VMCP_LISTEN")]
     pub(crate) listen: SocketAddr,
+    /// Certificate (PEM) that MCP clients see: with it they are spoken to over TLS alone
+    #[arg(long, value_name = "FILE", env = "VMCP_TLS_CERT", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", env = "VMCP_TLS_KEY", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Where /livez, /readyz, /status and /metrics are
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4484", env = "VMCP_ADMIN_LISTEN")]
     pub(crate) admin_listen: SocketAddr,
@@ -29,8 +44,8 @@ pub(crate) struct Settings {
     /// Serve only this virtual server, or these
     #[arg(long, value_name = "NAME", num_args = 1.., env = "VMCP_VIRTUAL_SERVER", value_delimiter = ',')]
     pub(crate) virtual_server: Vec<Name>,
-    /// File with at least 32 random bytes, the same for all replicas: it seals session ids, so that a session that began on one goes
-    /// on at the others [default: a key of this process alone]
+    /// File with a key a line, each of at least 32 random characters, the same for all replicas: the first seals session ids, so that a
+    /// session that began on one goes on at the others, and all open them [default: a key of this process alone]
     #[arg(long, value_name = "FILE", env = "VMCP_SESSION_KEY_FILE")]
     pub(crate) session_key_file: Option<PathBuf>,
     /// Seconds in which it goes on to serve after it was told to stop and says that it is not ready, so that load balancers notice

@@ -1,7 +1,7 @@
 //! Ids of tasks, the calls of modern backends that go on after they have been answered (SEP-2663). A client sees an id of ours, from
-//! which any replica reads whose the task is; one task has one such id for as long as it lives.
+//! which any replica reads whose the task is; a client hears of its task by the id that it was handed.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac;
 use vmcp_core::name::Name;
 use vmcp_seal::NONCE_BYTES;
 
@@ -26,9 +26,10 @@ impl TaskId {
         Some(Self { backend: backend.parse().ok()?, tool: tool.to_owned(), id: id.to_owned() })
     }
 
-    /// The same for the same task, so that it is sealed alike every time; different tasks have different ones.
-    pub(crate) fn nonce(&self, purpose: &[u8]) -> [u8; NONCE_BYTES] {
-        let hash = digest(&SHA256, &[purpose, b"\0", self.to_text().as_bytes()].concat());
-        hash.as_ref().first_chunk().copied().unwrap_or_default()
+    /// The same for the same task, so that it is sealed alike every time. Different tasks have different ones, and nobody without the key can
+    /// look for two that have the same: backends choose their ids.
+    pub(crate) fn nonce(&self, key: &hmac::Key, purpose: &[u8]) -> [u8; NONCE_BYTES] {
+        let tag = hmac::sign(key, &[purpose, b"\0", self.to_text().as_bytes()].concat());
+        tag.as_ref().first_chunk().copied().unwrap_or_default()
     }
 }

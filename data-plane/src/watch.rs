@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use vmcp_core::backend::BackendId;
+use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_json::{Object, quote};
 use vmcp_mcp::{
@@ -14,16 +16,34 @@ use vmcp_mcp::{
 
 use crate::backend::{self, Backend};
 use crate::plane::Plane;
+use crate::principal::Identity;
 
 /// What is watched at one backend.
 #[derive(Debug)]
 pub(crate) struct Watch {
     pub(crate) backend: Arc<Backend>,
     pub(crate) uris: Vec<String>,
-    /// As the backend calls each, and as the client does.
-    pub(crate) tasks: Vec<(String, String)>,
-    /// What the backend is shown.
-    pub(crate) headers: HeaderMap,
+    pub(crate) tasks: Vec<WatchedTask>,
+}
+
+/// A task that is watched.
+#[derive(Debug)]
+pub(crate) struct WatchedTask {
+    /// As the backend calls it.
+    pub(crate) theirs: String,
+    /// As the client does.
+    pub(crate) ours: String,
+    /// The exposed name of the tool whose call it is.
+    pub(crate) tool: String,
+}
+
+/// Something of a backend that a client hears of for as long as it may.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) backend: BackendId,
+    pub(crate) kind: Kind,
+    /// A URI, or the exposed name of a tool.
+    pub(crate) name: String,
 }
 
 impl Watch {
@@ -34,7 +54,7 @@ impl Watch {
             all.join(",")
         };
         let uris = quoted(&mut self.uris.iter());
-        let tasks = quoted(&mut self.tasks.iter().map(|(theirs, _)| theirs));
+        let tasks = quoted(&mut self.tasks.iter().map(|task| &task.theirs));
         let members = [("resourceSubscriptions", uris), ("taskIds", tasks)];
         let wanted: Vec<String> = members
             .into_iter()
@@ -42,6 +62,17 @@ impl Watch {
             .map(|(name, all)| format!("\"{name}\":[{all}]"))
             .collect();
         format!("{{{}}}", wanted.join(","))
+    }
+
+    /// What the client hears of.
+    pub(crate) fn heard(&self) -> impl Iterator<Item = Heard> {
+        let resources = self.uris.iter().map(|uri| (Kind::Resource, uri));
+        let tasks = self.tasks.iter().map(|task| (Kind::Tool, &task.tool));
+        resources.chain(tasks).map(|(kind, name)| Heard {
+            backend: self.backend.id.clone(),
+            kind,
+            name: name.clone(),
+        })
     }
 
     /// A client that has asked for tasks knows them.
@@ -53,15 +84,21 @@ impl Watch {
     }
 }
 
-/// Begins to watch. What changes comes as events whose messages carry `meta` (a JSON member), until nobody reads them. `None`: nothing
+/// Begins to watch in a caller's name. What changes comes as events whose messages carry `meta` (a JSON member), until nobody reads them. `None`: nothing
 /// is watched.
-pub(crate) fn begin(plane: &Arc<Plane>, watches: Vec<Watch>, meta: &str) -> Option<mpsc::Receiver<Bytes>> {
+pub(crate) fn begin(
+    plane: &Arc<Plane>,
+    identity: &Identity,
+    watches: Vec<Watch>,
+    meta: &str,
+) -> Option<mpsc::Receiver<Bytes>> {
     if watches.is_empty() {
         return None;
     }
     let (tell, updates) = mpsc::channel(limits::MAILBOX_MESSAGES);
     for watch in watches {
-        let watching = Watching { plane: plane.clone(), watch, meta: meta.to_owned(), tell: tell.clone() };
+        let (plane, identity) = (plane.clone(), identity.clone());
+        let watching = Watching { plane, identity, watch, meta: meta.to_owned(), tell: tell.clone() };
         tokio::spawn(watching.run());
     }
     Some(updates)
@@ -69,6 +106,7 @@ pub(crate) fn begin(plane: &Arc<Plane>, watches: Vec<Watch>, meta: &str) -> Opti
 
 struct Watching {
     plane: Arc<Plane>,
+    identity: Identity,
     watch: Watch,
     meta: String,
     tell: mpsc::Sender<Bytes>,
@@ -96,18 +134,26 @@ impl Watching {
         }
     }
 
-    /// Counts as a call until the stream stands. `None`: the backend does not say.
+    /// Counts as a call until the stream stands. `None`: the backend does not say. What it is shown is had anew each time, since tokens end.
     async fn open(&self) -> Result<Option<EventStream>, NotNow> {
+        let shown = &self.watch.backend.shown;
+        let header = shown.header(&self.plane.tokens, &self.identity).await.map_err(|_| NotNow)?;
+        let headers: HeaderMap = header.iter().cloned().collect();
         let admitted = backend::admit(&self.watch.backend).await.map_err(|_| NotNow)?;
         let (peer, exchange) = (admitted.peer(), &self.plane.exchange);
         let (capabilities, wanted) = (self.watch.capabilities(), self.watch.filter());
-        let watching = mcp::watch(exchange, &peer, &OURSELVES, (&capabilities, &wanted), &self.watch.headers);
+        let watching = mcp::watch(exchange, &peer, &OURSELVES, (&capabilities, &wanted), &headers);
         match tokio::time::timeout(admitted.patience(), watching).await {
             Ok(Ok(events)) => {
                 admitted.succeeded();
                 Ok(events)
             }
-            Ok(Err(_)) | Err(_) => Err(NotNow),
+            Ok(Err(failure)) => {
+                let whose = (&self.plane.tokens, &self.identity);
+                shown.forget_refused(whose, header.as_ref(), &failure).await;
+                Err(NotNow)
+            }
+            Err(_) => Err(NotNow),
         }
     }
 
@@ -139,8 +185,8 @@ impl Watching {
             }
             method::TASK_CHANGED => {
                 let theirs = params.get("taskId")?.as_str()?;
-                let known = self.watch.tasks.iter().find(|(known, _)| *known == theirs);
-                self.task(params, &known?.1)
+                let known = self.watch.tasks.iter().find(|known| known.theirs == theirs);
+                self.task(params, &known?.ours)
             }
             _ => return None,
         };

@@ -169,7 +169,8 @@ async fn a_backend_that_does_not_answer_is_named_and_the_others_are_shown() {
         "{name: dies, command: sh, args: [-c, 'echo it broke >&2; exit 3']}".to_owned(),
         "{name: keyless, command: sh, env: {KEY: {env: NOT_SET_ANYWHERE}}}".to_owned(),
     ];
-    let shown = connect(&manifest("  conflict_resolution: prefix", &workloads), &[]).await;
+    let shown =
+        connect(&manifest("  conflict_resolution: prefix", &workloads), &["--secrets-elsewhere"]).await;
     assert_eq!(shown.status.code(), Some(1));
     let (table, words) = (text(&shown.stdout), text(&shown.stderr));
     assert!(table.contains("good_x"), "{table}");

@@ -24,7 +24,7 @@ fn text(bytes: &[u8]) -> String {
 
 /// The faults of a manifest: path, line and message.
 fn faults(file: &Path) -> Vec<String> {
-    let output = run(&["validate", "-o", "json", "-f", file.to_str().unwrap()], false);
+    let output = run(&["validate", "--secrets-elsewhere", "-o", "json", "-f", file.to_str().unwrap()], false);
     let data: Value = serde_json::from_slice(&output.stdout).unwrap();
     let faults = data["faults"].as_array().cloned().unwrap_or_default();
     assert_eq!(output.status.code(), Some(i32::from(!faults.is_empty())));
@@ -177,6 +177,141 @@ fn catalog_05_toolhive_s_keys_in_both_spellings_name_what_is_not_built_each_with
         all.iter().map(|fault| fault.split(' ').next().unwrap().to_owned()).collect()
     };
     assert_eq!(places(&camel), places(&snake));
+}
+
+#[test]
+fn two_boundaries_09_everything_that_is_missing_or_wrong_is_said_at_once_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vmcp.yaml");
+    fs_err::create_dir(folder.path().join("key")).unwrap();
+    let here = folder.path().display();
+    let manifest = format!(
+        "name: team
+group: engineering
+incoming_auth:
+  type: oidc
+  oidc: {{issuer: 'https://idp.example.com', audience: vmcp, client_id: us, client_secret_env: VMCP_NO_SUCH_VARIABLE}}
+  authz:
+    type: cedar
+    policies:
+      - permit(principal, action, resource) when {{ context.claim_dept == \"it\" }};
+      - permit(principal, action == Action::\"call_tol\", resource);
+outgoing_auth:
+  backends:
+    github: {{type: token_exchange, token_exchange: {{audience: github-api, scoops: [repo]}}}}
+    jira: {{type: header_injection, header_injection: {{header_name: X-Key, header_value_env: VMCP_NEITHER_THIS}}}}
+    slack:
+      type: service_account
+      service_account:
+        token_url: 'https://idp.example.com/token'
+        client_id: us
+        client_secret_file: {here}/nowhere
+    wiki: {{type: tokenexchange}}
+audit: {{log_file: relative.log}}
+---
+kind: group
+name: engineering
+workloads:
+  - {{name: github, url: 'https://h/', ca_bundle: {here}/key}}
+  - {{name: jira, url: 'http://h/', headers: {{X-A: {{env: VMCP_NO_SUCH_VARIABLE}}}}}}
+  - {{name: slack, url: 'http://h/'}}
+  - {{name: wiki, url: 'http://h/'}}
+"
+    );
+    fs_err::write(&file, &manifest).unwrap();
+    let (code, said) = validated(&file);
+    let nowhere = format!("20: there is no file `{here}/nowhere`");
+    let folder_for_file = format!("27: `{here}/key` is not a regular file");
+    for expected in [
+        "5: the variable `VMCP_NO_SUCH_VARIABLE` is not set",
+        "9: unable to guarantee safety of access to optional attribute `claim_dept`",
+        "10: unrecognized action `Action::\"call_tol\"`",
+        "13: unknown key `scoops`",
+        "14: the variable `VMCP_NEITHER_THIS` is not set",
+        &nowhere,
+        "21: unknown value `tokenexchange`",
+        "22: `relative.log`",
+        &folder_for_file,
+        "28: the variable `VMCP_NO_SUCH_VARIABLE` is not set",
+    ] {
+        assert!(said.iter().any(|fault| fault.starts_with(expected)), "{expected}: {said:#?}");
+    }
+    assert_eq!((code, said.len()), (Some(1), 10), "{said:#?}");
+}
+
+/// What `validate` says of a file: its exit code, and each fault with its line.
+fn validated(file: &Path) -> (Option<i32>, Vec<String>) {
+    let output = run(&["validate", "-o", "json", "-f", file.to_str().unwrap()], false);
+    let said: serde_json::Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    let faults = said["faults"].as_array().unwrap().iter();
+    let said = faults.map(|fault| format!("{}: {}", fault["line"], fault["message"].as_str().unwrap()));
+    (output.status.code(), said.collect())
+}
+
+/// One mistake hides no other, and leads to no false one.
+#[test]
+fn two_boundaries_09_one_mistake_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vmcp.yaml");
+    let manifest = "name: team
+group: engineering
+incoming_auth:
+  type: oidc
+  oidc: {issuer: 'ftp://idp', client_secret_env: VMCP_NO_SUCH_VARIABLE}
+  authz:
+    type: cedr
+    policies:
+      - permit(principal, action, resouce);
+      - permit(principal, action, resource) when { context.claim_dept == \"it\" };
+      - permit(principal, action, resource) when { context has claim_level && context.claim_level > 1 };
+      - permit(principal, action, resource) when { context has claim_level && context.claim_level == \"x\" };
+      - permit(principal, action == Action::\"call_tol\", resource);
+outgoing_auth:
+  backends:
+    a: {type: token_exchange, token_exchange: {scoops: [x], client_id: us, client_secret_env: VMCP_NEITHER_THIS, subject_token_type: saml}}
+    b: {type: tokenexchange, token_exchange: {audience: x, subject_token_type: saml}}
+    c: {type: service_account, service_account: {credentials_env: VMCP_NOR_THIS, header_name: 'a b', header_format: x}}
+    d: {type: header_injection, header_injection: {header_name: X-Key, header_value: x, header_value_env: VMCP_NOR_THAT}}
+---
+name: open
+group: engineering
+incoming_auth: {type: anonymous}
+outgoing_auth: {default: {type: token_exchange, token_exchange: {audience: x, audienc: y}}}
+---
+kind: group
+name: engineering
+workloads: [{name: a, url: 'http://h/'}, {name: b, url: 'http://h/'}, {name: c, url: 'http://h/'}, {name: d, url: 'http://h/'}]
+";
+    fs_err::write(&file, manifest).unwrap();
+    let (code, said) = validated(&file);
+    let expected = [
+        "5: `audience` is missing",
+        "5: `ftp://idp` is no address",
+        "5: it is nobody's without `client_id`",
+        "5: the variable `VMCP_NO_SUCH_VARIABLE` is not set",
+        "7: unknown value `cedr`",
+        "9: ",
+        "10: unable to guarantee safety of access to optional attribute `claim_dept`",
+        "12: the types Long and String are not compatible",
+        "13: unrecognized action `Action::\"call_tol\"`",
+        "16: it says neither `audience` nor `resource`",
+        "16: `saml` is no type",
+        "16: the variable `VMCP_NEITHER_THIS` is not set",
+        "16: unknown key `scoops`",
+        "17: `saml` is no type",
+        "17: unknown value `tokenexchange`",
+        "18: `a b` ",
+        "18: the credential stands at the end",
+        "18: the variable `VMCP_NOR_THIS` is not set",
+        "19: `header_value` is said twice",
+        "19: the variable `VMCP_NOR_THAT` is not set",
+        "24: `token_exchange` needs callers with tokens",
+        "24: unknown key `audienc`",
+    ];
+    for expected in expected {
+        assert!(said.iter().any(|fault| fault.starts_with(expected)), "{expected}: {said:#?}");
+    }
+    assert_eq!((code, said.len()), (Some(1), expected.len()), "{said:#?}");
 }
 
 #[test]

@@ -43,7 +43,11 @@ async fn every_example_is_valid() {
     let mut files = 0;
     for folder in fs_err::read_dir(root().join("examples")).unwrap() {
         let file = folder.unwrap().path().join("vmcp.yaml");
-        let output = Command::new(program()).args(["validate", "-f"]).arg(&file).output().unwrap();
+        let output = Command::new(program())
+            .args(["validate", "--secrets-elsewhere", "-f"])
+            .arg(&file)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
         files += 1;
     }
@@ -85,20 +89,32 @@ fn what_the_readme_shows_is_true() {
 fn what_the_guides_show_of_manifests_is_true() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("vmcp.yaml");
-    let group = "---\nkind: group\nname: g\nworkloads: [{name: github, url: 'http://h/'}, {name: jira, url: 'http://h/'}]\n";
+    let group = "---\nkind: group\nname: g\nworkloads: [{name: github, url: 'http://h/'}, {name: jira, url: 'http://h/'}, {name: reports, url: 'http://h/'}, {name: search, url: 'http://h/'}]\n";
     let mut fragments = blocks("docs/manifests.md", "yaml");
     assert!(fragments.len() >= 5);
-    fragments.extend(blocks("docs/operating/identity.md", "yaml"));
+    for guide in ["identity", "permissions", "credentials", "audit"] {
+        fragments.extend(blocks(&format!("docs/operating/{guide}.md"), "yaml"));
+    }
     for fragment in fragments {
         let whole = if fragment.starts_with("kind: group") {
             fragment.clone()
         } else {
             let says_who = fragment.contains("incoming_auth:");
-            let incoming = if says_who { "" } else { "incoming_auth: {type: anonymous}\n" };
+            let incoming = match (says_who, fragment.contains("token_exchange")) {
+                (true, _) => "",
+                (false, true) => {
+                    "incoming_auth: {type: oidc, oidc: {issuer: 'https://i/', audience: a, client_id: us, client_secret_env: S}}\n"
+                }
+                (false, false) => "incoming_auth: {type: anonymous}\n",
+            };
             format!("name: a\ngroup: g\n{incoming}{fragment}{group}")
         };
         fs_err::write(&file, whole).unwrap();
-        let output = Command::new(program()).args(["validate", "-f"]).arg(&file).output().unwrap();
+        let output = Command::new(program())
+            .args(["validate", "--secrets-elsewhere", "-f"])
+            .arg(&file)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{fragment}\n{}", String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -12,7 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use vmcp_core::limits;
 use vmcp_proto::v1::control_client::ControlClient;
-use vmcp_runtime::plain_peer;
+use vmcp_runtime::{connector, grpc_peer};
 
 use crate::context;
 use crate::failure::{Unreachable, WrongUsage};
@@ -36,11 +36,12 @@ const ANSWER_BYTES: usize = 256 * 1024 * 1024;
 impl Client {
     /// Connects to the control plane that is meant.
     pub(crate) async fn connect(server: &Server) -> anyhow::Result<Self> {
-        let server = match &server.server {
-            Some(server) => server.clone(),
-            None => context::current()?,
+        let (server, files) = match &server.server {
+            Some(url) => (url.clone(), server.shown.connect()),
+            None => context::current(&server.shown)?,
         };
-        let address = plain_peer(&server).map_err(|error| WrongUsage(error.to_string()))?;
+        let address =
+            grpc_peer(&server, files.is_some(), "server").map_err(|error| WrongUsage(error.to_string()))?;
         let endpoint = Endpoint::from(address)
             .connect_timeout(limits::PLANE_CONNECT_TIME)
             .timeout(ANSWER_TIME)
@@ -48,7 +49,11 @@ impl Client {
             .keep_alive_timeout(ALIVE_TIME)
             .keep_alive_while_idle(true)
             .tcp_nodelay(true);
-        let channel = endpoint.connect().await.map_err(|error| Unreachable {
+        let connected = match &files {
+            None => endpoint.connect().await,
+            Some(files) => endpoint.connect_with_connector(connector(files)?).await,
+        };
+        let channel = connected.map_err(|error| Unreachable {
             server: server.clone(),
             why: anyhow::Error::from(error).chain().last().map(ToString::to_string).unwrap_or_default(),
         })?;

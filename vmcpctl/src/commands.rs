@@ -37,7 +37,13 @@ pub(crate) fn completions(shell: Shell) -> anyhow::Result<ExitCode> {
 
 /// Everything that is wrong, or how much is right.
 pub(crate) fn validate(validate: Validate) -> anyhow::Result<ExitCode> {
-    match manifests::load(&validate.manifests.config)? {
+    let manifests = manifests::read(&validate.manifests.config)?;
+    let loaded = if validate.secrets_elsewhere {
+        manifests::loaded(manifests)
+    } else {
+        manifests::loaded_here(manifests)
+    };
+    match loaded {
         Err(faults) => {
             faults.report(validate.output)?;
             Ok(ExitCode::from(1))

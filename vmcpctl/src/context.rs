@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use anstyle::Style;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
-use vmcp_runtime::plain_peer;
+use vmcp_runtime::{ConnectFiles, grpc_peer};
 
 use crate::failure::WrongUsage;
-use crate::settings::{self, ContextCommand};
+use crate::settings::{self, ContextCommand, ServerFiles};
 use crate::table::Table;
 use crate::terminal::{print_line, terminal_width};
 
@@ -30,13 +30,30 @@ struct Contexts {
 #[serde(deny_unknown_fields)]
 struct Server {
     server: String,
+    /// Where the files are that TLS goes by; what stands in them is not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    files: Option<Files>,
 }
 
-/// The address that is asked.
-pub(crate) fn current() -> anyhow::Result<String> {
-    let contexts = load()?;
-    let chosen = contexts.current.as_ref().and_then(|name| contexts.contexts.get(name));
-    Ok(chosen.map_or_else(|| DEFAULT.to_owned(), |context| context.server.clone()))
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Files {
+    ca: PathBuf,
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+/// The address that is asked, and what is shown there; what was said beside it goes before.
+pub(crate) fn current(shown: &ServerFiles) -> anyhow::Result<(String, Option<ConnectFiles>)> {
+    let mut contexts = load()?;
+    let chosen = contexts.current.take().and_then(|name| contexts.contexts.remove(&name));
+    let Some(Server { server, files }) = chosen else { return Ok((DEFAULT.to_owned(), shown.connect())) };
+    let kept = files.map(|Files { ca, cert, key }| ServerFiles {
+        server_ca: Some(ca),
+        server_cert: Some(cert),
+        server_key: Some(key),
+    });
+    Ok((server, shown.connect().or_else(|| kept.and_then(|kept| kept.connect()))))
 }
 
 /// One of the verbs.
@@ -44,9 +61,17 @@ pub(crate) fn run(command: ContextCommand) -> anyhow::Result<ExitCode> {
     let mut contexts = load()?;
     match command {
         ContextCommand::List => return list(&contexts),
-        ContextCommand::Set { name, server } => {
-            plain_peer(&server).map_err(|error| WrongUsage(error.to_string()))?;
-            contexts.contexts.insert(name.to_string(), Server { server });
+        ContextCommand::Set { name, server, shown } => {
+            let connect = shown.connect();
+            grpc_peer(&server, connect.is_some(), "server").map_err(|error| WrongUsage(error.to_string()))?;
+            // They are used from other folders, too.
+            let files = connect.map(|ConnectFiles { authorities, shown }| -> anyhow::Result<Files> {
+                let whole = |file: PathBuf| fs_err::canonicalize(file);
+                let (ca, cert) = (whole(authorities)?, whole(shown.certificates)?);
+                Ok(Files { ca, cert, key: whole(shown.key)? })
+            });
+            let files = files.transpose()?;
+            contexts.contexts.insert(name.to_string(), Server { server, files });
             contexts.current = Some(name.to_string());
         }
         ContextCommand::Use { name } => {

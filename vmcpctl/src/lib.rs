@@ -1,6 +1,8 @@
 //! `vmcpctl`: validates manifests and serves both planes in one process. A library, so that the stories in `tests/` can
 //! run it as a process of their own.
 
+mod authz;
+mod certs;
 mod client;
 mod commands;
 mod context;
@@ -30,6 +32,8 @@ pub fn main() -> ExitCode {
         Command::Init(init) => init::run(&init),
         Command::Operate(operate) => commands::operate(operate),
         Command::Context(command) => context::run(command),
+        Command::Authz(command) => authz::run(command),
+        Command::Certs(command) => certs::run(command),
         Command::Schema => commands::schema(),
         Command::Completions { shell } => commands::completions(shell),
         Command::Version => commands::version(),

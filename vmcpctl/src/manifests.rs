@@ -1,6 +1,6 @@
 //! Manifest files: read whole, and their faults shown with the lines they stand in.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -8,9 +8,10 @@ use anyhow::bail;
 use serde::Serialize;
 use serde_json::json;
 use vmcp_control_plane::Manifest;
-use vmcp_core::desired::Desired;
+use vmcp_core::desired::{Desired, Found};
 use vmcp_core::limits;
-use vmcp_manifest::{Fault, Source};
+use vmcp_manifest::{Fault, Reference, Source};
+use vmcp_runtime::{regular_file, secret_variable};
 
 use crate::settings::Output;
 use crate::terminal::{legible, print_line};
@@ -49,12 +50,53 @@ pub(crate) fn load(files: &[PathBuf]) -> anyhow::Result<Result<Loaded, Faults>> 
 pub(crate) fn loaded(manifests: Vec<Manifest>) -> Result<Loaded, Faults> {
     let sources: Vec<Source<'_>> =
         manifests.iter().map(|manifest| Source { name: &manifest.file, text: &manifest.text }).collect();
-    let desired = vmcp_manifest::read(&sources).map_err(|faults| Faults {
-        text: faults.iter().map(|fault| render(fault, &sources)).collect::<Vec<_>>().join("\n\n"),
-        all: faults.iter().map(|fault| FaultData::of(fault, &sources)).collect(),
-    });
-    desired.map(|desired| Loaded { desired, manifests })
+    match vmcp_manifest::read(&sources) {
+        Ok(desired) => Ok(Loaded { desired, manifests }),
+        Err(faults) => Err(Faults::of(&faults, &sources)),
+    }
 }
+
+/// The same; what they refer to and what is not here is a fault, too.
+pub(crate) fn loaded_here(manifests: Vec<Manifest>) -> Result<Loaded, Faults> {
+    let sources: Vec<Source<'_>> =
+        manifests.iter().map(|manifest| Source { name: &manifest.file, text: &manifest.text }).collect();
+    let missing: Vec<Fault> = vmcp_manifest::references(&sources).iter().filter_map(missing).collect();
+    let mut faults = match vmcp_manifest::read(&sources) {
+        Ok(desired) if missing.is_empty() => return Ok(Loaded { desired, manifests }),
+        Ok(_) => Vec::new(),
+        Err(faults) => faults,
+    };
+    faults.extend(missing);
+    faults.sort();
+    faults.truncate(limits::MANIFEST_FAULTS);
+    Err(Faults::of(&faults, &sources))
+}
+
+/// Why what is referred to cannot be used, if it cannot.
+fn missing(reference: &Reference) -> Option<Fault> {
+    let why = match &reference.to {
+        Found::Variable(name) => match secret_variable(name) {
+            Ok(value) if value.is_empty() => format!("the variable `{name}` is empty"),
+            Ok(_) => return None,
+            Err(error) => error.to_string(),
+        },
+        Found::File(file) => match regular_file(file, REFERENCED_BYTES) {
+            Ok(bytes) if bytes.is_empty() => format!("the file `{}` is empty", file.display()),
+            Ok(_) => return None,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                format!("there is no file `{}`", file.display())
+            }
+            Err(error) => error.to_string(),
+        },
+    };
+    let help =
+        "it must be there where the planes run; `--secrets-elsewhere` does not look for it here".to_owned();
+    let (place, path) = (reference.place, reference.path.clone());
+    Some(Fault { place, path, message: why, help: Some(help) })
+}
+
+/// A bundle of every authority that a system trusts has some 200 KiB.
+const REFERENCED_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What is wrong.
 #[derive(Debug)]
@@ -92,6 +134,13 @@ impl FaultData {
 }
 
 impl Faults {
+    pub(crate) fn of(faults: &[Fault], sources: &[Source<'_>]) -> Self {
+        Self {
+            text: faults.iter().map(|fault| render(fault, sources)).collect::<Vec<_>>().join("\n\n"),
+            all: faults.iter().map(|fault| FaultData::of(fault, sources)).collect(),
+        }
+    }
+
     /// For people on standard error, for programs on standard output.
     pub(crate) fn report(&self, output: Output) -> anyhow::Result<()> {
         if output == Output::Json {
@@ -166,8 +215,33 @@ fn render(fault: &Fault, sources: &[Source<'_>]) -> String {
     snippet(&fault.path, &fault.message, fault.help.as_deref(), shown)
 }
 
+/// What stands before an `@` in an address, and behind a `?` in that of a workload, is nobody's business; places stay where they are.
+fn without_secrets(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let mut rest = line;
+        while let Some((before, after)) = rest.split_once("://") {
+            shown.push_str(before);
+            shown.push_str("://");
+            let end = after.find(['/', ' ', '\'', '"', '\n']).unwrap_or(after.len());
+            let (password, after) = after.split_at(after[..end].rfind('@').unwrap_or_default());
+            shown.extend(std::iter::repeat_n('*', password.len()));
+            let end = after.find([' ', '\'', '"', '\n', '}', ']']).unwrap_or(after.len());
+            let (address, behind) = after.split_at(end);
+            let is_of_workload = before.contains("url") || before.trim_start().starts_with('-');
+            let visible = address.find('?').filter(|_| is_of_workload).map_or(address.len(), |at| at + 1);
+            shown.push_str(&address[..visible]);
+            shown.extend(std::iter::repeat_n('*', address.len() - visible));
+            rest = behind;
+        }
+        shown.push_str(rest);
+    }
+    shown
+}
+
 fn snippet(path: &str, message: &str, help: Option<&str>, shown: Shown<'_>) -> String {
     let Shown { name, text, range } = shown;
+    let text = &without_secrets(text);
     let title = match path {
         "" => message.to_owned(),
         path => format!("{path}: {message}"),

@@ -13,7 +13,7 @@ use vmcp_data_plane::DataPlane;
 use vmcp_manifest::Hosting as Programs;
 use vmcp_mcp::{Bounds, Exchange};
 use vmcp_revision::{Source, codec};
-use vmcp_runtime::{Drain, LogFormat, Metrics, bind, listen, start_telemetry, stop_signal};
+use vmcp_runtime::{Drain, LogFormat, Metrics, ServerTls, Shown, bind, listen, start_telemetry, stop_signal};
 use vmcp_stdio::StdioHost;
 
 use crate::manifests::Loaded;
@@ -37,6 +37,12 @@ pub(crate) async fn run(serve: Serve, loaded: Loaded) -> anyhow::Result<()> {
     let (address, admin_address) = (listener.local_addr()?, admin_listener.local_addr()?);
 
     let (drain, metrics) = (Drain::new(), Metrics::new());
+    let tls = match (serve.tls_cert, serve.tls_key) {
+        (Some(certificates), Some(key)) => {
+            Some(ServerTls::follow(Shown { certificates, key }, None, &["h2", "http/1.1"], &drain)?)
+        }
+        _ => None,
+    };
     // Children end after those who call them.
     let children = Drain::new();
     let host = StdioHost::start(settings::environment(), children.clone()).await?;
@@ -51,13 +57,15 @@ pub(crate) async fn run(serve: Serve, loaded: Loaded) -> anyhow::Result<()> {
         exchange: Exchange::new(Bounds::default()),
         drain: drain.clone(),
     })?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let data_plane = DataPlane::start(vmcp_data_plane::Settings {
         listener,
+        tls,
         sources: vec![Source::Here(control_plane.publisher.clone())],
         replica: "local".to_owned(),
         virtual_servers: Vec::new(),
         state: None,
-        session_key: None,
+        session_keys: None,
         decode: codec::decode,
         exchange: Exchange::new(Bounds::default()),
         metrics: metrics.clone(),
@@ -65,8 +73,8 @@ pub(crate) async fn run(serve: Serve, loaded: Loaded) -> anyhow::Result<()> {
     })?;
     let pages = admin::pages(&control_plane, &data_plane, &hosting, metrics);
     drain.spawn(listen(admin_listener, pages.router(admin_address), drain.clone()));
-    let summary = Summary::new(&desired, address, admin_address, is_terminal);
-    control_plane.acceptor.accept(Change::Apply { manifests, prune: true }, None).await?;
+    let summary = Summary::new(&desired, (scheme, address), admin_address, is_terminal);
+    control_plane.acceptor.accept(Change::Apply { manifests, prune: true }, None, None).await?;
     drain.spawn(summary.run(
         control_plane.status(),
         data_plane.observed(),
@@ -76,6 +84,7 @@ pub(crate) async fn run(serve: Serve, loaded: Loaded) -> anyhow::Result<()> {
 
     stop_signal().await;
     let has_drained = drain.finish(limits::DRAIN_TIME).await;
+    data_plane.flush().await;
     let have_ended = children.finish(limits::DRAIN_TIME).await;
     if !has_drained || !have_ended {
         tracing::warn!("stopped before everything had ended");

@@ -1,5 +1,7 @@
 //! What is said on the command line or in `VMCP_…` variables. The only file that reads the environment.
 
+mod authz;
+mod certs;
 mod operate;
 
 use std::net::IpAddr;
@@ -13,9 +15,11 @@ use clap_complete::Shell;
 use vmcp_core::name::Name;
 use vmcp_stdio::Environment;
 
+pub(crate) use authz::{Action, Authz, Explain, Test};
+pub(crate) use certs::{Certs, Folder, InitAuthority, Issue, OperatorRole};
 pub(crate) use operate::{
     Apply, ChangeOptions, ContextCommand, Delete, Describe, Diff, DocumentKind, Get, History, Operate,
-    Rollback, Server, ShowStatus, Subject, Thing,
+    Rollback, Server, ServerFiles, ShowStatus, Subject, Thing,
 };
 
 /// For what went wrong.
@@ -54,6 +58,12 @@ pub(crate) enum Command {
     /// Say which control plane commands speak to
     #[command(subcommand)]
     Context(ContextCommand),
+    /// Ask what policies say, and hold them to cases
+    #[command(subcommand)]
+    Authz(Authz),
+    /// Make certificates for the control channel, for those who have no authority of their own
+    #[command(subcommand)]
+    Certs(Certs),
     /// Print the JSON Schema of manifests, for editors
     Schema,
     /// Print what makes a shell complete the commands of vmcpctl
@@ -103,6 +113,12 @@ pub(crate) struct Serve {
     /// Port on which MCP clients come in; 0 takes a free one
     #[arg(long, default_value_t = 4483, env = "VMCP_PORT")]
     pub(crate) port: u16,
+    /// Certificate (PEM) that MCP clients see: with it they are spoken to over TLS alone
+    #[arg(long, value_name = "FILE", env = "VMCP_TLS_CERT", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", env = "VMCP_TLS_KEY", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Port of /livez, /readyz, /status and /metrics, on loopback; 0 takes a free one
     #[arg(long, default_value_t = 4484, env = "VMCP_ADMIN_PORT")]
     pub(crate) admin_port: u16,
@@ -121,6 +137,9 @@ pub(crate) struct Validate {
     /// Ask the backends, too, starting those that are programs, and show the catalog: every item, what it is called and why
     #[arg(long, env = "VMCP_CONNECT", value_parser = FalseyValueParser::new())]
     pub(crate) connect: bool,
+    /// Do not look for the variables and files that the manifests refer to: they are those of another machine
+    #[arg(long, env = "VMCP_SECRETS_ELSEWHERE", value_parser = FalseyValueParser::new())]
+    pub(crate) secrets_elsewhere: bool,
     /// How to show it
     #[arg(short, long, value_enum, default_value_t = Output::Table, env = "VMCP_OUTPUT")]
     pub(crate) output: Output,

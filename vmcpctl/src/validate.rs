@@ -7,10 +7,15 @@ mod page;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use vmcp_control_plane::{find_toolhive_group, odd, toolhive_folders};
-use vmcp_core::desired::{Address, Desired, VirtualServer};
+use vmcp_core::backend::BackendId;
+use vmcp_core::catalog::{Exposed, Share};
+use vmcp_core::desired::{Address, Desired, Inventories, VirtualServer};
 use vmcp_core::diagnostic::{Diagnostic, Severity};
 use vmcp_core::inventory::Inventory;
+use vmcp_core::item::Kind;
+use vmcp_core::name::Name;
 use vmcp_core::owners::{Guarded, Owners};
 use vmcp_core::resolve::{Offered, Resolver};
 
@@ -72,6 +77,64 @@ pub(crate) async fn connect(desired: &Desired, output: Output) -> anyhow::Result
     };
     let is_good = are_found && asked.values().all(is_whole) && resolvers.iter().all(is_settled);
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// An item as policies need to know it.
+pub(crate) struct FoundItem {
+    pub(crate) backend: Name,
+    pub(crate) original_name: String,
+    pub(crate) hints: Vec<(String, bool)>,
+}
+
+/// Looks an item of a virtual server up, as its backends offer it now.
+pub(crate) async fn find(
+    desired: &Desired,
+    server: &Name,
+    kind: Kind,
+    exposed_name: &str,
+) -> anyhow::Result<FoundItem> {
+    let (desired, _) = found(desired).await;
+    let asked = ask::all(&desired).await?;
+    let server = desired
+        .virtual_servers
+        .get(server)
+        .ok_or_else(|| anyhow!("there is no virtual server `{server}`"))?;
+    let resolver = resolve(server, &desired, &asked);
+    let mut items = resolver.shares().flat_map(|share| share.visible().map(move |item| (share, item)));
+    let found = items.find(|(_, item)| item.kind == kind && item.exposed_name == exposed_name);
+    found.map(found_item).ok_or_else(|| {
+        let of = |id: &&BackendId| id.group == server.group;
+        let silent = asked.iter().filter(|(id, said)| of(id) && said.is_err()).map(|(id, _)| &id.name);
+        let group = desired.groups.get(&server.group);
+        let personal = group.into_iter().flat_map(|group| &group.workloads);
+        let personal = personal.filter(|(_, address)| is_per_principal(address)).map(|(name, _)| name);
+        let unknown: Vec<String> = silent.chain(personal).map(|name| format!("`{name}`")).collect();
+        let item = legible(exposed_name);
+        match unknown.is_empty() {
+            true => anyhow!("no backend offers `{item}`"),
+            false => anyhow!(
+                "no backend offers `{item}`, as far as they say what they offer; {} {} not: if it is there, say so with `--backend`",
+                unknown.join(", "),
+                if unknown.len() == 1 { "does" } else { "do" },
+            ),
+        }
+    })
+}
+
+/// It tells callers alone what it offers.
+fn is_per_principal(address: &Address) -> bool {
+    matches!(address, Address::Remote(endpoints) if endpoints.inventory == Inventories::PerPrincipal)
+}
+
+fn found_item((share, item): (&Arc<Share>, &Exposed)) -> FoundItem {
+    let definition: serde_json::Value = serde_json::from_slice(&item.definition).unwrap_or_default();
+    let annotations = definition["annotations"].as_object();
+    let hints = annotations.into_iter().flatten();
+    FoundItem {
+        backend: share.backend.clone(),
+        original_name: item.original_name.clone(),
+        hints: hints.filter_map(|(name, value)| Some((name.clone(), value.as_bool()?))).collect(),
+    }
 }
 
 /// With the workloads that ToolHive has now; and whether it says.

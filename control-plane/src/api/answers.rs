@@ -172,11 +172,13 @@ pub(super) fn diagnostic(diagnostic: &DiagnosticStatus) -> v1::Diagnostic {
 }
 
 pub(super) fn document_change(change: DocumentChange) -> v1::DocumentChange {
+    let both = change.before.as_ref().zip(change.after.as_ref());
     v1::DocumentChange {
+        unshown_differs: both.is_some_and(|(before, after)| before.unshown() != after.unshown()),
         kind: change.kind.key().to_owned(),
         name: change.name.to_string(),
-        before: change.before.map(|document| document.text),
-        after: change.after.map(|document| document.text),
+        before: change.before.map(|document| document.shown()),
+        after: change.after.map(|document| document.shown()),
     }
 }
 
@@ -217,7 +219,7 @@ pub(super) fn document(document: &Written) -> v1::Document {
         name: document.name.to_string(),
         file: document.file.clone(),
         line: document.line,
-        text: document.text.clone(),
+        text: document.shown(),
     }
 }
 

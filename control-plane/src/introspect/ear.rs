@@ -6,9 +6,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep_until, timeout};
 use vmcp_core::limits;
+use vmcp_introspect::Contact;
 use vmcp_mcp::{Changes, Failure};
-
-use crate::introspect::contact::Contact;
 
 /// An ear for one backend.
 pub(super) struct Ear<'c> {

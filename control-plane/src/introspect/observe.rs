@@ -9,14 +9,17 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 use vmcp_core::backend::BackendId;
+use vmcp_core::desired::Inventories;
 use vmcp_core::drift::Drift;
 use vmcp_core::inventory::Inventory;
 use vmcp_core::limits;
 use vmcp_core::operational::HealthChecks;
+use vmcp_introspect::{Asked, Contact, Probed, is_refusal};
 use vmcp_mcp::{Exchange, Failure};
+use vmcp_oauth::Tokens;
 use vmcp_runtime::jittered;
 
-use crate::introspect::contact::{Asked, Contact, Probed};
+use crate::introspect::credential::Service;
 use crate::introspect::ear::{Ear, Heard};
 use crate::introspect::known::{Observation, Observations};
 use crate::workloads::Located;
@@ -28,12 +31,15 @@ pub(crate) struct Watched {
     pub(crate) located: Located,
     /// How often, and how long.
     pub(crate) checks: HealthChecks,
+    /// What it is shown.
+    pub(crate) service: Service,
 }
 
 /// The tasks, by backend.
 #[derive(Debug)]
 pub(crate) struct Observers {
     exchange: Exchange,
+    tokens: Tokens,
     observations: watch::Sender<Observations>,
     running: BTreeMap<BackendId, (Watched, AbortHandle)>,
     has_begun: bool,
@@ -42,7 +48,8 @@ pub(crate) struct Observers {
 impl Observers {
     /// Begins with what was known before.
     pub(crate) fn new(exchange: Exchange, known: Observations) -> Self {
-        Self { exchange, observations: watch::Sender::new(known), running: BTreeMap::new(), has_begun: false }
+        let (observations, tokens) = (watch::Sender::new(known), Tokens::default());
+        Self { exchange, tokens, observations, running: BTreeMap::new(), has_begun: false }
     }
 
     /// What is known, as it changes.
@@ -75,6 +82,7 @@ impl Observers {
                     .send_if_modified(|all| is_back && forget_elsewhere(all, id, &watched.located));
                 let task = Task {
                     exchange: self.exchange.clone(),
+                    tokens: self.tokens.clone(),
                     id: id.clone(),
                     watched: watched.clone(),
                     observations: self.observations.clone(),
@@ -124,6 +132,7 @@ impl Drop for Observers {
 
 struct Task {
     exchange: Exchange,
+    tokens: Tokens,
     id: BackendId,
     watched: Watched,
     observations: watch::Sender<Observations>,
@@ -148,23 +157,39 @@ impl Task {
     /// Whoever comes back is met again within about a fifth of the time for which it was away, and one that comes and goes is not
     /// met more often for it.
     async fn for_ever(self) {
+        if self.watched.located.endpoints.inventory == Inventories::PerPrincipal {
+            return self.look_in().await;
+        }
         let (mut pause, mut has_answered, started) = (limits::RETRY_FIRST, false, Instant::now());
+        let mut was_refused = false;
         loop {
             let began = Instant::now();
             // One that has just come up may be slow once.
             let patience = if has_answered { self.watched.checks.timeout } else { limits::PROBE_TIME };
-            match Contact::open(&self.exchange, &self.watched.located.endpoints, patience).await {
+            let shown = self.watched.service.credential(&self.tokens, was_refused);
+            match Contact::open(&self.exchange, &self.watched.located.endpoints, shown, patience).await {
                 Ok(contact) => {
                     let left = self.stay(&contact, &mut pause).await;
                     has_answered = true;
                     match left {
-                        Left::Failed(failure) => self.failed(&failure),
+                        Left::Failed(failure) => {
+                            was_refused |= self.is_refused(&failure).await;
+                            self.failed(&failure);
+                        }
                         Left::Again => {}
                     }
                     // Nobody waits for a backend that does not answer.
                     tokio::spawn(async move { contact.end_session().await });
                 }
-                Err(failure) => self.failed(&failure),
+                Err(failure) => {
+                    // It is asked again at once, with what else there is to show.
+                    let is_news = self.is_refused(&failure).await && !was_refused;
+                    was_refused |= is_news;
+                    self.failed(&failure);
+                    if is_news {
+                        continue;
+                    }
+                }
             }
             let is_coming_up = !has_answered && started.elapsed() < limits::COMING_UP_TIME;
             if is_coming_up || began.elapsed() > limits::STEADY_TIME {
@@ -174,8 +199,48 @@ impl Task {
         }
     }
 
+    /// What it offers it tells callers alone, so it is only seen whether it is there; one that asks for a caller is.
+    async fn look_in(&self) {
+        let Watched { located, checks, service } = &self.watched;
+        let mut pause = limits::RETRY_FIRST;
+        loop {
+            let shown = service.credential(&self.tokens, true);
+            match Contact::open(&self.exchange, &located.endpoints, shown, checks.timeout).await {
+                Ok(contact) => {
+                    let (abilities, eras) = (contact.abilities(), contact.eras());
+                    self.listed(Inventory { abilities, eras, ..Inventory::default() });
+                    contact.end_session().await;
+                }
+                Err(failure) if self.is_refused(&failure).await => {
+                    let known =
+                        self.observations.borrow().get(&self.id).and_then(|known| known.inventory.clone());
+                    // What was seen of it while everybody was offered the same is nobody's now.
+                    let (abilities, eras) =
+                        known.map(|known| (known.abilities, known.eras.clone())).unwrap_or_default();
+                    self.listed(Inventory { abilities, eras, ..Inventory::default() });
+                }
+                Err(failure) => {
+                    self.failed(&failure);
+                    self.rest(&mut pause).await;
+                    continue;
+                }
+            }
+            pause = limits::RETRY_FIRST;
+            sleep(jittered(checks.interval, checks.interval * 5 / 4)).await;
+        }
+    }
+
+    /// Whether the backend refuses what it is shown; then it is shown something else the next time, if there is.
+    async fn is_refused(&self, failure: &Failure) -> bool {
+        let is_refused = is_refusal(failure);
+        if is_refused {
+            self.watched.service.renew(&self.tokens).await;
+        }
+        is_refused
+    }
+
     fn failed(&self, failure: &Failure) {
-        let Watched { located, checks } = &self.watched;
+        let Watched { located, checks, .. } = &self.watched;
         self.update(|known| known.failed(failure, located, checks.interval, Instant::now()));
     }
 
@@ -220,7 +285,10 @@ impl Task {
         let met_at = Instant::now();
         let known_for = if contact.is_unsure { limits::REFRESH_TIME } else { limits::DEAF_TIME };
         loop {
-            let Asked { inventory, fresh } = contact.ask().await;
+            let Asked { inventory, fresh } = match contact.ask().await {
+                Ok(asked) => asked,
+                Err(failure) => return Left::Failed(failure),
+            };
             let asked_at = Instant::now();
             let is_whole = inventory.unread.is_empty();
             self.listed(inventory);

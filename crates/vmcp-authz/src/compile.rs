@@ -1,8 +1,8 @@
 //! From the texts of policies to what decides: each is read, all are held to one schema, and sorted by what they can speak of.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use cedar_policy::pst::{self, Clause, EntityUID, Expr};
+use cedar_policy::pst::{self, EntityUID};
 use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use vmcp_core::boundary::Authorization;
 use vmcp_core::limits;
@@ -10,6 +10,7 @@ use vmcp_core::limits;
 use crate::entity::Given;
 use crate::fault::PolicyFault;
 use crate::infer::Uses;
+use crate::named::{entities_named, items_named};
 use crate::schema::schema;
 use crate::select::Selection;
 use crate::vocabulary::{ACTION, Act, GROUP, Types};
@@ -27,6 +28,7 @@ pub struct Policies {
     /// As an operator calls them.
     pub(crate) ids: HashMap<PolicyId, String>,
     pub(crate) read: Vec<Read>,
+    named: BTreeSet<(Act, String)>,
     /// What is odd about them, whoever offers what.
     pub(crate) odd: Vec<PolicyFault>,
 }
@@ -38,6 +40,14 @@ pub(crate) struct Read {
     pub(crate) offset: usize,
     pub(crate) policy: Policy,
     pub(crate) tree: pst::Template,
+}
+
+impl Read {
+    /// As an operator calls it, or its place in the list.
+    fn shown_id(&self) -> String {
+        let annotated = self.policy.annotation("id").filter(|id| !id.is_empty());
+        annotated.map_or_else(|| self.policy.id().to_string(), ToOwned::to_owned)
+    }
 }
 
 impl Policies {
@@ -66,11 +76,10 @@ impl Policies {
             let message = format!("there are more than {} policies", limits::POLICIES);
             faults.push(PolicyFault::new(0, 0, message));
         }
-        let uses = Uses::of(read.iter().map(|read| (read.place, &read.tree)));
-        let uses = uses.unwrap_or_else(|(place, why)| {
-            faults.push(PolicyFault::new(place, 0, why));
-            Uses::default()
-        });
+        let has_entities_at_fault = faults.iter().any(|fault| fault.policy.is_none());
+        let (uses, contradictions) = Uses::of(read.iter().map(|read| (read.place, &read.tree)));
+        let contradict: BTreeSet<usize> = contradictions.iter().map(|(place, _)| *place).collect();
+        faults.extend(contradictions.into_iter().map(|(place, why)| PolicyFault::new(place, 0, why)));
         let group_type = authorization.group_type.as_deref().unwrap_or(GROUP);
         let types = Types::new(group_type);
         if types.is_none() {
@@ -78,9 +87,15 @@ impl Policies {
             faults.push(PolicyFault { policy: None, offset: 0, message, help: None });
         }
         let mut odd = Vec::new();
-        if faults.is_empty() {
+        if !has_entities_at_fault && types.is_some() {
             match schema(&uses, &given, group_type) {
-                Ok(schema) => (faults, odd) = held_to(&read, schema),
+                Ok(schema) => {
+                    // What contradicts others is at fault already, and what could not be read is not there.
+                    let (wrong, found) =
+                        held_to(read.iter().filter(|read| !contradict.contains(&read.place)), schema);
+                    faults.extend(wrong);
+                    odd = found;
+                }
                 Err(message) => faults.push(PolicyFault { policy: None, offset: 0, message, help: None }),
             }
         }
@@ -90,21 +105,9 @@ impl Policies {
             faults.dedup_by_key(|fault| (fault.policy, fault.offset));
             return Err(faults);
         };
-        let mut selection = Selection::default();
-        let mut ids = HashMap::new();
-        for read in &read {
-            let mut own = Uses::default();
-            own.add(&read.tree);
-            let annotated = read.policy.annotation("id").filter(|id| !id.is_empty());
-            ids.insert(
-                read.policy.id().clone(),
-                annotated.map_or_else(|| read.policy.id().to_string(), ToOwned::to_owned),
-            );
-            match one_spelling(&read.policy, &read.tree) {
-                Ok(policy) => selection.add(policy, &own, !given.entities.is_empty()),
-                Err(why) => return Err(vec![PolicyFault::new(read.place, read.offset, why)]),
-            }
-        }
+        let selection = selected(&read, !given.entities.is_empty())?;
+        let ids = read.iter().map(|read| (read.policy.id().clone(), read.shown_id())).collect();
+        let named = read.iter().flat_map(|read| items_named(&read.tree)).collect();
         Ok(Self {
             server: server.to_owned(),
             types,
@@ -115,19 +118,38 @@ impl Policies {
             selection,
             ids,
             read,
+            named,
             odd,
         })
     }
 
-    /// Whether policies name this very item.
+    /// Whether policies name this very item in front.
     pub fn is_named(&self, act: Act, name: &str) -> bool {
         self.selection.speaks_of(act, name)
     }
 
-    /// The items that policies name, which must not pass to another owner by themselves.
+    /// The items that policies name, in front or in conditions, which must not pass to another owner by themselves.
     pub fn named_items(&self) -> impl Iterator<Item = (Act, &str)> {
-        self.selection.named_items()
+        self.named.iter().map(|(act, name)| (*act, name.as_str()))
     }
+
+    /// Whether policies name an item, in front or in conditions.
+    pub fn names(&self, act: Act, name: &str) -> bool {
+        self.named.contains(&(act, name.to_owned()))
+    }
+}
+
+/// By what they can speak of.
+fn selected(read: &[Read], has_entities: bool) -> Result<Selection, Vec<PolicyFault>> {
+    let (mut selection, mut faults) = (Selection::default(), Vec::new());
+    for read in read {
+        let mut own = Uses::default();
+        own.add(&read.tree);
+        let added = spelled_as_asked(&read.tree)
+            .and_then(|()| selection.add(&read.policy, (&own, &read.tree), has_entities));
+        faults.extend(added.err().map(|why| PolicyFault::new(read.place, read.offset, why)));
+    }
+    if faults.is_empty() { Ok(selection) } else { Err(faults) }
 }
 
 /// The policies of one text: `policy3`, or if there are several, `policy3.0` and so on.
@@ -157,13 +179,13 @@ fn statements(place: usize, text: &str) -> Result<Vec<Read>, Vec<PolicyFault>> {
 }
 
 /// What the strict validator finds: what is wrong, and what is odd.
-fn held_to(read: &[Read], schema: Schema) -> (Vec<PolicyFault>, Vec<PolicyFault>) {
-    let mut set = PolicySet::new();
+fn held_to<'r>(read: impl Iterator<Item = &'r Read>, schema: Schema) -> (Vec<PolicyFault>, Vec<PolicyFault>) {
+    let (mut set, mut places) = (PolicySet::new(), HashMap::new());
     for read in read {
         // Each id is there once.
         let _ = set.add(read.policy.clone());
+        places.insert(read.policy.id().clone(), read.place);
     }
-    let places: HashMap<&PolicyId, usize> = read.iter().map(|read| (read.policy.id(), read.place)).collect();
     let found = Validator::new(schema).validate(&set, ValidationMode::Strict);
     let place = |id: &PolicyId| places.get(id).copied().unwrap_or_default();
     let wrong = found.validation_errors().map(|error| PolicyFault::of(place(error.policy_id()), error));
@@ -171,75 +193,13 @@ fn held_to(read: &[Read], schema: Schema) -> (Vec<PolicyFault>, Vec<PolicyFault>
     (wrong.collect(), odd.collect())
 }
 
-/// The same policy with actions spelled as requests spell them.
-fn one_spelling(policy: &Policy, tree: &pst::Template) -> Result<Policy, String> {
+/// Conditions compare actions as requests spell them; in front both spellings are known.
+fn spelled_as_asked(tree: &pst::Template) -> Result<(), String> {
     let is_other_spelling = |uid: &EntityUID| {
         let act = Act::named(&uid.eid).filter(|_| uid.ty.to_string() == ACTION);
         act.is_some_and(|act| act.name() != uid.eid)
     };
-    if let Some(uid) = entities_named(tree).into_iter().find(is_other_spelling) {
-        let name = Act::named(&uid.eid).map_or("", Act::name);
-        return Err(format!(
-            "`{uid}` stands in a condition: write `Action::\"{name}\"` there, or name it in front"
-        ));
-    }
-    let mut tree = tree.clone();
-    let mut is_other = false;
-    let mut spell = |uid: &mut EntityUID| {
-        if uid.ty.to_string() == ACTION
-            && let Some(act) = Act::named(&uid.eid).filter(|act| act.name() != uid.eid)
-        {
-            uid.eid = act.name().into();
-            is_other = true;
-        }
-    };
-    match &mut tree.action {
-        pst::ActionConstraint::Eq(uid) => spell(uid),
-        pst::ActionConstraint::In(uids) => uids.iter_mut().for_each(spell),
-        _ => {}
-    }
-    if !is_other {
-        return Ok(policy.clone());
-    }
-    let respelled = pst::StaticPolicy::try_from(tree).map_err(|error| error.to_string())?;
-    Policy::from_pst(pst::Policy::Static(respelled)).map_err(|error| error.to_string())
-}
-
-/// Every entity that a policy names, with the whole policy.
-pub(crate) fn entities_named(tree: &pst::Template) -> Vec<EntityUID> {
-    let mut named = Vec::new();
-    match &tree.resource {
-        pst::ResourceConstraint::Eq(pst::EntityOrSlot::Entity(uid))
-        | pst::ResourceConstraint::In(pst::EntityOrSlot::Entity(uid))
-        | pst::ResourceConstraint::IsIn(_, pst::EntityOrSlot::Entity(uid)) => named.push(uid.clone()),
-        _ => {}
-    }
-    for clause in tree.clauses() {
-        let (Clause::When(condition) | Clause::Unless(condition)) = clause;
-        literals(condition, &mut named);
-    }
-    named
-}
-
-fn literals(expr: &Expr, named: &mut Vec<EntityUID>) {
-    match expr {
-        Expr::Literal(pst::Literal::EntityUID(uid)) => named.push(uid.clone()),
-        Expr::UnaryOp { expr, .. }
-        | Expr::GetAttr { expr, .. }
-        | Expr::HasAttr { expr, .. }
-        | Expr::Like { expr, .. } => {
-            literals(expr, named);
-        }
-        Expr::BinaryOp { left, right, .. } => [left, right].iter().for_each(|expr| literals(expr, named)),
-        Expr::Is { expr, in_expr, .. } => {
-            literals(expr, named);
-            in_expr.iter().for_each(|expr| literals(expr, named));
-        }
-        Expr::IfThenElse { cond, then_expr, else_expr } => {
-            [cond, then_expr, else_expr].iter().for_each(|expr| literals(expr, named));
-        }
-        Expr::Set(items) => items.iter().for_each(|expr| literals(expr, named)),
-        Expr::Record(members) => members.values().for_each(|expr| literals(expr, named)),
-        _ => {}
-    }
+    let Some(uid) = entities_named(tree).into_iter().find(is_other_spelling) else { return Ok(()) };
+    let name = Act::named(&uid.eid).map_or("", Act::name);
+    Err(format!("`{uid}` stands in a condition: write `Action::\"{name}\"` there, or name it in front"))
 }

@@ -1,12 +1,14 @@
 //! Entities that an operator writes out (`entities_json`): what they are, so that policies can be held to it, and what they bring to a decision.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use cedar_policy::{Entities, Entity, EntityUid, RestrictedExpression};
 use serde_json::Value;
 
 use crate::fault::PolicyFault;
 use crate::shape::Shape;
+use crate::vocabulary::ACTION;
 
 /// A type of entities, as those that are written out show it.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +22,8 @@ pub(crate) struct Kind {
 pub(crate) struct Given {
     pub(crate) kinds: BTreeMap<String, Kind>,
     pub(crate) entities: HashMap<EntityUid, (HashMap<String, RestrictedExpression>, Vec<EntityUid>)>,
+    /// The same, as they are asked.
+    pub(crate) written: Arc<Entities>,
 }
 
 impl Given {
@@ -31,6 +35,9 @@ impl Given {
         let mut kinds: BTreeMap<String, Kind> = BTreeMap::new();
         for entity in value.as_array().into_iter().flatten() {
             let Some(kind) = type_of(&entity["uid"]) else { continue };
+            if kind == ACTION {
+                return Err(fault("actions are known, and in nothing: leave them out".to_owned()));
+            }
             let mut found = kinds.remove(kind).unwrap_or_default();
             for (name, value) in entity["attrs"].as_object().into_iter().flatten() {
                 let known = found.attributes.remove(name).unwrap_or_default();
@@ -53,7 +60,16 @@ impl Given {
             let (uid, attributes, parents) = entity.into_inner();
             entities.insert(uid, (attributes.into_iter().collect(), parents.into_iter().collect()));
         }
-        Ok(Self { kinds, entities })
+        Ok(Self { kinds, entities, written: Arc::new(parsed) })
+    }
+
+    /// These, and what is written out.
+    ///
+    /// # Errors
+    /// They cannot stand beside each other.
+    pub(crate) fn with(&self, entities: impl IntoIterator<Item = Entity>) -> Result<Arc<Entities>, String> {
+        let all = Entities::clone(&self.written).upsert_entities(entities, None);
+        all.map(Arc::new).map_err(|error| error.to_string())
     }
 
     /// An entity of ours, with what is written out of it besides; our attributes count.
@@ -67,15 +83,6 @@ impl Given {
         attributes.extend(ours);
         all.extend(parents);
         Entity::new(uid, attributes, all.into_iter().collect()).ok()
-    }
-
-    /// All but one.
-    pub(crate) fn others<'g>(&'g self, ours: &'g EntityUid) -> impl Iterator<Item = Entity> + 'g {
-        self.entities.iter().filter(move |(uid, _)| *uid != ours).filter_map(
-            |(uid, (attributes, parents))| {
-                Entity::new(uid.clone(), attributes.clone(), parents.iter().cloned().collect()).ok()
-            },
-        )
     }
 }
 

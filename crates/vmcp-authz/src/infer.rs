@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, Template, UnaryOp, Var};
 
 use crate::shape::{Conflict, Shape};
+use crate::vocabulary::Act;
 
 /// What policies read, by name as policies write it: `claim_role`, `arg_path`.
 #[derive(Debug, Clone, Default)]
@@ -23,23 +24,19 @@ pub(crate) struct Uses {
 const TURNS: usize = 3;
 
 impl Uses {
-    /// What these policies read, whole.
-    ///
-    /// # Errors
-    /// Which policy, and what does not fit.
+    /// What these policies read, whole; and which of them contradict others, by their places, and how.
     pub(crate) fn of<'p>(
         policies: impl Iterator<Item = (usize, &'p Template)> + Clone,
-    ) -> Result<Self, (usize, String)> {
-        let mut uses = Self::default();
+    ) -> (Self, Vec<(usize, String)>) {
+        let (mut uses, mut faults) = (Self::default(), Vec::new());
         for _ in 0..TURNS {
             for (place, policy) in policies.clone() {
                 uses.add(policy);
-                if let Some(fault) = uses.fault.take() {
-                    return Err((place, fault));
-                }
+                let fault = uses.fault.take().filter(|_| faults.iter().all(|(known, _)| *known != place));
+                faults.extend(fault.map(|fault| (place, fault)));
             }
         }
-        Ok(uses)
+        (uses, faults)
     }
 
     /// What one policy reads.
@@ -75,7 +72,11 @@ impl Uses {
                 Literal::Bool(_) => Shape::Bool,
                 Literal::Long(_) => Shape::Long,
                 Literal::String(_) => Shape::Text,
-                Literal::EntityUID(uid) => Shape::Entity(uid.ty.to_string()),
+                Literal::EntityUID(uid) => {
+                    let kind = uid.ty.to_string();
+                    self.looks_at_items |= Act::ALL.into_iter().any(|act| act.on_type() == kind);
+                    Shape::Entity(kind)
+                }
                 _ => Shape::Unknown,
             },
             Expr::Var(var) => {
@@ -120,8 +121,9 @@ impl Uses {
                     members.iter().map(|(name, expr)| (name.clone(), self.walk(expr, Shape::Unknown)));
                 Shape::Record(members.collect())
             }
-            // An attribute of something that is neither of the request nor known.
+            // An attribute of something that is neither of the request nor known: it may be an item.
             Expr::GetAttr { expr, .. } => {
+                self.looks_at_items = true;
                 self.walk(expr, Shape::Unknown);
                 Shape::Unknown
             }
@@ -155,6 +157,8 @@ impl Uses {
 
     fn binary(&mut self, op: BinaryOp, left: &Expr, right: &Expr) -> Shape {
         use BinaryOp as B;
+        // What else than the principal is in something may be an item.
+        self.looks_at_items |= op == B::In && !matches!(left, Expr::Var(Var::Principal | Var::Action));
         let (wanted, result) = match op {
             B::And | B::Or => ((Shape::Bool, Shape::Bool), Shape::Bool),
             B::Less | B::LessEq | B::Greater | B::GreaterEq => {
@@ -203,7 +207,10 @@ impl Uses {
         let mut whole = match (expr, path(expr)) {
             (Expr::Var(var), _) => (var.clone(), Vec::new()),
             (_, Some(found)) => found,
-            (expr, None) => return drop(self.walk(expr, Shape::Unknown)),
+            (expr, None) => {
+                self.looks_at_items = true;
+                return drop(self.walk(expr, Shape::Unknown));
+            }
         };
         whole.1.extend(attributes.iter().cloned());
         self.attribute(&whole.0, &whole.1, Shape::Unknown);
@@ -218,6 +225,8 @@ impl Uses {
             self.item_attributes.insert(name.clone());
         }
         if !is_of_call && !is_claim {
+            // One of an entity that is written out, which may be an item.
+            self.looks_at_items |= !rest.is_empty();
             return known(name);
         }
         let whole = rest

@@ -1,8 +1,8 @@
 //! An item as policies see it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use cedar_policy::{Entity, EntityUid, RestrictedExpression};
+use cedar_policy::{Entities, Entity, EntityUid, RestrictedExpression};
 
 use crate::compile::Policies;
 use crate::select::Chosen;
@@ -43,31 +43,43 @@ pub struct Guarded {
     pub(crate) uid: EntityUid,
     pub(crate) attributes: Vec<(String, RestrictedExpression)>,
     pub(crate) entity: Option<Entity>,
+    /// It alone, beside what is written out: made when it is asked for.
+    pub(crate) entities: OnceLock<Result<Arc<Entities>, String>>,
     pub(crate) parents: Vec<EntityUid>,
     pub(crate) chosen: Arc<Chosen>,
     pub(crate) class: Box<str>,
 }
 
 impl Hints {
+    /// As MCP calls them.
+    pub const NAMES: [&str; 4] = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
+
     fn all(self) -> [(&'static str, Option<bool>); 4] {
+        let [read_only, destructive, idempotent, open_world] = Self::NAMES;
         [
-            ("readOnlyHint", self.read_only),
-            ("destructiveHint", self.destructive),
-            ("idempotentHint", self.idempotent),
-            ("openWorldHint", self.open_world),
+            (read_only, self.read_only),
+            (destructive, self.destructive),
+            (idempotent, self.idempotent),
+            (open_world, self.open_world),
         ]
     }
 }
 
 impl Guarded {
     /// Items of one class are decided about alike, as long as they are called with nothing.
-    pub fn class(&self) -> (usize, &str) {
-        (Arc::as_ptr(&self.chosen) as usize, &self.class)
+    pub fn class(&self) -> (u64, &str) {
+        (self.chosen.serial, &self.class)
     }
 
     /// Its exposed name, or its URI.
     pub fn name(&self) -> &str {
         self.uid.id().unescaped()
+    }
+
+    /// Whether it matters what its backend calls it, or what it says of itself.
+    pub fn is_described(&self) -> bool {
+        let asked = &self.chosen.item_attributes;
+        asked.contains("original_name") || Hints::NAMES.iter().any(|name| asked.contains(*name))
     }
 
     /// Whether what it is called with matters.
@@ -77,6 +89,18 @@ impl Guarded {
 }
 
 impl Policies {
+    /// The policies that can speak of an item, by id, in order.
+    pub fn considered(&self, item: &Guarded) -> Vec<String> {
+        let mut all: Vec<String> = item.chosen.rules.iter().map(|asked| self.shown_id(&asked.id)).collect();
+        all.sort();
+        all
+    }
+
+    /// Each policy, by id, and which text of the list it stands in.
+    pub fn places(&self) -> impl Iterator<Item = (String, usize)> {
+        self.read.iter().map(|read| (self.shown_id(read.policy.id()), read.place))
+    }
+
     /// An item with the policies that can speak of it. `like`: one of the same backend, whose policies it shares where none names either.
     pub fn guard(&self, item: Described<'_>, like: Option<&Guarded>) -> Guarded {
         let Described { act, exposed_name, original_name, backend, hints } = item;
@@ -95,16 +119,18 @@ impl Policies {
         if act == Act::ReadResource {
             texts.push(("uri", exposed_name));
         }
+        let item = self.types.item(act, exposed_name);
+        // Each with its length before it, so that no two lists of values come to the same.
         let mut class = String::new();
-        if chosen.looks_at_items {
-            class.push_str(exposed_name);
+        let mut differs_by = |value: &str| class.extend([&value.len().to_string(), ":", value]);
+        if chosen.looks_at_items || self.given.entities.contains_key(&item) {
+            differs_by(exposed_name);
         }
         for name in &chosen.item_attributes {
             let text = texts.iter().find(|(known, _)| known == name).map(|(_, text)| (*text).to_owned());
             let hint =
                 || hints.all().into_iter().find(|(known, _)| known == name).map(|(_, is)| format!("{is:?}"));
-            class.push_str(&text.or_else(hint).unwrap_or_else(|| exposed_name.to_owned()));
-            class.push('\0');
+            differs_by(&text.or_else(hint).unwrap_or_else(|| exposed_name.to_owned()));
         }
         let texts = texts
             .into_iter()
@@ -116,8 +142,8 @@ impl Policies {
         let attributes: Vec<_> = texts.chain(hints).collect();
         let (backend, server) = (uid(&self.types.backend, backend), uid(&self.types.mcp, &self.server));
         let parents = vec![backend, server];
-        let item = self.types.item(act, exposed_name);
         let entity = self.given.complete(item.clone(), attributes.iter().cloned(), parents.clone());
-        Guarded { act, uid: item, attributes, entity, parents, chosen, class: class.into() }
+        let entities = OnceLock::new();
+        Guarded { act, uid: item, attributes, entity, entities, parents, chosen, class: class.into() }
     }
 }

@@ -1,12 +1,14 @@
 //! Cedar behind our words: policies are compiled, decide, and explain themselves. Knows no MCP message; pure.
 
 mod compile;
+mod condition;
 mod decide;
 mod entity;
 mod fault;
 mod infer;
 mod item;
 mod lint;
+mod named;
 mod schema;
 mod select;
 mod shape;

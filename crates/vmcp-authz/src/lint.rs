@@ -3,9 +3,10 @@
 use cedar_policy::pst::{self, BinaryOp, Clause, Expr, UnaryOp, Var};
 use vmcp_core::sentence::nearest;
 
-use crate::compile::{Policies, Read, entities_named};
+use crate::compile::{Policies, Read};
 use crate::fault::PolicyFault;
-use crate::vocabulary::{Act, BACKEND};
+use crate::named::entities_named;
+use crate::vocabulary::{Act, BACKEND, MCP};
 
 /// One thing that is odd.
 pub type Lint = PolicyFault;
@@ -59,6 +60,7 @@ impl Policies {
                     offered.items.iter().filter(|(known, _)| *known == act).map(|(_, id)| *id).collect()
                 }
                 None if kind == BACKEND => offered.backends.clone(),
+                None if kind == MCP => vec![&self.server],
                 None => continue,
             };
             let may_be_of_template = act == Some(Act::ReadResource) && offered.has_templates;

@@ -7,13 +7,12 @@ use serde_json::{Map, Value, json};
 
 use crate::entity::Given;
 use crate::infer::Uses;
+use crate::item::Hints;
 use crate::shape::{Shape, record};
 use crate::vocabulary::{ACTION, Act, BACKEND, CLIENT, MCP};
 
 /// Claims that everybody has.
 const CERTAIN: [&str; 2] = ["claim_sub", "claim_iss"];
-/// What a tool may say of itself.
-const HINTS: [&str; 4] = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
 
 /// Our types and actions, and what was written out.
 ///
@@ -36,7 +35,7 @@ pub(crate) fn schema(uses: &Uses, given: &Given, group: &str) -> Result<Schema, 
         shape.extend(texts.iter().map(|name| ((*name).to_owned(), json!({"type": "String"}))));
         if act == Act::CallTool {
             let hint = || json!({"type": "Boolean", "required": false});
-            shape.extend(HINTS.map(|name| (name.to_owned(), hint())));
+            shape.extend(Hints::NAMES.map(|name| (name.to_owned(), hint())));
         }
         types.insert(act.on_type().into(), (shape, vec![BACKEND.into(), MCP.into()]));
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Context, Entities, EntityUid, RestrictedExpression};
+use cedar_policy::{Context, Entity, EntityUid, RestrictedExpression};
 use serde_json::{Map, Value};
 
 use crate::compile::Policies;
+use crate::select::Named;
 use crate::vocabulary::uid;
 
 /// What is known of who asks.
@@ -23,9 +24,12 @@ pub struct Claims<'a> {
 #[derive(Debug, Clone)]
 pub struct Subject {
     pub(crate) uid: EntityUid,
-    /// The principal, and what is written out.
-    pub(crate) entities: Entities,
+    /// The principal.
+    pub(crate) entity: Option<Entity>,
+    /// The same, in nothing.
+    pub(crate) alone: Option<Entity>,
     pub(crate) context: Context,
+    pub(crate) named: Named,
     /// A claim that is not what policies take it for; nothing can be decided then.
     pub(crate) misfit: Option<String>,
     view: String,
@@ -70,16 +74,14 @@ impl Policies {
         let groups: Vec<EntityUid> = groups.iter().map(|group| uid(&self.types.group, group)).collect();
         let client = uid(&self.types.client, claims.subject);
         // Groups need be no entities of their own; those that are written out are.
-        let ours = self.given.complete(client.clone(), context.iter().cloned(), groups);
-        let all = self.given.others(&client).chain(ours);
-        let entities =
-            Entities::from_entities(all, None).map_err(|error| misfit.get_or_insert(error.to_string()));
-        let entities = entities.unwrap_or_else(|_| Entities::empty());
+        let entity = self.given.complete(client.clone(), context.iter().cloned(), groups.clone());
+        let alone = self.given.complete(client.clone(), context.iter().cloned(), Vec::new());
         let context = Context::from_pairs(context).unwrap_or_else(|error| {
             misfit.get_or_insert(error.to_string());
             Context::empty()
         });
-        Subject { uid: client, entities, context, misfit, view: Value::Object(view).to_string() }
+        let named = self.selection.named(&client, &groups);
+        Subject { uid: client, entity, alone, context, named, misfit, view: Value::Object(view).to_string() }
     }
 
     /// The groups and roles that claims put a principal into: names in lists.

@@ -1,5 +1,6 @@
 //! Policies as operators write them, and what comes out.
 
+mod classes;
 mod properties;
 
 use serde_json::{Map, Value, json};
@@ -232,6 +233,7 @@ fn lints_say_what_is_odd() {
         ("permit(principal, action, resource);", "everybody do everything", true),
         ("permit(principal, action, resource == Tool::\"github_prr\");", "github_prr", true),
         ("permit(principal, action, resource in Backend::\"gitlab\");", "gitlab", true),
+        ("permit(principal, action, resource in MCP::\"another\");", "another", true),
         ("permit(principal, action == Action::\"call_tool\", resource == Prompt::\"review\");", "", true),
         (
             "permit(principal, action, resource in Backend::\"github\") when { context has arg_n && context.arg_n > 1 };",
@@ -282,5 +284,140 @@ fn who_has_the_same_view_is_decided_about_alike() {
         Some(&one),
     );
     assert_eq!(one.class(), shared.class());
-    assert_ne!(one.class(), other.class(), "not the same value, so not known to be alike");
+    assert_eq!(one.class(), other.class(), "no policy speaks of either, nor of their backend");
+}
+
+#[test]
+fn groups_and_roles_are_found_where_it_is_said_and_else_where_they_usually_are() {
+    let claims = json!({
+        "groups": ["g"], "roles": ["r"], "cognito:groups": ["c"], "team": ["t"],
+        "realm_access": {"roles": ["deep"]}, "https://acme.example/groups": ["whole"],
+    });
+    let without = |names: &[&str]| {
+        let mut claims = object(claims.clone());
+        names.iter().for_each(|name| drop(claims.remove(*name)));
+        claims
+    };
+    let all = object(claims.clone());
+    for (group_claim, role_claim, claims, groups) in [
+        (None, None, all.clone(), vec!["g"]),
+        (None, None, without(&["groups"]), vec!["r"]),
+        (None, None, without(&["groups", "roles"]), vec!["c"]),
+        (Some("team"), None, all.clone(), vec!["t"]),
+        (Some("absent"), None, all.clone(), vec![]),
+        (Some("team"), Some("realm_access.roles"), all.clone(), vec!["t", "deep"]),
+        (None, Some("realm_access.roles"), all.clone(), vec!["g", "deep"]),
+        (Some("https://acme.example/groups"), None, all.clone(), vec!["whole"]),
+    ] {
+        let known = ["g", "r", "c", "t", "deep", "whole"];
+        let policies = known.map(|name| {
+            format!("permit(principal in Team::\"{name}\", action, resource == Tool::\"{name}\");")
+        });
+        let authorization = Authorization {
+            policies: policies.into(),
+            group_claim: group_claim.map(ToOwned::to_owned),
+            role_claim: role_claim.map(ToOwned::to_owned),
+            group_type: Some("Team".to_owned()),
+            ..Authorization::default()
+        };
+        let policies = Policies::compile("all", &authorization).unwrap();
+        let subject = policies.subject(Claims { subject: "ada", issuer: "i", all: &claims });
+        let is_in = |name: &&str| policies.decide(&subject, &tool(&policies, name), &[]).is_allowed;
+        let found: Vec<&str> = known.into_iter().filter(is_in).collect();
+        let expected: Vec<&str> = known.into_iter().filter(|name| groups.contains(name)).collect();
+        assert_eq!(found, expected, "{group_claim:?} {role_claim:?}");
+    }
+}
+
+/// T19: five thousand policies, and whoever chooses a claim to look like something else.
+#[test]
+fn cedar_fails_closed_among_many_policies_and_whoever_is_called_oddly() {
+    let mut policies: Vec<String> = (0..5_000)
+        .map(|n| {
+            format!("permit(principal in THVGroup::\"team-{n}\", action, resource == Tool::\"tool-{n}\");")
+        })
+        .collect();
+    policies.push("permit(principal == Client::\"ada\", action, resource == Tool::\"for_ada\");".to_owned());
+    policies.push("forbid(principal, action, resource == Tool::\"tool-7\") when { context has claim_n && context.claim_n + 1 > 0 };".to_owned());
+    let texts: Vec<&str> = policies.iter().map(String::as_str).collect();
+    let policies = compile(&texts).unwrap();
+    let decide = |subject: &str, claims: Value, name: &str| {
+        let claims = object(claims);
+        let subject = policies.subject(Claims { subject, issuer: "i", all: &claims });
+        policies.decide(&subject, &tool(&policies, name), &[])
+    };
+    assert!(decide("x", json!({"groups": ["team-4999"]}), "tool-4999").is_allowed);
+    assert!(!decide("x", json!({"groups": ["team-4998"]}), "tool-4999").is_allowed);
+    // What forbids cannot be evaluated.
+    let failed = decide("x", json!({"groups": ["team-7"], "n": i64::MAX}), "tool-7");
+    assert!(!failed.is_allowed && failed.error.is_some(), "{failed:?}");
+    assert!(decide("ada", json!({}), "for_ada").is_allowed);
+    for odd in [
+        "ada\"",
+        "\"ada\"",
+        "ada\0",
+        "Ada",
+        "ada ",
+        "Client::\"ada\"",
+        "ada\\",
+        "",
+        "x\" || principal == Client::\"ada",
+    ] {
+        let groups =
+            json!({"groups": [odd, format!("team-1{odd}"), "THVGroup::\"team-1\"", "team-1\", \"team-2"]});
+        for name in ["for_ada", "tool-1", "tool-2"] {
+            let decision = decide(odd, groups.clone(), name);
+            let is_itself = name == "tool-1" && odd.is_empty();
+            assert_eq!((decision.is_allowed, decision.error), (is_itself, None), "{odd:?} {name}");
+        }
+    }
+}
+
+#[test]
+fn whatever_policies_name_is_known_wherever_it_stands() {
+    let call = "action == Action::\"call_tool\"";
+    let table = [
+        "permit(principal, {call}, resource == Tool::\"send\");",
+        "permit(principal, {call}, resource) when { resource == Tool::\"send\" };",
+        "permit(principal, {call}, resource) unless { !(resource == Tool::\"send\") };",
+        "permit(principal, {call}, resource) when { [Tool::\"x\", Tool::\"send\"].contains(resource) };",
+        "permit(principal, {call}, resource) when { resource in [Tool::\"send\", Tool::\"x\"] };",
+        "permit(principal, {call}, resource) when { resource.name == \"send\" };",
+        "permit(principal, {call}, resource) when { \"send\" == resource.name };",
+        "permit(principal, {call}, resource) when { [\"x\", \"send\"].contains(resource.name) };",
+    ];
+    for policy in table {
+        let policy = policy.replace("{call}", call);
+        let policies = compile(&[&policy]).unwrap_or_else(|faults| panic!("{policy}: {faults:?}"));
+        assert!(policies.names(Act::CallTool, "send"), "{policy}");
+        assert!(!policies.names(Act::CallTool, "other"), "{policy}");
+    }
+}
+
+/// An argument that is really called so is read as what it is.
+#[test]
+fn an_argument_may_be_called_present() {
+    let policies = compile(&[
+        "permit(principal, action == Action::\"call_tool\", resource);",
+        "forbid(principal, action == Action::\"call_tool\", resource) when { context has arg_gift_present && context.arg_gift_present };",
+    ])
+    .unwrap();
+    let read: Vec<&str> = policies.arguments_read().collect();
+    assert_eq!(read, ["gift_present", "gift"]);
+    for (arguments, is_allowed) in [
+        (vec![], true),
+        (vec![("gift", "{}")], false),
+        (vec![("gift_present", "true")], false),
+        (vec![("gift_present", "false")], true),
+        (vec![("gift_present", "7")], false),
+        // Whoever brings both might mean either.
+        (vec![("gift", "{}"), ("gift_present", "false")], false),
+        (vec![("gift_present", "null"), ("gift", "{}")], false),
+    ] {
+        assert_eq!(
+            ask(&policies, json!({}), "github_pr", &arguments).is_allowed,
+            is_allowed,
+            "{arguments:?}"
+        );
+    }
 }

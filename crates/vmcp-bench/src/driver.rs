@@ -115,7 +115,24 @@ pub(crate) async fn open_loop(
 /// One request on a connection of its own.
 pub(crate) async fn once(load: &Load) -> anyhow::Result<()> {
     let mut connection = connect(load).await?;
-    ask(&mut connection, load, 0).await
+    ask(&mut connection, load, 0).await.map(drop)
+}
+
+/// How long each page of a list takes, from the first to the last, on one connection.
+pub(crate) async fn pages(load: &Load) -> anyhow::Result<Vec<Duration>> {
+    let mut connection = connect(load).await?;
+    let (mut page, mut times) = (load.clone(), Vec::new());
+    loop {
+        let began = Instant::now();
+        let body = ask(&mut connection, &page, 0).await?;
+        times.push(began.elapsed());
+        let answer: serde_json::Value = serde_json::from_slice(&body)?;
+        let Some(cursor) = answer["result"]["nextCursor"].as_str() else { return Ok(times) };
+        let mut first = load.requests[0].clone();
+        let text = String::from_utf8_lossy(&first.body);
+        first.body = text.replace("\"params\":{", &format!("\"params\":{{\"cursor\":\"{cursor}\",")).into();
+        page.requests = Arc::new(vec![first]);
+    }
 }
 
 async fn gather(
@@ -137,7 +154,7 @@ async fn connect(load: &Load) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
-async fn ask(connection: &mut SendRequest<Full<Bytes>>, load: &Load, turn: usize) -> anyhow::Result<()> {
+async fn ask(connection: &mut SendRequest<Full<Bytes>>, load: &Load, turn: usize) -> anyhow::Result<Bytes> {
     let prepared = &load.requests[turn % load.requests.len()];
     let mut request = Request::post(load.path.as_str()).body(Full::new(prepared.body.clone()))?;
     *request.headers_mut() = prepared.headers.clone();
@@ -146,7 +163,7 @@ async fn ask(connection: &mut SendRequest<Full<Bytes>>, load: &Load, turn: usize
     ensure!(response.status() == StatusCode::OK, "answered with {}", response.status());
     let body = response.into_body().collect().await?.to_bytes();
     ensure!(has_result(&body), "answered with {}", String::from_utf8_lossy(&body));
-    Ok(())
+    Ok(body)
 }
 
 /// A measurement of errors would be worth nothing.

@@ -3,6 +3,7 @@
 
 mod asking;
 mod backend;
+mod boundaries;
 mod catalog;
 mod driver;
 mod isolation;
@@ -73,6 +74,8 @@ enum Part {
     Requests,
     /// What one backend that hangs costs the others
     Isolation,
+    /// What tokens, policies and records cost
+    Boundaries,
 }
 
 impl Run {

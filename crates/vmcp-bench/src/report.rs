@@ -7,6 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::boundaries::{self, Boundaries};
 use crate::catalog::{CHANGE_MS, PEAK_MIB, Resolved, WHOLE_MS};
 use crate::driver::Measured;
 use crate::isolation::{Isolation, LIMIT};
@@ -21,6 +22,7 @@ pub(crate) struct Report {
     catalogs: Vec<Resolved>,
     rows: Vec<Row>,
     pub(crate) isolation: Option<Isolation>,
+    pub(crate) boundaries: Option<Boundaries>,
 }
 
 /// One target under one load.
@@ -101,6 +103,7 @@ impl Report {
             catalogs: Vec::new(),
             rows: Vec::new(),
             isolation: None,
+            boundaries: None,
         }
     }
 
@@ -119,6 +122,7 @@ impl Report {
         let is_isolated = self.isolation.is_some_and(|isolation| isolation.holds());
         are_resolved
             && is_isolated
+            && self.boundaries.is_some_and(|boundaries| boundaries.holds())
             && !ratios.is_empty()
             && ratios.iter().all(|(_, ratio, limit)| ratio <= limit)
     }
@@ -184,18 +188,8 @@ impl Report {
             let verdict = if ratio <= limit { "holds" } else { "missed" };
             writeln!(text, "| {} | {} | {ratio:.2} | {limit:.1} | {verdict} |", row.asked, row.label())?;
         }
-        if let Some(isolation) = &self.isolation {
-            let verdict = if isolation.holds() { "holds" } else { "missed" };
-            writeln!(text, "\n## One of twenty backends stops answering\n")?;
-            writeln!(text, "| p99 of calls to the others, µs | while it hangs, µs | × | at most | |")?;
-            writeln!(text, "|---:|---:|---:|---:|---|")?;
-            let Isolation { quiet_p99_us, hanging_p99_us } = isolation;
-            let ratio = isolation.ratio();
-            writeln!(
-                text,
-                "| {quiet_p99_us:.0} | {hanging_p99_us:.0} | {ratio:.2} | {LIMIT:.2} | {verdict} |"
-            )?;
-        }
+        self.isolation_markdown(&mut text)?;
+        self.boundaries_markdown(&mut text)?;
         writeln!(text, "\n## Catalogs of 1,000 backends × 100 tools\n")?;
         writeln!(
             text,
@@ -210,5 +204,60 @@ impl Report {
         let holds = if self.catalogs.iter().all(Resolved::holds) { "holds" } else { "missed" };
         writeln!(text, "| at most | {WHOLE_MS:.0} | | {CHANGE_MS:.0} | {PEAK_MIB:.0} | {holds} |")?;
         Ok(text)
+    }
+
+    fn isolation_markdown(&self, text: &mut String) -> std::fmt::Result {
+        if let Some(isolation) = &self.isolation {
+            let verdict = if isolation.holds() { "holds" } else { "missed" };
+            writeln!(text, "\n## One of twenty backends stops answering\n")?;
+            writeln!(text, "| p99 of calls to the others, µs | while it hangs, µs | × | at most | |")?;
+            writeln!(text, "|---:|---:|---:|---:|---|")?;
+            let Isolation { quiet_p99_us, hanging_p99_us } = isolation;
+            let ratio = isolation.ratio();
+            writeln!(
+                text,
+                "| {quiet_p99_us:.0} | {hanging_p99_us:.0} | {ratio:.2} | {LIMIT:.2} | {verdict} |"
+            )?;
+        }
+        Ok(())
+    }
+
+    fn boundaries_markdown(&self, text: &mut String) -> std::fmt::Result {
+        if let Some(boundaries) = &self.boundaries {
+            writeln!(text, "\n## Both boundaries\n\n| | measured | at most | |\n|---|---:|---:|---|")?;
+            for (what, measured, limit) in [
+                (
+                    "a call with tokens, 100 policies and records, CPU µs more",
+                    boundaries.more_us(),
+                    boundaries::CALL_US,
+                ),
+                (
+                    "a decision among 1,000 policies of which 20 fit, µs",
+                    boundaries.decision_us,
+                    boundaries::DECISION_US,
+                ),
+                (
+                    "the same where each of the 20 has a condition, µs",
+                    boundaries.conditions_us,
+                    boundaries::DECISION_US,
+                ),
+                ("a session id, cursor or task is opened, µs", boundaries.handle_us, boundaries::HANDLE_US),
+                (
+                    "the slowest page of a list of 10,000 tools for a known caller, ms",
+                    boundaries.warm_ms,
+                    boundaries::WARM_MS,
+                ),
+                ("the first page for a new caller, ms", boundaries.cold_ms, boundaries::COLD_MS),
+            ] {
+                let verdict = if measured <= limit { "holds" } else { "missed" };
+                writeln!(text, "| {what} | {measured:.2} | {limit:.0} | {verdict} |")?;
+            }
+            let Boundaries { open_us, guarded_us, .. } = boundaries;
+            writeln!(
+                text,
+                "\nA call takes {open_us:.1} µs of CPU without, and {guarded_us:.1} µs with them, by turns."
+            )?;
+        }
+        Ok(())
     }
 }

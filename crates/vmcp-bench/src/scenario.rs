@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use vmcp_mcp::method;
 
 use crate::asking::{Asking, load};
+use crate::boundaries;
 use crate::catalog;
 use crate::driver::{Load, Measured, closed_loop, open_loop};
 use crate::isolation;
@@ -57,6 +58,18 @@ pub(crate) async fn run(run: &Run) -> anyhow::Result<()> {
         let isolation = isolation::measure(&vmcpctl, run.seconds).await?;
         say(&format!("one of twenty hangs: p99 of the others × {:.2}", isolation.ratio()));
         report.isolation = Some(isolation);
+    }
+    if run.measures(Part::Boundaries) {
+        let boundaries = boundaries::measure(&vmcpctl, run.seconds, run.connections).await?;
+        say(&format!(
+            "boundaries: {:.1} µs CPU more a call, {:.1} µs a decision ({:.1} with conditions), lists {:.2} ms warm and {:.1} ms cold",
+            boundaries.more_us(),
+            boundaries.decision_us,
+            boundaries.conditions_us,
+            boundaries.warm_ms,
+            boundaries.cold_ms
+        ));
+        report.boundaries = Some(boundaries);
     }
     report.write(&run.out)?;
     if run.enforce && !report.holds() {

@@ -97,6 +97,22 @@ pub(crate) fn nginx(backends: &[SocketAddr]) -> anyhow::Result<Option<Running>> 
 
 /// Ours, before these backends, each with the name `b<n>`. `more` are lines of the virtual server.
 pub(crate) fn vmcp(vmcpctl: &Path, backends: &[SocketAddr], more: &str) -> anyhow::Result<Running> {
+    serving(vmcpctl, backends, &format!("incoming_auth: {{type: anonymous}}\n{more}"))
+}
+
+/// The same for those who bring tokens of an issuer. `more` begins within `incoming_auth`.
+pub(crate) fn guarded(
+    vmcpctl: &Path,
+    backends: &[SocketAddr],
+    issuer: &str,
+    more: &str,
+) -> anyhow::Result<Running> {
+    let oidc =
+        format!("incoming_auth:\n  type: oidc\n  oidc: {{issuer: '{issuer}', audience: vmcp}}\n{more}");
+    serving(vmcpctl, backends, &oidc)
+}
+
+fn serving(vmcpctl: &Path, backends: &[SocketAddr], more: &str) -> anyhow::Result<Running> {
     let (address, admin) = (free_address()?, free_address()?);
     let folder = TempDir::new()?;
     let workloads: Vec<String> = backends
@@ -104,10 +120,8 @@ pub(crate) fn vmcp(vmcpctl: &Path, backends: &[SocketAddr], more: &str) -> anyho
         .enumerate()
         .map(|(n, address)| format!("  - {{name: b{n}, url: 'http://{address}/mcp'}}\n"))
         .collect();
-    let manifest = format!(
-        "name: bench\ngroup: g\nincoming_auth: {{type: anonymous}}\n{more}---\nkind: group\nname: g\nworkloads:\n{}",
-        workloads.concat()
-    );
+    let manifest =
+        format!("name: bench\ngroup: g\n{more}---\nkind: group\nname: g\nworkloads:\n{}", workloads.concat());
     let file = folder.path().join("vmcp.yaml");
     fs_err::write(&file, manifest)?;
     let mut command = Command::new(vmcpctl);

@@ -8,6 +8,7 @@ use std::{fmt, io};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::aggregation::Aggregation;
+use crate::audit::Audit;
 use crate::boundary::{Authorization, Incoming, Outgoing};
 use crate::name::Name;
 use crate::operational::Operational;
@@ -46,6 +47,8 @@ pub struct VirtualServer {
     pub operational: Operational,
     /// Headers of clients that are passed on to every backend.
     pub passthrough_headers: Vec<HeaderName>,
+    /// What is recorded of requests; nothing if absent.
+    pub audit: Option<Audit>,
 }
 
 impl VirtualServer {
@@ -65,6 +68,7 @@ impl VirtualServer {
             aggregation,
             operational,
             passthrough_headers,
+            audit: None,
         }
     }
 }
@@ -98,6 +102,8 @@ pub struct Endpoints {
     pub transport: Transport,
     /// Who has a session with it.
     pub sessions: Sessions,
+    /// Who is told what it offers.
+    pub inventory: Inventories,
     /// What every request carries, by name.
     pub headers: Vec<(HeaderName, Text)>,
     /// A file with certificates that its TLS is held to besides the usual ones.
@@ -126,11 +132,22 @@ pub enum Sessions {
     Shared,
 }
 
+/// Whether a backend offers everybody the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Inventories {
+    /// It does; the control plane asks it.
+    #[default]
+    Shared,
+    /// It offers each caller something else; a data plane asks it in the caller's name.
+    PerPrincipal,
+}
+
 impl Endpoints {
     /// One endpoint over streamable HTTP, with nothing special about it.
     pub fn at(url: Uri) -> Self {
-        let (transport, sessions) = (Transport::default(), Sessions::default());
-        Self { urls: vec![url], transport, sessions, headers: Vec::new(), ca_bundle: None }
+        let (transport, sessions, inventory) =
+            (Transport::default(), Sessions::default(), Inventories::default());
+        Self { urls: vec![url], transport, sessions, inventory, headers: Vec::new(), ca_bundle: None }
     }
 
     /// Whether something stands in files, which can be replaced.

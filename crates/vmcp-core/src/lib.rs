@@ -1,7 +1,9 @@
 //! What is true: names, items, inventories, conflict resolution, catalogs, diagnostics and limits. Pure: no clock, no
 //! socket, no file.
 
+pub mod access;
 pub mod aggregation;
+pub mod audit;
 pub mod backend;
 pub mod boundary;
 pub mod catalog;

@@ -1,7 +1,11 @@
 //! Every bound that clients, backends and operators can meet, each with its reason. The shapes of names and of sentences stand beside
 //! what they shape.
 
+mod boundaries;
+
 use std::time::Duration;
+
+pub use boundaries::*;
 
 use vmcp_json::Limits;
 
@@ -142,6 +146,9 @@ pub const STREAM_BYTES: usize = 256 * 1024 * 1024;
 
 /// What a backend may ask on the way to one answer.
 pub const ASKED_OF_CLIENT: usize = 16;
+
+/// What a backend says by itself, or asks; a larger message is of no use to anybody.
+pub const SAID_BYTES: usize = 256 * 1024;
 
 /// Messages that wait for a legacy client to take them from its stream; a slower one misses the oldest.
 pub const MAILBOX_MESSAGES: usize = 64;
@@ -364,15 +371,3 @@ pub const HISTORY: u64 = 1_000;
 
 /// Backends that nobody wants any more and whose inventories are kept, so that a rollback finds them.
 pub const REMEMBERED_BACKENDS: usize = 1_000;
-
-/// Lists that were filtered for principals, per virtual server: as many as a few hundred principals see of large catalogs.
-pub const FILTERED_LISTS_BYTES: u64 = 64 * 1024 * 1024;
-
-/// Principals and decisions that are remembered, per virtual server.
-pub const DECISIONS: u64 = 50_000;
-
-/// Policies of one virtual server: a decision is linear in those that can speak of an item.
-pub const POLICIES: usize = 10_000;
-
-/// Issuers of one virtual server: each is asked for its keys.
-pub const ISSUERS: usize = 16;

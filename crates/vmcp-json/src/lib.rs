@@ -24,5 +24,5 @@ mod value;
 pub use object::{Member, Object};
 pub use scan::{Fault, Limits, OUTER_LEVELS};
 pub use splice::Edits;
-pub use text::quote;
+pub use text::{quote, quote_to};
 pub use value::{Elements, Kind, Value};

@@ -52,6 +52,12 @@ fn code_unit(escape: &str, at: usize) -> u32 {
 /// `text` as a JSON string, quotes included. Only what must be escaped is escaped.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
+    quote_to(&mut quoted, text);
+    quoted
+}
+
+/// The same, behind what there is.
+pub fn quote_to(quoted: &mut String, text: &str) {
     quoted.push('"');
     let mut plain = 0;
     for (at, byte) in text.bytes().enumerate() {
@@ -72,7 +78,6 @@ pub fn quote(text: &str) -> String {
     }
     quoted.push_str(&text[plain..]);
     quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]

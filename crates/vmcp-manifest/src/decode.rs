@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use vmcp_core::desired::Found;
 use vmcp_core::limits;
 use vmcp_core::sentence::{nearest, shown};
 use vmcp_core::written::Line;
@@ -31,6 +32,17 @@ pub(crate) struct Table {
     pub(crate) keys: &'static [Key],
 }
 
+/// Something outside that a manifest refers to, which whoever uses it must find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// Where it is written.
+    pub place: Place,
+    /// The same as keys and positions.
+    pub path: String,
+    /// A variable, or a file that is read.
+    pub to: Found,
+}
+
 /// Whether programs that manifests describe are started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Hosting {
@@ -51,6 +63,8 @@ pub(crate) struct Decoder {
     pub(crate) files: Vec<Arc<str>>,
     /// What stands in them.
     pub(crate) texts: Vec<Arc<str>>,
+    /// What is found outside.
+    pub(crate) references: Vec<Reference>,
     /// A document that describes a group could not be used, so a group that is missing may be that one.
     pub(crate) has_lost_a_group: bool,
 }
@@ -72,6 +86,11 @@ impl Decoder {
         if !self.is_full() {
             self.faults.push(Fault { place: *place, path: path.to_owned(), message, help });
         }
+    }
+
+    /// Notes what must be found outside.
+    pub(crate) fn refers(&mut self, node: &Node, path: &str, to: &Found) {
+        self.references.push(Reference { place: node.place, path: path.to_owned(), to: to.clone() });
     }
 
     /// Whether so much is wrong that nothing more is said, so that nothing more needs to be looked for.

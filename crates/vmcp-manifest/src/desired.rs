@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use vmcp_core::desired::{Desired, Group};
+use vmcp_core::aggregation::ConflictResolution;
+use vmcp_core::boundary::Strategy;
+use vmcp_core::desired::{Address, Desired, Group, Inventories, VirtualServer};
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_core::sentence::shown;
 
-use crate::decode::{Decoder, Hosting, did_you_mean};
+use crate::decode::{Decoder, Hosting, Reference, did_you_mean};
 use crate::document::{Document, Places, document, toolhive};
 use crate::fault::{Fault, Place};
 use crate::tree;
@@ -34,6 +36,25 @@ pub fn read(sources: &[Source<'_>]) -> Result<Desired, Vec<Fault>> {
 /// # Errors
 /// Every fault up to a bound, ordered by place.
 pub fn read_for(hosting: Hosting, sources: &[Source<'_>]) -> Result<Desired, Vec<Fault>> {
+    let (mut decoder, desired) = decode(hosting, sources);
+    if decoder.faults.is_empty() {
+        return Ok(desired);
+    }
+    decoder.faults.sort();
+    decoder.faults.truncate(limits::MANIFEST_FAULTS);
+    Err(decoder.faults)
+}
+
+/// What they refer to that must be found outside, whether they are good or not, in the order in which it is written.
+pub fn references(sources: &[Source<'_>]) -> Vec<Reference> {
+    let (decoder, _) = decode(Hosting::Here, sources);
+    let mut references = decoder.references;
+    references.sort_by_key(|reference| reference.place);
+    references.dedup();
+    references
+}
+
+fn decode(hosting: Hosting, sources: &[Source<'_>]) -> (Decoder, Desired) {
     let files = sources.iter().map(|source| source.name.into()).collect();
     let texts = sources.iter().map(|source| source.text.into()).collect();
     let mut decoder = Decoder { files, texts, hosting, ..Decoder::default() };
@@ -45,12 +66,7 @@ pub fn read_for(hosting: Hosting, sources: &[Source<'_>]) -> Result<Desired, Vec
         decoder.faults.extend(broken);
     }
     let desired = join(&mut decoder, documents);
-    if decoder.faults.is_empty() {
-        return Ok(desired);
-    }
-    decoder.faults.sort();
-    decoder.faults.truncate(limits::MANIFEST_FAULTS);
-    Err(decoder.faults)
+    (decoder, desired)
 }
 
 fn join(decoder: &mut Decoder, documents: Vec<Document>) -> Desired {
@@ -76,6 +92,8 @@ fn join(decoder: &mut Decoder, documents: Vec<Document>) -> Desired {
     for (name, places) in &servers {
         find_group(decoder, &mut desired, &written, name, places);
         check_mentions(decoder, &desired, name, places);
+        check_inventories(decoder, &desired, name, places);
+        check_credentials(decoder, &desired, name, places);
     }
     let is_default = |name: &Name| desired.virtual_servers.get(name).is_some_and(|server| server.is_default);
     let defaults: Vec<_> = servers.iter().filter(|(name, _)| is_default(name)).collect();
@@ -129,6 +147,49 @@ fn check_mentions(decoder: &mut Decoder, desired: &Desired, name: &Name, places:
         let message = format!("the group `{}` has no workload `{workload}`", group.name);
         let help = did_you_mean(&mention.workload, group.workloads.keys().map(Name::as_str));
         decoder.fault(&mention.place, &mention.path(), message, help);
+    }
+}
+
+/// Who comes first must be the same for everybody.
+fn check_inventories(decoder: &mut Decoder, desired: &Desired, name: &Name, places: &Places) {
+    let Some(server) = desired.virtual_servers.get(name) else { return };
+    let Some(group) = desired.groups.get(&server.group) else { return };
+    if !matches!(server.aggregation.conflict_resolution, ConflictResolution::Priority(_)) {
+        return;
+    }
+    let theirs = group.workloads.iter().find(|(_, address)| {
+        matches!(address, Address::Remote(endpoints) if endpoints.inventory == Inventories::PerPrincipal)
+    });
+    if let Some((workload, _)) = theirs {
+        let message = format!(
+            "`conflict_resolution: priority` does not go with `{workload}`, whose `inventory` is `per_principal`"
+        );
+        let help = "a name would be one backend's for some callers and another's for others: write `prefix` or `manual`";
+        decoder.fault(&places.group, "aggregation.conflict_resolution", message, Some(help.to_owned()));
+    }
+}
+
+/// What everybody is offered is asked for once, with a credential of ours, so there is one.
+fn check_credentials(decoder: &mut Decoder, desired: &Desired, name: &Name, places: &Places) {
+    let Some(server) = desired.virtual_servers.get(name) else { return };
+    let ours = |server: &VirtualServer, workload: &Name| {
+        let strategy = server.outgoing.of(workload);
+        matches!(strategy, Strategy::Header(..) | Strategy::ClientCredentials(_)).then(|| strategy.clone())
+    };
+    let others = desired.virtual_servers.values().filter(|other| other.group == server.group);
+    // Said of the later ones.
+    for other in others.take_while(|other| other.name != *name) {
+        let Some(group) = desired.groups.get(&server.group) else { return };
+        let is_another = |workload: &&Name| {
+            let (mine, theirs) = (ours(server, workload), ours(other, workload));
+            mine.is_some() && theirs.is_some() && mine != theirs
+        };
+        if let Some(workload) = group.workloads.keys().find(is_another) {
+            let message =
+                format!("the virtual server `{}` shows `{workload}` another credential", other.name);
+            let help = "what a workload offers is asked for once, with one credential: present it in two groups, under two names";
+            decoder.fault(&places.group, "outgoing_auth", message, Some(help.to_owned()));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One document: a virtual server, or with `kind: group` a group.
 
 pub(crate) mod aggregation;
+pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod authz;
 pub(crate) mod client;

@@ -3,6 +3,8 @@
 //! `tree` reads YAML with spans, `decode` walks it with a decoder that gathers faults, `desired` joins all documents.
 //! `schema` says the same to editors and to the reference.
 
+mod access;
+mod cases;
 mod decode;
 mod desired;
 mod document;
@@ -13,8 +15,10 @@ mod schema;
 mod tree;
 mod written;
 
-pub use decode::Hosting;
-pub use desired::{Source, read, read_for};
+pub use access::read_access;
+pub use cases::{Case, read_cases};
+pub use decode::{Hosting, Reference};
+pub use desired::{Source, read, read_for, references};
 pub use fault::{Fault, Place};
 pub use import::{CannotImport, Imported, import};
 pub use schema::{Row, Section, reference, schema};

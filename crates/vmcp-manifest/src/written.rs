@@ -1,13 +1,14 @@
 //! The documents of a text, each with its own words, to be kept as they were written and read again later.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use vmcp_core::name::Name;
 
 use crate::desired::Source;
 use crate::document::{named, says_group};
-use crate::tree;
+use crate::tree::{self, Node, Value};
 
 /// What a document describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +38,48 @@ impl Written {
     /// Its words where they stood, so that lines are those of the file.
     pub fn in_place(&self) -> String {
         "\n".repeat(self.line.saturating_sub(1) as usize) + &self.text
+    }
+
+    /// Its words as others may see them, with `***` for what [`Written::unshown`] has.
+    pub fn shown(&self) -> String {
+        let (mut shown, mut end) = (String::with_capacity(self.text.len()), 0);
+        for query in queries(&self.text) {
+            shown.push_str(self.text.get(end..query.start).unwrap_or_default());
+            shown.push_str("***");
+            end = query.end;
+        }
+        shown + self.text.get(end..).unwrap_or_default()
+    }
+
+    /// What stands behind a `?` in the addresses of workloads, in order: people put keys there.
+    pub fn unshown(&self) -> Vec<&str> {
+        queries(&self.text).into_iter().filter_map(|query| self.text.get(query)).collect()
+    }
+}
+
+fn queries(text: &str) -> Vec<Range<usize>> {
+    let mut queries = Vec::new();
+    tree::parse(0, text).0.iter().for_each(|node| find_queries(node, false, text, &mut queries));
+    queries
+}
+
+/// Where queries of addresses stand, in order. `is_address`: this node is one, or a list of some.
+fn find_queries(node: &Node, is_address: bool, text: &str, queries: &mut Vec<Range<usize>>) {
+    match &node.value {
+        Value::Mapping(members) => {
+            for (key, value) in members {
+                find_queries(value, matches!(key.text(), "url" | "urls"), text, queries);
+            }
+        }
+        Value::Sequence(items) => items.iter().for_each(|item| find_queries(item, is_address, text, queries)),
+        Value::Scalar { text: meant, .. } if is_address && meant.contains('?') => {
+            let range = node.place.range();
+            let words = text.get(range.clone()).unwrap_or_default().trim_end_matches(['\'', '"', ' ', '\n']);
+            // It may be written in another way: then nothing of it is shown.
+            let start = words.find('?').map_or(range.start, |at| range.start + at + 1);
+            queries.push(start..range.start + words.len());
+        }
+        Value::Scalar { .. } => {}
     }
 }
 
@@ -133,5 +176,25 @@ mod tests {
             let changed = text.lines().nth(line - 1).unwrap();
             assert!(["name: g", "group: g", "backends: []"].contains(&changed), "{line}: {changed}");
         }
+    }
+
+    #[test]
+    fn queries_of_addresses_are_not_shown() {
+        for (text, shown) in [
+            ("- {name: a, url: 'http://h/mcp?key=k'}\n", "- {name: a, url: 'http://h/mcp?***'}\n"),
+            ("- {url: http://h/?k=ü, name: a} # ?", "- {url: http://h/?***, name: a} # ?"),
+            ("urls:\n- \"http://h/?a\"\n- http://h/\n", "urls:\n- \"http://h/?***\"\n- http://h/\n"),
+            ("url: \"http://h/\\x3fkey=k\"\n", "url: ***\"\n"),
+            ("policies: ['Resource::\"http://h/?a\"']", "policies: ['Resource::\"http://h/?a\"']"),
+        ] {
+            let (kind, name) = (DocumentKind::Group, "g".parse().unwrap());
+            let written = Written { kind, name, file: "m.yaml".into(), line: 1, text: text.to_owned() };
+            assert_eq!(written.shown(), shown);
+            assert_eq!(written.unshown().is_empty(), text == shown);
+        }
+        // What was shown is not taken for what was meant.
+        let text = "kind: group\nname: g\nworkloads: [{name: a, url: 'http://h/mcp?***'}]\n";
+        let faults = read(&[Source { name: "m.yaml", text }]).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.message.contains("was left out")), "{faults:?}");
     }
 }

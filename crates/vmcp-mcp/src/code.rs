@@ -12,6 +12,8 @@ pub const INVALID_PARAMS: i32 = -32602;
 pub const INTERNAL_ERROR: i32 = -32603;
 /// Legacy only: the user says no to what a server asks of its model (MCP 2025-11-25, Sampling, Error Handling).
 pub const USER_REJECTED: i32 = -1;
+/// What may be done, but not with these arguments. Ours: outside what JSON-RPC reserves.
+pub const DENIED: i32 = 403;
 /// Legacy only: no such resource. Modern servers say [`INVALID_PARAMS`].
 pub const RESOURCE_NOT_FOUND: i32 = -32002;
 /// Headers and body disagree, or a required header is missing.

@@ -2,34 +2,41 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use http::Uri;
+use reqwest::Url;
 
 /// Over TLS; in plain text on loopback alone, or where that is allowed.
 pub(crate) fn is_safe(url: &str, allows_http: bool) -> bool {
-    let Ok(url) = url.parse::<Uri>() else { return false };
-    let Some(host) = url.host().filter(|host| !host.is_empty()) else { return false };
-    if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+    let Ok(url) = Url::parse(url) else { return false };
+    let Some(host) = host(&url) else { return false };
+    if !url.username().is_empty() || url.password().is_some() {
         return false;
     }
     let is_loopback = host == "localhost" || literal(host).is_some_and(|address| address.is_loopback());
-    match url.scheme_str() {
-        Some("https") => true,
-        Some("http") => is_loopback || allows_http,
+    match url.scheme() {
+        "https" => true,
+        "http" => is_loopback || allows_http,
         _ => false,
     }
 }
 
 /// Whether two addresses are of one host.
 pub(crate) fn is_same_host(one: &str, other: &str) -> bool {
-    let host = |url: &str| Some(url.parse::<Uri>().ok()?.host()?.to_ascii_lowercase());
-    host(one).is_some() && host(one) == host(other)
+    match (Url::parse(one), Url::parse(other)) {
+        (Ok(one), Ok(other)) => host(&one).is_some() && host(&one) == host(&other),
+        _ => false,
+    }
 }
 
 /// Whether the host is written as an address that is not public.
 pub(crate) fn is_private_literal(url: &str) -> bool {
-    let url = url.parse::<Uri>().unwrap_or_default();
-    let host = url.host().unwrap_or_default();
-    host.eq_ignore_ascii_case("localhost") || literal(host).is_some_and(|address| !is_public(address))
+    let Ok(url) = Url::parse(url) else { return true };
+    let host = host(&url).unwrap_or_default();
+    host == "localhost" || literal(host).is_some_and(|address| !is_public(address))
+}
+
+/// As the client reads it that is going to connect: `127.1` and `0x7f000001` are addresses, too (WHATWG URL, host parsing).
+fn host(url: &Url) -> Option<&str> {
+    url.host_str().map(|host| host.trim_end_matches('.')).filter(|host| !host.is_empty())
 }
 
 fn literal(host: &str) -> Option<IpAddr> {
@@ -144,7 +151,20 @@ mod tests {
         ] {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
-        for url in ["http://localhost/x", "http://[::1]/", "https://169.254.169.254/latest"] {
+        for url in [
+            "http://localhost/x",
+            "https://LocalHost./x",
+            "http://[::1]/",
+            "https://169.254.169.254/latest",
+            "https://2130706433/",
+            "https://0x7f000001/",
+            "https://0177.0.0.1/",
+            "https://127.1/",
+            "https://127.0.0.1./",
+            "https://[::ffff:7f00:1]/",
+            "https://１２７.0.0.1/",
+            "no address",
+        ] {
             assert!(is_private_literal(url), "{url}");
         }
     }

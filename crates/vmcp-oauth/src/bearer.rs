@@ -31,7 +31,7 @@ impl Bearer {
 }
 
 /// A hash of several texts that no other several have.
-pub(crate) fn hash(texts: &[&[u8]]) -> [u8; 32] {
+pub fn hash(texts: &[&[u8]]) -> [u8; 32] {
     let mut whole = Vec::new();
     for text in texts {
         whole.extend_from_slice(&(text.len() as u64).to_le_bytes());

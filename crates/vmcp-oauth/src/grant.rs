@@ -89,7 +89,7 @@ struct Refusal {
 
 impl Grant {
     /// Tells what it asks for from all else.
-    pub(crate) fn mark(&self) -> [u8; 32] {
+    pub fn mark(&self) -> [u8; 32] {
         let (kind, endpoint) = match &self.endpoint {
             Endpoint::At(url) => ("at", url),
             Endpoint::Of(issuer) => ("of", issuer),
@@ -102,6 +102,7 @@ impl Grant {
             text(&self.audience).as_bytes(),
             text(&self.resource).as_bytes(),
             self.scopes.join(" ").as_bytes(),
+            &self.reach.mark(),
         ])
     }
 
@@ -124,14 +125,14 @@ impl Grant {
         if !said.issued_token_type.as_deref().is_some_and(|kind| [ACCESS_TOKEN, JWT].contains(&kind)) {
             return Err(NoToken::Unavailable("what it has issued is no access token".to_owned()));
         }
-        self.take(said)
+        self.take(said, now)
     }
 
     /// A token of our own.
     pub(crate) async fn credentials(&self, http: &Http, now: u64) -> Result<Issued, NoToken> {
         let fields = vec![("grant_type", "client_credentials".to_owned())];
         let said = self.ask(http, fields, now).await?;
-        self.take(said)
+        self.take(said, now)
     }
 
     async fn ask(
@@ -178,7 +179,7 @@ impl Grant {
     }
 
     /// A token that can be shown to the backend, and is for it.
-    fn take(&self, said: Said) -> Result<Issued, NoToken> {
+    fn take(&self, said: Said, now: u64) -> Result<Issued, NoToken> {
         let unusable = |why: &str| NoToken::Unavailable(why.to_owned());
         if !said.token_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
             return Err(unusable("what it has issued is no bearer token"));
@@ -187,15 +188,20 @@ impl Grant {
             |token: &String| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
         let value = said.access_token.filter(is_plain).ok_or_else(|| unusable("it has issued no token"))?;
         let wanted = [self.audience.as_deref(), self.resource.as_deref()];
-        if let Some(claims) = claims(&value)
+        let claims = claims(&value);
+        if let Some(claims) = &claims
             && claims.contains_key("aud")
             && wanted.iter().any(Option::is_some)
-            && !wanted.iter().flatten().any(|audience| is_for(&claims, audience))
+            && !wanted.iter().flatten().any(|audience| is_for(claims, audience))
         {
             return Err(unusable("what it has issued is for somebody else"));
         }
-        let expires_in = said.expires_in.filter(|seconds| *seconds > 0.0);
-        if said.expires_in.is_some() && expires_in.is_none() {
+        // It may say itself that it ends sooner.
+        let ends = claims.and_then(|claims| claims.get("exp")?.as_f64());
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
+        let left = ends.map(|ends| ends - now as f64);
+        let expires_in = said.expires_in.into_iter().chain(left).reduce(f64::min);
+        if expires_in.is_some_and(|seconds| seconds <= 0.0) {
             return Err(unusable("what it has issued is good no more"));
         }
         #[expect(

@@ -12,6 +12,7 @@ use reqwest::{Certificate, Client, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 
 use crate::address::{is_private_literal, is_public, is_safe, is_same_host};
+use crate::bearer::hash;
 
 /// A document is larger for nobody.
 const DOCUMENT_BYTES: usize = 256 * 1024;
@@ -26,6 +27,14 @@ pub struct Reach {
     pub allows_private_ip: bool,
     /// Whether it may be asked in plain text elsewhere than on loopback.
     pub allows_http: bool,
+}
+
+impl Reach {
+    /// Tells it from all others.
+    pub(crate) fn mark(&self) -> [u8; 32] {
+        let lifted = [u8::from(self.allows_private_ip), u8::from(self.allows_http)];
+        hash(&[self.roots.as_deref().unwrap_or_default(), &lifted])
+    }
 }
 
 /// The way to authorization servers that are reached alike.

@@ -112,6 +112,14 @@ impl Tokens {
         self.forget(own_key(grant), refused).await;
     }
 
+    /// The same, whichever that was.
+    pub async fn renew_own(&self, grant: &Grant) {
+        let key = own_key(grant);
+        if self.known.get(&key).await.is_some_and(|known| known.outcome.is_ok()) {
+            self.known.invalidate(&key).await;
+        }
+    }
+
     async fn forget(&self, key: [u8; 32], refused: &str) {
         let known = self.known.get(&key).await;
         let is_that = known

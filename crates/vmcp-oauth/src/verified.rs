@@ -1,5 +1,7 @@
 //! What a good token says, without the token.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::bearer::hash;
@@ -27,6 +29,9 @@ pub struct Verified {
     mark: [u8; 32],
 }
 
+/// What tells one token from the next that the same grant gets, and says nothing of whom or what it is for.
+const OF_ONE_TOKEN: [&str; 9] = ["exp", "iat", "nbf", "jti", "uti", "aio", "rh", "auth_time", "nonce"];
+
 /// Whoever acts for whoever acts for somebody.
 const ACTORS: usize = 10;
 
@@ -48,13 +53,9 @@ impl Verified {
         }
         let whose = hash(&[issuer.as_bytes(), subject.as_bytes()]);
         let id = u128::from_le_bytes(whose.first_chunk().copied().unwrap_or_default()).max(1);
-        let delegation = claims.get("act").map(ToString::to_string).unwrap_or_default();
-        let grant = hash(&[
-            &whose,
-            client.as_deref().unwrap_or_default().as_bytes(),
-            scopes.join(" ").as_bytes(),
-            delegation.as_bytes(),
-        ]);
+        let lasting: BTreeMap<&String, &Value> =
+            claims.iter().filter(|(name, _)| !OF_ONE_TOKEN.contains(&name.as_str())).collect();
+        let grant = hash(&[&whose, serde_json::to_string(&lasting).unwrap_or_default().as_bytes()]);
         let mark = hash(&[&grant, serde_json::to_string(&claims).unwrap_or_default().as_bytes()]);
         let issuer = issuer.to_owned();
         Some(Self { issuer, subject, client, scopes, actors, claims, expires_at, id, grant, mark })
@@ -65,7 +66,8 @@ impl Verified {
         self.id
     }
 
-    /// Tells issuer, subject, client, scopes and delegation from all others.
+    /// Tells issuer, subject, client, scopes, delegation and all else that is said of a grant from all others; one token of it from the next
+    /// is told by nothing.
     pub fn grant(&self) -> &[u8; 32] {
         &self.grant
     }

@@ -3,19 +3,20 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jsonwebtoken::{Validation, decode, decode_header};
+use jsonwebtoken::{Header, Validation, decode, decode_header};
 use moka::sync::Cache;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::bearer::{Bearer, hash};
 use crate::client::Client;
-use crate::introspect::introspect;
-use crate::keys::Keys;
-use crate::reach::{Http, Reach, Ways};
+use crate::keys::{Fetched, Keys};
+use crate::opaque::Opaque;
+use crate::reach::{Reach, Ways};
 use crate::verified::Verified;
 
 /// Whose tokens are taken, and for what they must be.
@@ -33,6 +34,19 @@ pub struct Trusted {
     pub reach: Reach,
 }
 
+impl Trusted {
+    /// Tells it, with what it is asked with, from all others.
+    pub fn mark(&self) -> [u8; 32] {
+        let (asked_at, us) = match &self.introspection {
+            Some((url, client)) => (url.as_str(), client.mark().as_slice()),
+            None => Default::default(),
+        };
+        let jwks_url = self.jwks_url.as_deref().unwrap_or_default();
+        let texts = [self.issuer.as_str(), &self.audience, jwks_url, asked_at].map(str::as_bytes);
+        hash(&[texts[0], texts[1], texts[2], texts[3], us, &self.reach.mark()])
+    }
+}
+
 /// Why a token is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
@@ -44,12 +58,22 @@ pub enum Denied {
     Unavailable,
 }
 
-/// Verifies tokens. Each is verified once for as long as it is good and remembered.
+/// Verifies tokens. Each is verified once for as long as it is good and remembered, and its issuer's keys are the same.
 pub struct Verifier {
     ways: Ways,
     keys: Cache<(String, Option<String>, Reach), Arc<Keys>>,
     /// By a hash of the whole token and of what was expected of it.
-    verified: Cache<[u8; 32], Arc<Verified>>,
+    verified: Cache<[u8; 32], Known>,
+    opaque: Opaque,
+}
+
+/// A token that was good by the keys of its issuer.
+#[derive(Debug, Clone)]
+struct Known {
+    verified: Arc<Verified>,
+    keys: Arc<Keys>,
+    /// Which turn of them.
+    turn: u64,
 }
 
 impl fmt::Debug for Verifier {
@@ -63,8 +87,6 @@ const ISSUERS: u64 = 1_000;
 const REMEMBERED: u64 = 10_000;
 /// By how much clocks may differ, in seconds.
 const LEEWAY: u64 = 30;
-/// An issuer that is asked may take a token back, so it is asked again.
-const INTROSPECTED_SECONDS: u64 = 30;
 
 impl Verifier {
     /// Knows no issuer yet.
@@ -74,7 +96,12 @@ impl Verifier {
     pub fn new() -> io::Result<Self> {
         let ways = Ways::default();
         ways.to(&Reach::default())?;
-        Ok(Self { ways, keys: Cache::new(ISSUERS), verified: Cache::new(REMEMBERED) })
+        Ok(Self {
+            ways,
+            keys: Cache::new(ISSUERS),
+            verified: Cache::new(REMEMBERED),
+            opaque: Opaque::default(),
+        })
     }
 
     /// Whose token it is. `now` is in seconds since 1970.
@@ -91,103 +118,130 @@ impl Verifier {
         if token.len() > TOKEN_BYTES {
             return Err(Denied::Invalid);
         }
+        let key_of = |trusted: &Trusted| {
+            let jwks_url = trusted.jwks_url.as_deref().unwrap_or_default();
+            let asked_at = trusted.introspection.as_ref().map_or("", |(url, _)| url.as_str());
+            let roots = trusted.reach.roots.as_deref().unwrap_or_default();
+            let lifted = [u8::from(trusted.reach.allows_private_ip), u8::from(trusted.reach.allows_http)];
+            // Who trusts an issuer otherwise looks for itself.
+            let expected = [&trusted.issuer, &trusted.audience, jwks_url, asked_at].map(str::as_bytes);
+            hash(&[expected[0], expected[1], expected[2], expected[3], roots, &lifted, token.as_bytes()])
+        };
+        for trusted in trusted {
+            let key = key_of(trusted);
+            if let Some(known) = self.verified.get(&key) {
+                if now >= known.verified.expires_at {
+                    self.verified.invalidate(&key);
+                    return Err(Denied::Invalid);
+                }
+                if known.keys.turn() == known.turn {
+                    if known.keys.are_to_be_fetched() {
+                        self.fetch_beside(trusted, known.keys);
+                    }
+                    return Ok(known.verified);
+                }
+            }
+        }
         let named = named_issuer(token);
-        let mut last = Denied::Invalid;
+        let mut denied = Denied::Invalid;
         for trusted in trusted {
             // What a token that can be read says of itself is not good elsewhere.
             if named.as_deref().is_some_and(|named| named != trusted.issuer) {
                 continue;
             }
-            let key = hash(&[trusted.issuer.as_bytes(), trusted.audience.as_bytes(), token.as_bytes()]);
-            if let Some(known) = self.verified.get(&key) {
-                if now < known.expires_at {
-                    return Ok(known);
-                }
-                self.verified.invalidate(&key);
-                if trusted.introspection.is_none() {
-                    return Err(Denied::Invalid);
-                }
-            }
-            match self.look_into(token, trusted, named.is_some(), now).await {
-                Ok(verified) => {
-                    let verified = Arc::new(verified);
-                    self.verified.insert(key, verified.clone());
-                    return Ok(verified);
-                }
-                Err(denied) => last = denied,
+            match self.look_into((key_of(trusted), token), trusted, named.is_some(), now).await {
+                Ok(verified) => return Ok(verified),
+                // Whoever could not be asked might have said yes.
+                Err(Denied::Unavailable) => denied = Denied::Unavailable,
+                Err(Denied::Invalid) => {}
             }
         }
-        Err(last)
+        Err(denied)
+    }
+
+    /// Nobody whose token is known waits for keys.
+    fn fetch_beside(&self, trusted: &Trusted, keys: Arc<Keys>) {
+        if let Ok(http) = self.ways.to(&trusted.reach) {
+            tokio::spawn(async move { drop(keys.find(&http, None).await) });
+        }
+    }
+
+    fn keys_of(&self, trusted: &Trusted) -> Arc<Keys> {
+        let id = (trusted.issuer.clone(), trusted.jwks_url.clone(), trusted.reach.clone());
+        self.keys.get_with(id, || Arc::new(Keys::of(&trusted.issuer, trusted.jwks_url.clone())))
+    }
+
+    /// The keys of an issuer, as somebody who is trusted has fetched them so long ago; what is known that is newer stays.
+    ///
+    /// # Errors
+    /// They are none; what was known stays.
+    pub fn learn(&self, trusted: &Trusted, document: &str, age: Duration) -> Result<(), String> {
+        self.keys_of(trusted).learn(document, age)
     }
 
     async fn look_into(
         &self,
-        token: &str,
+        (key, token): ([u8; 32], &str),
         trusted: &Trusted,
         is_jwt: bool,
         now: u64,
-    ) -> Result<Verified, Denied> {
+    ) -> Result<Arc<Verified>, Denied> {
         let http = self.ways.to(&trusted.reach).map_err(|_| Denied::Unavailable)?;
-        let Some((url, client)) = &trusted.introspection else {
-            return match is_jwt {
-                true => self.decode(&http, token, trusted, now).await,
-                false => Err(Denied::Invalid),
-            };
-        };
-        let said = introspect(&http, url, client, token, now).await.map_err(|error| {
-            tracing::warn!(issuer = trusted.issuer, error, "an issuer cannot be asked about tokens");
-            Denied::Unavailable
-        })?;
-        let mut claims = said.ok_or(Denied::Invalid)?;
-        // Asked of the issuer itself: what it leaves out it means of itself, and never for somebody else.
-        let is_of_issuer = claims.get("iss").is_none_or(|issuer| issuer == trusted.issuer.as_str());
-        let is_for_us = is_for(&claims, &trusted.audience);
-        if !is_of_issuer || !is_for_us {
+        if let Some((url, client)) = &trusted.introspection {
+            return self.opaque.verify((key, token), (&http, trusted), (url, client), now).await;
+        }
+        if !is_jwt {
             return Err(Denied::Invalid);
         }
-        claims.entry("iss").or_insert_with(|| trusted.issuer.clone().into());
-        let until = until(&claims, now, false)?.min(now + INTROSPECTED_SECONDS);
-        Verified::read(&trusted.issuer, claims, until).ok_or(Denied::Invalid)
-    }
-
-    async fn decode(
-        &self,
-        http: &Http,
-        token: &str,
-        trusted: &Trusted,
-        now: u64,
-    ) -> Result<Verified, Denied> {
+        let keys = self.keys_of(trusted);
         let header = decode_header(token).map_err(|_| Denied::Invalid)?;
-        if !is_access_token(header.typ.as_deref()) {
+        // What a token says is critical would have to be known here, and nothing is (RFC 7515, section 4.1.11).
+        if !is_access_token(header.typ.as_deref()) || header.crit.is_some() {
             return Err(Denied::Invalid);
         }
-        let id = (trusted.issuer.clone(), trusted.jwks_url.clone(), trusted.reach.clone());
-        let keys = self.keys.get_with(id, || Arc::new(Keys::of(&trusted.issuer, trusted.jwks_url.clone())));
-        let known = keys.find(http, header.kid.as_deref()).await;
-        if known.keys.is_empty() {
-            return Err(Denied::Unavailable);
-        }
-        let mut validation = Validation::new(header.alg);
-        validation.set_issuer(&[&trusted.issuer]);
-        validation.set_audience(&[&trusted.audience]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // Looked at below, by the clock that we are given.
-        (validation.validate_exp, validation.validate_nbf) = (false, false);
-        let mut fitting =
-            known.keys.iter().filter(|key| key.may_be(header.kid.as_deref()) && key.signs_by(header.alg));
-        let claims = fitting.find_map(|key| decode::<Map<String, Value>>(token, &key.key, &validation).ok());
-        let claims = claims.ok_or(Denied::Invalid)?.claims;
-        // A token that is bound to a key is nobody's who shows no key (RFC 9449, section 7.2; RFC 8705).
-        if claims.contains_key("cnf") {
-            return Err(Denied::Invalid);
-        }
-        let until = until(&claims, now, true)?;
-        Verified::read(&trusted.issuer, claims, until).ok_or(Denied::Invalid)
+        let fetched = keys.find(&http, header.kid.as_deref()).await;
+        let verified = Arc::new(decode_by(&fetched, &header, token, trusted, now)?);
+        self.verified.insert(key, Known { verified: verified.clone(), keys, turn: fetched.turn });
+        Ok(verified)
     }
 }
 
+/// What a token says that one of these keys has signed.
+fn decode_by(
+    fetched: &Fetched,
+    header: &Header,
+    token: &str,
+    trusted: &Trusted,
+    now: u64,
+) -> Result<Verified, Denied> {
+    if fetched.keys.is_empty() {
+        return Err(Denied::Unavailable);
+    }
+    let mut validation = Validation::new(header.alg);
+    validation.set_issuer(&[&trusted.issuer]);
+    validation.set_audience(&[&trusted.audience]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    // Looked at below, by the clock that we are given.
+    (validation.validate_exp, validation.validate_nbf) = (false, false);
+    let mut fitting =
+        fetched.keys.iter().filter(|key| key.may_be(header.kid.as_deref()) && key.signs_by(header.alg));
+    let claims = fitting.find_map(|key| decode::<Map<String, Value>>(token, &key.key, &validation).ok());
+    let claims = claims.ok_or(Denied::Invalid)?.claims;
+    if is_bound(&claims) {
+        return Err(Denied::Invalid);
+    }
+    let until = until(&claims, now, true)?;
+    Verified::read(&trusted.issuer, claims, until).ok_or(Denied::Invalid)
+}
+
+/// A token that is bound to a key is nobody's who shows no key (RFC 9449, sections 6 and 7.2; RFC 8705, section 3).
+pub(crate) fn is_bound(claims: &Map<String, Value>) -> bool {
+    let kind = claims.get("token_type").and_then(Value::as_str);
+    claims.contains_key("cnf") || kind.is_some_and(|kind| kind.eq_ignore_ascii_case("dpop"))
+}
+
 /// Until when claims are good, with leeway; `Invalid` if they are not now.
-fn until(claims: &Map<String, Value>, now: u64, must_end: bool) -> Result<u64, Denied> {
+pub(crate) fn until(claims: &Map<String, Value>, now: u64, must_end: bool) -> Result<u64, Denied> {
     let time = |name: &str| match claims.get(name) {
         None => Ok(None),
         // Not always whole (RFC 7519, section 2, NumericDate); never a text.
@@ -243,3 +297,6 @@ fn seconds(value: u64) -> f64 {
 fn whole(value: f64) -> u64 {
     value as u64
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,17 @@
 //! The only place where bytes of the publish protocol become core values and back.
 
+mod audit;
 mod boundary;
 mod endpoints;
 mod operational;
+mod resolution;
 pub(crate) mod wire;
 
 use bytes::Bytes;
 use http::{HeaderName, Uri};
 use prost::Message;
+use vmcp_core::aggregation::Aggregation;
+use vmcp_core::audit::Audit;
 use vmcp_core::backend::{Backend, BackendId};
 use vmcp_core::boundary::{Authorization, Incoming, Outgoing};
 use vmcp_core::catalog::{Exposed, Share};
@@ -16,6 +20,7 @@ use vmcp_core::inventory::{Abilities, Eras, Extensions, Legacy};
 use vmcp_core::item::Kind;
 use vmcp_core::name::Name;
 use vmcp_core::operational::Operational;
+use vmcp_core::owners::Exposure;
 use vmcp_proto::v1;
 
 use crate::part::{Part, PartName};
@@ -59,6 +64,12 @@ pub struct ServedServer {
     pub passthrough_headers: Vec<HeaderName>,
     /// Every workload of its group, in order, whether it has answered or not.
     pub workloads: Vec<Name>,
+    /// What is recorded of requests.
+    pub audit: Option<Audit>,
+    /// How names are made of what backends offer single callers; absent where none does.
+    pub resolution: Option<Aggregation>,
+    /// Names that policies speak of and that somebody has, whether clients see it or not: never what single callers are offered.
+    pub held_names: Vec<Exposure>,
 }
 
 impl ServedServer {
@@ -76,6 +87,9 @@ impl ServedServer {
             operational: server.operational.clone(),
             passthrough_headers: server.passthrough_headers.clone(),
             workloads,
+            audit: server.audit.clone(),
+            resolution: None,
+            held_names: Vec::new(),
         }
     }
 }
@@ -108,6 +122,8 @@ pub enum Rejection {
 /// A virtual server as a part.
 pub fn encode_virtual_server(server: &ServedServer) -> Part {
     let headers = server.passthrough_headers.iter().map(ToString::to_string);
+    let held = server.held_names.iter();
+    let held = held.map(|(kind, name)| v1::HeldName { kind: kind_to_wire(*kind).into(), name: name.clone() });
     let message = v1::VirtualServer {
         name: server.name.to_string(),
         is_default: server.is_default,
@@ -121,6 +137,9 @@ pub fn encode_virtual_server(server: &ServedServer) -> Part {
         allowed_hosts: server.allowed_hosts.clone(),
         public_url: server.public_url.as_ref().map(ToString::to_string),
         workloads: server.workloads.iter().map(ToString::to_string).collect(),
+        audit: server.audit.as_ref().map(audit::encode),
+        resolution: server.resolution.as_ref().map(resolution::encode),
+        held_names: held.collect(),
     };
     part(PartName::VirtualServer(server.name.clone()), &message)
 }
@@ -197,6 +216,7 @@ fn decode_virtual_server(bytes: Bytes) -> Result<(PartName, Decoded), Rejection>
     let name = parse_name("name", &message.name)?;
     let headers = message.passthrough_headers.iter().map(|header| endpoints::header_name(header));
     let workloads = message.workloads.iter().map(|workload| parse_name("workloads", workload));
+    let held = message.held_names.into_iter().map(|held| Ok((kind_from_wire(held.kind)?, held.name)));
     let server = ServedServer {
         name: name.clone(),
         is_default: message.is_default,
@@ -212,6 +232,9 @@ fn decode_virtual_server(bytes: Bytes) -> Result<(PartName, Decoded), Rejection>
             .map(|url| url.parse().map_err(|error| field("public_url", &error)))
             .transpose()?,
         workloads: workloads.collect::<Result<_, _>>()?,
+        audit: message.audit.map(audit::decode).transpose()?,
+        resolution: message.resolution.map(resolution::decode).transpose()?,
+        held_names: held.collect::<Result<_, Rejection>>()?,
     };
     Ok((PartName::VirtualServer(name), Decoded::VirtualServer(Box::new(server))))
 }

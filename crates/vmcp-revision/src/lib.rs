@@ -14,7 +14,7 @@ mod serving;
 
 pub use fleet::{Avoided, Fleet, Replica};
 pub use follow::{Connection, Follower, Verdict};
-pub use grpc::publish_service;
+pub use grpc::{Follows, publish_service};
 pub use link::{Source, remote};
 pub use part::{Digest, InvalidPartName, Part, PartName};
 pub use publish::{Publisher, StreamEnd};

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Uri;
 use vmcp_core::limits;
-use vmcp_runtime::Drain;
+use vmcp_runtime::{ConnectFiles, Drain};
 
 use crate::grpc::{self, Remote};
 use crate::protocol::{FromReplica, ToReplica};
@@ -23,9 +23,9 @@ pub enum Source {
     Here(Publisher),
 }
 
-/// A control plane at an address.
-pub fn remote(address: Uri) -> Source {
-    Source::Remote(Box::new(Remote::new(address)))
+/// A control plane at an address, over TLS by `files` if they are there.
+pub fn remote(address: Uri, files: Option<ConnectFiles>) -> Source {
+    Source::Remote(Box::new(Remote::new(address, files)))
 }
 
 /// An open stream.

@@ -133,6 +133,21 @@ pub struct Report {
 pub struct Observe {
     /// Backends that are not well, up to a bound, in order.
     pub backends: Vec<(BackendId, Health)>,
+    /// Of the issuers whose tokens are taken, up to a bound, in order.
+    pub keys: Vec<IssuerKeys>,
+}
+
+/// The keys of an issuer, as a control plane has fetched them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerKeys {
+    /// As it calls itself.
+    pub issuer: String,
+    /// Where its keys are, if a manifest says so.
+    pub jwks_url: Option<String>,
+    /// RFC 7517, section 5.
+    pub document: String,
+    /// Milliseconds since 1970.
+    pub fetched_ms: u64,
 }
 
 /// The other end does what the protocol does not allow; the stream ends.

@@ -1,15 +1,15 @@
-//! Where gRPC may be spoken in the clear: between loopback addresses, and nowhere else.
+//! Where gRPC may be spoken: in the clear between loopback addresses alone, and over TLS everywhere.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::Uri;
 
-/// An address at which nothing may be said in the clear.
+/// An address at which gRPC must not be spoken so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotPlain(String);
 
-/// A listener for plaintext gRPC.
+/// A listener for gRPC in the clear.
 ///
 /// # Errors
 /// The address is not a loopback one.
@@ -18,37 +18,45 @@ pub fn plain_listener(address: SocketAddr) -> Result<SocketAddr, NotPlain> {
         return Ok(address);
     }
     Err(NotPlain(format!(
-        "{address} is not a loopback address, and gRPC with TLS is not built yet: listen on 127.0.0.1, and bring peers on other machines there through a tunnel (ssh, WireGuard, a service mesh)"
+        "{address} is not a loopback address, so it needs TLS: `--tls-cert`, `--tls-key`, `--tls-client-ca` and `--access` (`vmcpctl certs` makes them)"
     )))
 }
 
-/// A peer for plaintext gRPC.
+/// A peer for gRPC: over TLS, or in the clear on this machine. `has_certificate`: there is something to show, which `--<option>-cert` and
+/// its like say.
 ///
 /// # Errors
-/// It is no address, or not on this machine.
-pub fn plain_peer(url: &str) -> Result<Uri, NotPlain> {
-    let uri: Uri =
-        url.parse().map_err(|_| NotPlain(format!("`{url}` is no address: write `http://127.0.0.1:4490`")))?;
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_loopback =
-        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+/// It is no address, or must not be spoken to so.
+pub fn grpc_peer(url: &str, has_certificate: bool, option: &str) -> Result<Uri, NotPlain> {
+    let example = if has_certificate { "https://control.example.com:4490" } else { "http://127.0.0.1:4490" };
+    let no_address = || NotPlain(format!("`{url}` is no address: write `{example}`"));
+    let uri: Uri = url.parse().map_err(|_| no_address())?;
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         // It is not shown again.
         return Err(NotPlain("an address of a control plane must not carry a password".to_owned()));
     }
     if !uri.path().trim_matches('/').is_empty() || uri.query().is_some() {
-        return Err(NotPlain(format!("`{url}` has a path: write `http://127.0.0.1:4490`")));
+        return Err(NotPlain(format!("`{url}` has a path: write `{example}`")));
     }
-    match (uri.scheme_str(), is_loopback) {
-        (Some("http"), true) if uri.port_u16().is_some() => Ok(uri),
-        (Some("http"), true) => Err(NotPlain(format!("`{url}` has no port: write `http://127.0.0.1:4490`"))),
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_loopback =
+        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    match (uri.scheme_str(), has_certificate) {
+        (Some("http" | "https"), _) if uri.port_u16().is_none() => {
+            Err(NotPlain(format!("`{url}` has no port: write `{example}`")))
+        }
+        (Some("https"), true) => Ok(uri),
+        (Some("https"), false) => Err(NotPlain(format!(
+            "`{url}`: over TLS both ends show who they are: `--{option}-ca`, `--{option}-cert` and `--{option}-key` are needed (`vmcpctl certs` makes them)"
+        ))),
+        (Some("http"), true) => {
+            Err(NotPlain(format!("`{url}` is not TLS, and there is a certificate to show: write `https://`")))
+        }
+        (Some("http"), false) if is_loopback => Ok(uri),
         (Some("http"), false) => Err(NotPlain(format!(
-            "`{url}` is not on this machine, and gRPC with TLS is not built yet: bring it to a loopback address through a tunnel (ssh, WireGuard, a service mesh)"
+            "`{url}` is not on this machine, so it needs TLS: `https://`, `--{option}-ca`, `--{option}-cert` and `--{option}-key` (`vmcpctl certs` makes them)"
         ))),
-        (Some("https"), _) => Err(NotPlain(format!(
-            "`{url}`: gRPC with TLS is not built yet; use `http://` and a loopback address"
-        ))),
-        _ => Err(NotPlain(format!("`{url}` is no address: write `http://127.0.0.1:4490`"))),
+        _ => Err(no_address()),
     }
 }
 
@@ -61,13 +69,14 @@ mod tests {
         for good in
             ["http://127.0.0.1:4490", "http://localhost:1", "http://[::1]:4491", "http://127.9.9.9:80/"]
         {
-            assert!(plain_peer(good).is_ok(), "{good}");
+            assert!(grpc_peer(good, false, "server").is_ok(), "{good}");
+            assert!(grpc_peer(good, true, "server").is_err(), "{good}");
         }
         for (bad, why) in [
-            ("http://10.0.0.1:4490", "tunnel"),
-            ("http://control.example:4490", "tunnel"),
-            ("http://127.0.0.1.evil.example:4490", "tunnel"),
-            ("https://127.0.0.1:4490", "not built yet"),
+            ("http://10.0.0.1:4490", "needs TLS"),
+            ("http://control.example:4490", "needs TLS"),
+            ("http://127.0.0.1.evil.example:4490", "needs TLS"),
+            ("https://127.0.0.1:4490", "`--server-cert`"),
             ("http://localhost", "no port"),
             ("http://bob:secret@127.0.0.1:4490", "must not carry a password"),
             ("http://127.0.0.1:4490/x", "has a path"),
@@ -75,10 +84,11 @@ mod tests {
             ("127.0.0.1:4490", "no address"),
             ("", "no address"),
         ] {
-            let error = plain_peer(bad).unwrap_err().to_string();
+            let error = grpc_peer(bad, false, "server").unwrap_err().to_string();
             assert!(error.contains(why) && !error.contains("secret"), "{bad}: {error}");
         }
         assert!(plain_listener("0.0.0.0:4490".parse().unwrap()).is_err());
         assert!(plain_listener("[::1]:0".parse().unwrap()).is_ok());
+        assert!(grpc_peer("https://control.example:4490", true, "server").is_ok());
     }
 }

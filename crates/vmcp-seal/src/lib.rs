@@ -14,7 +14,7 @@ pub const OVERHEAD_BYTES: usize = 1 + NONCE_BYTES + 16;
 
 /// The keys in force: one that seals, and all that open.
 pub struct KeyRing {
-    sealing: u8,
+    /// The first seals. An id may stand for several.
     keys: Vec<(u8, LessSafeKey)>,
 }
 
@@ -23,9 +23,9 @@ pub struct KeyRing {
 #[error("not a sealed value of ours")]
 pub struct NotOurs;
 
-/// The same id stands for two keys, there is no key, or a key cannot be used.
+/// There is no key, or a key cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a key ring needs at least one key, and a different id for each")]
+#[error("a key ring needs at least one key")]
 pub struct InvalidKeyRing;
 
 impl KeyRing {
@@ -34,28 +34,26 @@ impl KeyRing {
     /// # Errors
     /// [`InvalidKeyRing`].
     pub fn new(keys: &[(u8, [u8; KEY_BYTES])]) -> Result<Self, InvalidKeyRing> {
-        let sealing = keys.first().ok_or(InvalidKeyRing)?.0;
-        let mut ring: Vec<(u8, LessSafeKey)> = Vec::with_capacity(keys.len());
-        for (id, key) in keys {
-            if ring.iter().any(|(known, _)| known == id) {
-                return Err(InvalidKeyRing);
-            }
-            let key = UnboundKey::new(&AES_256_GCM, key).map_err(|_| InvalidKeyRing)?;
-            ring.push((*id, LessSafeKey::new(key)));
+        if keys.is_empty() {
+            return Err(InvalidKeyRing);
         }
-        Ok(Self { sealing, keys: ring })
+        let usable = |(id, key): &(u8, [u8; KEY_BYTES])| {
+            let key = UnboundKey::new(&AES_256_GCM, key).map_err(|_| InvalidKeyRing)?;
+            Ok((*id, LessSafeKey::new(key)))
+        };
+        Ok(Self { keys: keys.iter().map(usable).collect::<Result<_, _>>()? })
     }
 
     /// `plaintext` so that only the same `purpose` opens it: the key's id, the nonce, and the ciphertext.
     pub fn seal(&self, purpose: &[u8], nonce: [u8; NONCE_BYTES], plaintext: &[u8]) -> Vec<u8> {
         let mut sealed = Vec::with_capacity(plaintext.len() + OVERHEAD_BYTES);
-        sealed.push(self.sealing);
+        let first = self.keys.first();
+        sealed.push(first.map_or(0, |(id, _)| *id));
         sealed.extend_from_slice(&nonce);
         let mut text = plaintext.to_vec();
-        let key = self.keys.iter().find(|(id, _)| *id == self.sealing).map(|(_, key)| key);
         // The ring has its sealing key, and the text is shorter than 64 GiB, so neither step fails; if one did, what
         // comes out opens nowhere.
-        let tag = key.and_then(|key| {
+        let tag = first.and_then(|(_, key)| {
             let nonce = Nonce::assume_unique_for_key(nonce);
             key.seal_in_place_separate_tag(nonce, Aad::from(purpose), &mut text).ok()
         });
@@ -76,19 +74,24 @@ impl KeyRing {
         }
         let (id, rest) = sealed.split_first().ok_or(NotOurs)?;
         let (nonce, ciphertext) = rest.split_at(NONCE_BYTES);
-        let (_, key) = self.keys.iter().find(|(known, _)| known == id).ok_or(NotOurs)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| NotOurs)?;
-        let mut text = ciphertext.to_vec();
-        let length = key.open_in_place(nonce, Aad::from(purpose), &mut text).map_err(|_| NotOurs)?.len();
-        text.truncate(length);
-        Ok(text)
+        self.keys
+            .iter()
+            .filter(|(known, _)| known == id)
+            .find_map(|(_, key)| {
+                let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+                let mut text = ciphertext.to_vec();
+                let length = key.open_in_place(nonce, Aad::from(purpose), &mut text).ok()?.len();
+                text.truncate(length);
+                Some(text)
+            })
+            .ok_or(NotOurs)
     }
 }
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids: Vec<u8> = self.keys.iter().map(|(id, _)| *id).collect();
-        f.debug_struct("KeyRing").field("sealing", &self.sealing).field("ids", &ids).finish_non_exhaustive()
+        f.debug_struct("KeyRing").field("ids", &ids).finish_non_exhaustive()
     }
 }
 
@@ -110,9 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_needs_different_keys_and_prints_none() {
+    fn an_id_may_stand_for_several_keys() {
+        let both = KeyRing::new(&[(1, [1; 32]), (1, [2; 32])]).unwrap();
+        for key in [1, 2] {
+            let sealed = KeyRing::new(&[(1, [key; 32])]).unwrap().seal(b"p", [7; 12], b"text");
+            assert_eq!(both.open(b"p", &sealed), Ok(b"text".to_vec()));
+        }
+        let foreign = KeyRing::new(&[(1, [3; 32])]).unwrap().seal(b"p", [7; 12], b"text");
+        assert_eq!(both.open(b"p", &foreign), Err(NotOurs));
+    }
+
+    #[test]
+    fn a_ring_needs_a_key_and_prints_none() {
         assert!(KeyRing::new(&[]).is_err());
-        assert!(KeyRing::new(&[(1, [1; 32]), (1, [2; 32])]).is_err());
         let printed = format!("{:?}", KeyRing::new(&[(1, [200; 32])]).unwrap());
         assert!(!printed.contains("200"), "{printed}");
     }

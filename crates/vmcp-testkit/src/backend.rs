@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -33,6 +33,8 @@ pub struct RawBackend {
 pub struct Recorded {
     /// POST, GET or DELETE.
     pub method: Method,
+    /// Path and query.
+    pub target: Uri,
     /// All of them.
     pub headers: HeaderMap,
     /// Byte for byte.
@@ -208,7 +210,7 @@ async fn serve_until(listener: TcpListener, router: axum::Router, stopped: watch
 async fn serve(State(shared): State<Shared>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let recorded = Recorded { method: head.method, headers: head.headers, body };
+    let recorded = Recorded { method: head.method, target: head.uri, headers: head.headers, body };
     shared.recorded.lock().unwrap_or_else(PoisonError::into_inner).push(recorded.clone());
     let json = HeaderValue::from_static("application/json");
     let mut reply = (shared.script)(&recorded);

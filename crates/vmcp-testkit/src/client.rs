@@ -148,6 +148,10 @@ pub fn modern(method: &str, members: &str) -> (Vec<(&'static str, String)>, Stri
         let name = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str);
         headers.extend(name.map(|name| ("mcp-name", name.to_owned())));
     }
+    if method.starts_with("tasks/") {
+        let id = params.get("taskId").and_then(Value::as_str);
+        headers.extend(id.map(|id| ("mcp-name", id.to_owned())));
+    }
     (headers, body)
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 pub struct Issuer {
     signer: Arc<Signer>,
     fetches: Arc<AtomicUsize>,
+    introspections: Arc<AtomicUsize>,
     desk: Arc<Desk>,
     task: JoinHandle<()>,
 }
@@ -30,7 +32,33 @@ pub struct Issuer {
 #[derive(Debug)]
 struct Signer {
     address: SocketAddr,
-    key: KeyPair,
+    /// The last one signs; all of them are published.
+    keys: Mutex<Vec<Arc<NamedKey>>>,
+    published: Mutex<Published>,
+}
+
+#[derive(Debug)]
+struct NamedKey {
+    id: String,
+    pair: KeyPair,
+}
+
+impl NamedKey {
+    fn new(id: &str) -> Arc<Self> {
+        Arc::new(Self { id: id.to_owned(), pair: KeyPair::generate().expect("a key") })
+    }
+
+    fn sign(&self, header: &Header, claims: &Value) -> String {
+        encode(header, claims, &EncodingKey::from_ec_der(&self.pair.serialize_der())).expect("a token")
+    }
+
+    fn jwk(&self) -> Value {
+        // Uncompressed: a byte that says so, then both coordinates.
+        let point = self.pair.der_bytes()[1..].to_vec();
+        let coordinate = |at: usize| BASE64_URL_SAFE_NO_PAD.encode(&point[at..at + 32]);
+        json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.id,
+            "x": coordinate(0), "y": coordinate(32)})
+    }
 }
 
 /// Where tokens are asked for.
@@ -65,7 +93,23 @@ pub enum Mood {
     Saying(Value),
 }
 
-/// The id of its only key.
+/// What is found where its keys should be.
+#[derive(Debug, Clone, Default)]
+pub enum Published {
+    /// They are.
+    #[default]
+    Keys,
+    /// They are, after a while.
+    Late(Duration),
+    /// They are, behind so many bytes of blanks.
+    Padded(usize),
+    /// They are somewhere else.
+    Elsewhere(String),
+    /// Something else is.
+    Saying(&'static str),
+}
+
+/// The id of its first key.
 const KEY_ID: &str = "only";
 
 impl Issuer {
@@ -76,24 +120,19 @@ impl Issuer {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let key = KeyPair::generate().expect("a key");
-        // Uncompressed: a byte that says so, then both coordinates.
-        let point = key.der_bytes()[1..].to_vec();
-        let coordinate = |at: usize| BASE64_URL_SAFE_NO_PAD.encode(&point[at..at + 32]);
-        let jwk = json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": KEY_ID,
-            "x": coordinate(0), "y": coordinate(32)});
         let base = format!("http://{address}");
         let discovery = json!({"issuer": base, "jwks_uri": format!("{base}/jwks"),
             "token_endpoint": format!("{base}/token")})
         .to_string();
-        // One that nobody can use does not spoil the others.
-        let keys = json!({"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "shared"}, {"kty": "new"}, jwk]})
-            .to_string();
         let fetches = Arc::<AtomicUsize>::default();
         let counted = fetches.clone();
-        let signer = Arc::new(Signer { address, key });
+        let keys = Mutex::new(vec![NamedKey::new(KEY_ID)]);
+        let signer = Arc::new(Signer { address, keys, published: Mutex::default() });
+        let published = signer.clone();
         let desk = Arc::<Desk>::default();
         let (asked, told) = ((signer.clone(), desk.clone()), signer.clone());
+        let introspections = Arc::<AtomicUsize>::default();
+        let counted_too = introspections.clone();
         let router = Router::new()
             .route(
                 "/token",
@@ -101,17 +140,23 @@ impl Issuer {
                     exchange(&asked.0, &asked.1, &headers, &body).await
                 }),
             )
-            .route("/introspect", post(async move |body: String| introspect(&told, &body)))
+            .route(
+                "/introspect",
+                post(async move |body: String| {
+                    counted_too.fetch_add(1, Ordering::SeqCst);
+                    introspect(&told, &body)
+                }),
+            )
             .route("/.well-known/openid-configuration", get(async move || discovery))
             .route(
                 "/jwks",
                 get(async move || {
                     counted.fetch_add(1, Ordering::SeqCst);
-                    keys
+                    published.answer().await
                 }),
             );
         let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("serving") });
-        Self { signer, fetches, desk, task }
+        Self { signer, fetches, introspections, desk, task }
     }
 
     /// As it calls itself.
@@ -124,9 +169,35 @@ impl Issuer {
         self.fetches.load(Ordering::SeqCst)
     }
 
+    /// How often it was asked about a token.
+    pub fn introspections(&self) -> usize {
+        self.introspections.load(Ordering::SeqCst)
+    }
+
     /// A good token of a subject for an audience, with some claims (an object) otherwise.
     pub fn token(&self, subject: &str, audience: &str, otherwise: &Value) -> String {
-        self.token_under(Some(KEY_ID), "at+jwt", subject, audience, otherwise)
+        let id = self.signer.newest().id.clone();
+        self.token_under(Some(&id), "at+jwt", subject, audience, otherwise)
+    }
+
+    /// Signs with another key from now on. `keeps`: those of before are published, too.
+    ///
+    /// # Panics
+    /// Somebody else has.
+    pub fn rotate(&self, id: &str, keeps: bool) {
+        let mut keys = self.signer.keys.lock().expect("nobody panics");
+        if !keeps {
+            keys.clear();
+        }
+        keys.push(NamedKey::new(id));
+    }
+
+    /// What is found where its keys should be, from now on.
+    ///
+    /// # Panics
+    /// Somebody else has.
+    pub fn publishes(&self, published: Published) {
+        *self.signer.published.lock().expect("nobody panics") = published;
     }
 
     /// The same under another key id and of another type.
@@ -142,6 +213,38 @@ impl Issuer {
         otherwise: &Value,
     ) -> String {
         self.signer.token_under(key_id, kind, subject, audience, otherwise)
+    }
+
+    /// Tokens that somebody else has made: by a shared secret that is none, and by a key that comes with the token.
+    ///
+    /// # Panics
+    /// They cannot be signed.
+    pub fn forgeries(&self, subject: &str, audience: &str) -> Vec<String> {
+        let claims = self.signer.claims(subject, audience, &Value::Null);
+        let published = self.signer.newest();
+        let foreign = NamedKey::new(&published.id);
+        let header = |algorithm| Header {
+            kid: Some(published.id.clone()),
+            typ: Some("at+jwt".to_owned()),
+            ..Header::new(algorithm)
+        };
+        let shared = |id: &str, secret: &[u8]| {
+            let header = Header { kid: Some(id.to_owned()), ..header(Algorithm::HS256) };
+            encode(&header, &claims, &EncodingKey::from_secret(secret)).expect("a token")
+        };
+        let own = |header: &Header| foreign.sign(header, &claims);
+        let jwk = serde_json::from_value(foreign.jwk()).expect("a key");
+        let jku = format!("{}/jwks", self.url());
+        vec![
+            shared("shared", b"secret"),
+            shared(&published.id, published.jwk().to_string().as_bytes()),
+            shared(&published.id, published.pair.der_bytes()),
+            own(&header(Algorithm::ES256)),
+            own(&Header { jwk: Some(jwk), ..header(Algorithm::ES256) }),
+            own(&Header { jku: Some(jku), kid: Some("theirs".to_owned()), ..header(Algorithm::ES256) }),
+            // By the right key, and critical in a way that nobody knows.
+            published.sign(&Header { crit: Some(vec!["x".to_owned()]), ..header(Algorithm::ES256) }, &claims),
+        ]
     }
 
     /// What was asked for so far.
@@ -162,8 +265,41 @@ impl Issuer {
 }
 
 impl Signer {
+    fn newest(&self) -> Arc<NamedKey> {
+        self.keys.lock().expect("nobody panics").last().expect("a key").clone()
+    }
+
+    async fn answer(&self) -> Response {
+        let published = self.published.lock().expect("nobody panics").clone();
+        match published {
+            Published::Keys => {}
+            Published::Late(time) => tokio::time::sleep(time).await,
+            Published::Padded(bytes) => return (" ".repeat(bytes) + &self.jwks()).into_response(),
+            Published::Elsewhere(url) => return Redirect::temporary(&url).into_response(),
+            Published::Saying(text) => return text.into_response(),
+        }
+        self.jwks().into_response()
+    }
+
+    fn jwks(&self) -> String {
+        // One that nobody can use does not spoil the others.
+        let mut keys = vec![json!({"kty": "oct", "k": "c2VjcmV0", "kid": "shared"}), json!({"kty": "new"})];
+        keys.extend(self.keys.lock().expect("nobody panics").iter().map(|key| key.jwk()));
+        json!({"keys": keys}).to_string()
+    }
+
     fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    fn claims(&self, subject: &str, audience: &str, otherwise: &Value) -> Value {
+        let now = std::time::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
+        let mut claims =
+            json!({"iss": self.url(), "sub": subject, "aud": audience, "iat": now, "exp": now + 300});
+        for (name, value) in otherwise.as_object().into_iter().flatten() {
+            claims[name] = value.clone();
+        }
+        claims
     }
 
     fn token_under(
@@ -174,16 +310,10 @@ impl Signer {
         audience: &str,
         otherwise: &Value,
     ) -> String {
-        let now = std::time::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
-        let mut claims =
-            json!({"iss": self.url(), "sub": subject, "aud": audience, "iat": now, "exp": now + 300});
-        for (name, value) in otherwise.as_object().into_iter().flatten() {
-            claims[name] = value.clone();
-        }
+        let claims = self.claims(subject, audience, otherwise);
         let mut header = Header::new(Algorithm::ES256);
         (header.kid, header.typ) = (key_id.map(ToOwned::to_owned), Some(kind.to_owned()));
-        let key = EncodingKey::from_ec_der(&self.key.serialize_der());
-        encode(&header, &claims, &key).expect("a token")
+        self.newest().sign(&header, &claims)
     }
 }
 
@@ -215,13 +345,13 @@ async fn exchange(signer: &Signer, desk: &Desk, headers: &HeaderMap, body: &str)
     let for_whom = if field("audience").is_empty() { field("resource") } else { field("audience") };
     let otherwise =
         json!({"scope": field("scope"), "jti": desk.asked.lock().expect("nobody panics").len().to_string()});
-    let token = signer.token_under(Some(KEY_ID), "at+jwt", &subject, &for_whom, &otherwise);
+    let token = signer.token_under(Some(&signer.newest().id), "at+jwt", &subject, &for_whom, &otherwise);
     let said = json!({"access_token": token, "token_type": "Bearer", "expires_in": seconds,
         "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"});
     (StatusCode::OK, said.to_string())
 }
 
-/// RFC 7662: `opaque-<subject>-<audience>` is good.
+/// RFC 7662: `opaque-<subject>-<audience>` is good; that of the subject `bound` is so for who shows a key.
 fn introspect(signer: &Signer, body: &str) -> String {
     let form = form_of(body);
     let token = form.get("token").cloned().unwrap_or_default();
@@ -229,8 +359,12 @@ fn introspect(signer: &Signer, body: &str) -> String {
     else {
         return json!({"active": false}).to_string();
     };
-    json!({"active": true, "sub": subject, "aud": audience, "iss": signer.url(), "scope": "tools"})
-        .to_string()
+    let mut said =
+        json!({"active": true, "sub": subject, "aud": audience, "iss": signer.url(), "scope": "tools"});
+    if subject == "bound" {
+        said["cnf"] = json!({"jkt": "x"});
+    }
+    said.to_string()
 }
 
 /// What a token says.

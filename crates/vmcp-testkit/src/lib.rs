@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that goes wrong may panic")]
 
+mod authority;
 mod backend;
 mod client;
 mod eventually;
@@ -16,10 +17,11 @@ mod tls;
 mod toolhive;
 mod wire;
 
+pub use authority::Authority;
 pub use backend::{RawBackend, Recorded, Reply, mcp_reply};
 pub use client::{Answer, Client, Events, Headers, LEGACY, modern};
 pub use eventually::eventually;
-pub use issuer::{Asked, Issuer, Mood, claims};
+pub use issuer::{Asked, Issuer, Mood, Published, claims};
 pub use planes::{ControlPlane, DataPlane, Programs, Said};
 pub use process::Process;
 pub use served::Served;

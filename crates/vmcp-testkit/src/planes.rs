@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::authority::Authority;
 use crate::client::Client;
 use crate::eventually::eventually;
 use crate::process::Process;
@@ -30,6 +31,8 @@ pub struct ControlPlane {
     process: Option<Process>,
     listen: [String; 3],
     environment: Vec<(String, PathBuf)>,
+    /// Over TLS, by what this authority has made.
+    authority: Option<Authority>,
 }
 
 /// A data plane.
@@ -64,12 +67,33 @@ impl ControlPlane {
     /// The same with variables.
     pub async fn start_in(programs: Programs, environment: &[(&str, &Path)]) -> Self {
         let environment = environment.iter().map(|(name, path)| ((*name).to_owned(), path.to_path_buf()));
+        Self::begin(programs, environment.collect(), None).await
+    }
+
+    /// Starts one that speaks TLS, shows `main`, and is asked by `ada`.
+    pub async fn start_over_tls(programs: Programs) -> Self {
+        let authority = Authority::new(programs.vmcpctl);
+        Self::begin(programs, Vec::new(), Some(authority)).await
+    }
+
+    async fn begin(
+        programs: Programs,
+        environment: Vec<(String, PathBuf)>,
+        authority: Option<Authority>,
+    ) -> Self {
         let folder = TempDir::new().expect("a folder");
         let listen = ["127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"].map(ToOwned::to_owned);
-        let environment = environment.collect();
-        let mut control_plane = Self { programs, folder, process: None, listen, environment };
+        let mut control_plane = Self { programs, folder, process: None, listen, environment, authority };
         control_plane.start_again().await;
         control_plane
+    }
+
+    /// What has made its certificate.
+    ///
+    /// # Panics
+    /// It speaks in the clear.
+    pub fn authority(&self) -> &Authority {
+        self.authority.as_ref().expect("it speaks TLS")
     }
 
     /// Starts it again on the same data and at the same addresses.
@@ -83,7 +107,15 @@ impl ControlPlane {
         let data = self.data().display().to_string();
         let arguments =
             ["--data-dir", &data, "--api-listen", &api, "--publish-listen", &publish, "--http-listen", &http];
-        let arguments: Vec<String> = arguments.iter().chain(more).map(|text| (*text).to_owned()).collect();
+        let mut arguments: Vec<String> =
+            arguments.iter().chain(more).map(|text| (*text).to_owned()).collect();
+        if let Some(authority) = &self.authority {
+            let [cert, key] = authority.pair("main");
+            let files = [authority.file("ca.pem"), authority.file("crl.pem"), authority.file("access.yaml")];
+            let [ca, crl, access] = files;
+            let flags = ["--tls-cert", &cert, "--tls-key", &key, "--tls-client-ca", &ca, "--tls-crl", &crl];
+            arguments.extend(flags.iter().chain(&["--access", &access]).map(|text| (*text).to_owned()));
+        }
         let mut command = Command::new(self.programs.control_plane);
         command.args(&arguments).envs(self.environment.iter().map(|(name, path)| (name, path)));
         let process = Process::start_of(command, "control plane started").await;
@@ -120,12 +152,19 @@ impl ControlPlane {
 
     /// Where data planes follow.
     pub fn publish_url(&self) -> String {
-        format!("http://{}", self.listen[1])
+        self.url(1)
+    }
+
+    fn url(&self, at: usize) -> String {
+        match &self.authority {
+            None => format!("http://{}", self.listen[at]),
+            Some(_) => format!("https://{}", self.listen[at].replace("127.0.0.1", "localhost")),
+        }
     }
 
     /// Where operators ask.
     pub fn api_url(&self) -> String {
-        format!("http://{}", self.listen[0])
+        self.url(0)
     }
 
     /// A page of its HTTP port.
@@ -135,7 +174,17 @@ impl ControlPlane {
 
     /// Asks it with `vmcpctl`, whose home is empty.
     pub async fn ctl(&self, arguments: &[&str]) -> Said {
+        self.ctl_as("ada", arguments).await
+    }
+
+    /// The same as another operator, whose certificate there is.
+    pub async fn ctl_as(&self, operator: &str, arguments: &[&str]) -> Said {
         let mut command = Command::new(self.programs.vmcpctl);
+        if let Some(authority) = &self.authority {
+            let [cert, key] = authority.pair(operator);
+            command.env("VMCP_SERVER_CA", authority.file("ca.pem"));
+            command.env("VMCP_SERVER_CERT", cert).env("VMCP_SERVER_KEY", key);
+        }
         command.args(arguments).env("VMCP_SERVER", self.api_url()).env("HOME", self.folder.path());
         command.current_dir(self.folder.path());
         let output = tokio::task::spawn_blocking(move || command.output()).await;
@@ -182,6 +231,16 @@ impl DataPlane {
     /// Starts one. `more` are further arguments, such as a state directory.
     pub async fn start(program: &str, control_plane: &ControlPlane, more: &[&str]) -> Self {
         Self::at(program, &control_plane.publish_url(), ["127.0.0.1:0", "127.0.0.1:0"], more).await
+    }
+
+    /// Starts one that shows a certificate.
+    pub async fn start_as(program: &str, control_plane: &ControlPlane, name: &str, more: &[&str]) -> Self {
+        let authority = control_plane.authority();
+        let [cert, key] = authority.pair(name);
+        let ca = authority.file("ca.pem");
+        let shown = ["--control-plane-ca", &ca, "--control-plane-cert", &cert, "--control-plane-key", &key];
+        let arguments: Vec<&str> = shown.iter().chain(more).copied().collect();
+        Self::start(program, control_plane, &arguments).await
     }
 
     /// Starts one at addresses that are known.

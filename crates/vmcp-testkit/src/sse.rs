@@ -118,7 +118,7 @@ async fn take(
 ) -> Response {
     let (head, body) = request.into_parts();
     let body: Bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let recorded = Recorded { method: head.method, headers: head.headers, body };
+    let recorded = Recorded { method: head.method, target: head.uri, headers: head.headers, body };
     let session = query.get("session").cloned().unwrap_or_default();
     let session = shared.sessions.lock().unwrap_or_else(PoisonError::into_inner).get(&session).cloned();
     let mut response = Response::new(Body::empty());

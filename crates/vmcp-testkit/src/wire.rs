@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -173,7 +173,9 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Recorded> 
         buffer.extend_from_slice(&chunk[..count]);
     };
     let head = String::from_utf8_lossy(&head).into_owned();
-    let method: Method = head.split(' ').next()?.parse().ok()?;
+    let mut first = head.split(' ');
+    let method: Method = first.next()?.parse().ok()?;
+    let target: Uri = first.next()?.parse().ok()?;
     let mut headers = HeaderMap::new();
     for line in head.lines().skip(1) {
         let Some((name, value)) = line.split_once(':') else { continue };
@@ -187,5 +189,5 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Recorded> 
         buffer.extend_from_slice(&chunk[..count]);
     }
     let body = Bytes::from(buffer.drain(..length).collect::<Vec<u8>>());
-    Some(Recorded { method, headers, body })
+    Some(Recorded { method, target, headers, body })
 }

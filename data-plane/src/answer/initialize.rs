@@ -38,7 +38,7 @@ pub(super) async fn initialize(
         "{{\"protocolVersion\":\"{version}\",\"capabilities\":{},\"serverInfo\":{}{}}}",
         capabilities(server, false),
         server_info(server),
-        instructions(server),
+        instructions(server, identity),
     );
     let mut response = respond(asked, value.as_bytes());
     let mut id = HeaderValue::try_from(id).map_err(|_| Refusal::no_randomness())?;
@@ -54,8 +54,16 @@ async fn open_sticky(
     identity: &Identity,
     session: &Session,
 ) -> Vec<Carried> {
+    // What arguments decide about nobody knows yet.
+    let seen = server.guards.as_ref().filter(|guards| !guards.read_arguments());
+    let seen = seen.map(|guards| guards.lists(identity, &server.lists));
+    let is_own = |backend: &Backend| server.personal.as_ref().is_some_and(|own| own.asks(&backend.id));
+    let may_be_used = |backend: &Backend| {
+        is_own(backend) || seen.as_ref().is_none_or(|lists| lists.has_any_of(&backend.id.name))
+    };
     let is_sticky = |backend: &&Arc<Backend>| {
         backend.sessions == Sessions::Sticky
+            && may_be_used(backend)
             && backend.carrier == Carrier::StreamableHttp
             && backend.legacy.is_some_and(|legacy| legacy.has_sessions)
     };
@@ -82,7 +90,7 @@ async fn open(
     backend: &Arc<Backend>,
 ) -> Option<Carried> {
     let shown = backend.shown.header(&plane.tokens, identity).await.ok()?;
-    let caller = Caller { principal: identity.principal, session: Some(session) };
+    let caller = Caller { identity, session: Some(session) };
     let admitted = backend::admit(backend).await.ok()?;
     let (peer, patience) = (admitted.peer_shown(shown.as_ref()), admitted.patience());
     let opening = plane.backend_sessions.opened(&plane.exchange, caller, backend, peer, patience, || None);

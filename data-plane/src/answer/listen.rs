@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::{mpsc, watch as watched};
 use tokio::time::{Instant, sleep_until};
+use vmcp_core::backend::BackendId;
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
@@ -17,13 +18,13 @@ use vmcp_json::{Object, quote};
 use vmcp_mcp::{method, notification, result, sse};
 
 use crate::asked::Asked;
-use crate::mailboxes::Mailbox;
+use crate::mailboxes::{About, Mailbox, Said};
 use crate::plane::Plane;
 use crate::principal::Identity;
 use crate::refusal::Refusal;
 use crate::relay::event_stream;
 use crate::snapshot::Server;
-use crate::watch::{self, Watch};
+use crate::watch::{self, Heard, Watch};
 
 /// MCP 2026-07-28, Subscriptions: an acknowledgement, then what was asked for, then a result when we stop.
 pub(crate) fn listen_modern(
@@ -41,11 +42,11 @@ pub(crate) fn listen_modern(
     let meta = format!("\"_meta\":{{\"io.modelcontextprotocol/subscriptionId\":{id}}}");
     let params = format!("{{{meta},\"notifications\":{{{}}}}}", granted(wanted, &watches));
     let first = sse::encode(notification(method::ACKNOWLEDGED, Some(&params)).as_bytes());
-    let watched = watches.iter().flat_map(|watch| watch.uris.iter().cloned()).collect();
-    let heard = watch::begin(plane, watches, &meta).map(Heard::Updates);
+    let watched = watches.iter().flat_map(Watch::heard).collect();
+    let source = watch::begin(plane, identity, watches, &meta).map(Source::Updates);
     let ends = Endings { id: Some(id), meta: Some(meta) };
     let listener = Listener::new(plane, (server, identity), wanted, ends, first);
-    Ok(respond(Listener { heard, watched, ..listener }))
+    Ok(respond(Listener { source, watched, ..listener }))
 }
 
 /// MCP 2025-11-25, Streamable HTTP, Listening for Messages from the Server.
@@ -58,7 +59,7 @@ pub(crate) fn listen_legacy(
     let wanted = Wanted { tools: true, resources: true, prompts: true };
     let listener =
         Listener::new(plane, (server, identity), wanted, Endings { id: None, meta: None }, sse::KEEP_ALIVE);
-    respond(Listener { heard: mailbox.map(Heard::Mailbox), ..listener })
+    respond(Listener { source: mailbox.map(Source::Mailbox), ..listener })
 }
 
 /// The changes that a client wants to hear of.
@@ -96,7 +97,7 @@ impl Wanted {
 
 /// Where else messages come from.
 #[derive(Debug)]
-enum Heard {
+enum Source {
     /// What backends say in a legacy client's session.
     Mailbox(Mailbox),
     /// Which of the watched resources have changed.
@@ -107,7 +108,7 @@ enum Heard {
 fn granted(wanted: Wanted, watches: &[Watch]) -> String {
     let uris: Vec<String> = watches.iter().flat_map(|watch| &watch.uris).map(|uri| quote(uri)).collect();
     let tasks: Vec<String> =
-        watches.iter().flat_map(|watch| &watch.tasks).map(|(_, ours)| quote(ours)).collect();
+        watches.iter().flat_map(|watch| &watch.tasks).map(|task| quote(&task.ours)).collect();
     let named = |name: &str, all: &[String]| match all.is_empty() {
         true => String::new(),
         false => format!("\"{name}\":[{}]", all.join(",")),
@@ -128,8 +129,8 @@ struct Listener {
     plane: Arc<Plane>,
     server: Name,
     identity: Identity,
-    /// Resources that the client hears of, as long as it may.
-    watched: Vec<String>,
+    /// What the client hears of, as long as it may.
+    watched: Vec<Heard>,
     /// When the token is good no more that the client has come with.
     expires_at: Option<Instant>,
     wanted: Wanted,
@@ -140,7 +141,7 @@ struct Listener {
     told_at: Option<Instant>,
     due_at: Option<Instant>,
     ready: VecDeque<Bytes>,
-    heard: Option<Heard>,
+    source: Option<Source>,
     has_ended: bool,
 }
 
@@ -175,7 +176,7 @@ impl Listener {
             told_at: None,
             due_at: None,
             ready: VecDeque::from([first]),
-            heard: None,
+            source: None,
             has_ended: false,
         }
     }
@@ -192,22 +193,31 @@ impl Listener {
             let drain = self.plane.drain.clone();
             let keep_alive_at = Instant::now() + limits::KEEP_ALIVE_TIME;
             let due_at = self.due_at.unwrap_or(keep_alive_at);
+            // Nothing is said before it is known whether it may be.
             tokio::select! {
+                biased;
                 () = drain.stopped() => self.end(),
                 changed = self.changed.changed() => match changed {
                     Ok(()) => self.changed(),
                     Err(_) => self.end(),
                 },
-                () = sleep_until(due_at), if self.due_at.is_some() => self.compare(),
                 () = sleep_until(self.expires_at.unwrap_or(keep_alive_at)), if self.expires_at.is_some() => self.end(),
-                message = next_message(&mut self.heard) => return Some(message),
+                () = sleep_until(due_at), if self.due_at.is_some() => self.compare(),
+                said = next_message(&mut self.source) => {
+                    if self.may_hear(&said) {
+                        return Some(said.event);
+                    }
+                }
                 () = sleep_until(keep_alive_at) => return Some(sse::KEEP_ALIVE),
             }
         }
     }
 
-    /// The first change is told at once; what follows soon is told together.
+    /// Who may not stay goes at once. The first change is told at once, too; what follows soon is told together.
     fn changed(&mut self) {
+        if !self.may_stay() {
+            return self.end();
+        }
         let free_at = self.told_at.map(|told| told + limits::LIST_CHANGED_TIME);
         match free_at.filter(|free_at| *free_at > Instant::now()) {
             None => self.compare(),
@@ -215,16 +225,50 @@ impl Listener {
         }
     }
 
-    /// Says what differs from what the client knows; a virtual server that is gone ends the stream.
+    /// Not where the virtual server is gone, where its doors are shut to the client, or where it may not hear of all that it has asked for.
+    fn may_stay(&self) -> bool {
+        let snapshot = self.plane.snapshot.load();
+        let Some(server) = snapshot.server(self.server.as_str()) else { return false };
+        server.may_come_in(&self.identity) && self.watched.iter().all(|heard| self.may_hear_of(server, heard))
+    }
+
+    /// Whether what is said is of nothing that the client may not use any more.
+    fn may_hear(&self, said: &Said) -> bool {
+        let snapshot = self.plane.snapshot.load();
+        let Some(server) = snapshot.server(self.server.as_str()) else { return false };
+        match &said.about {
+            About::Watched => true,
+            About::Resource(heard) => self.may_hear_of(server, heard),
+            About::Backend(backend) => {
+                let seen = server.guards.as_ref().map(|guards| guards.lists(&self.identity, &server.lists));
+                let is_there = server.backends.iter().any(|known| known.id == *backend);
+                is_own(server, backend)
+                    || is_there && seen.is_none_or(|lists| lists.has_any_of(&backend.name))
+            }
+        }
+    }
+
+    /// Whether the client may still hear of something, and whoever tells is still there.
+    fn may_hear_of(&self, server: &Arc<Server>, heard: &Heard) -> bool {
+        // What one caller is offered is not among what all are.
+        let is_own = is_own(server, &heard.backend);
+        let is_there = is_own || server.backends.iter().any(|known| known.id == heard.backend);
+        let Some(guards) = &server.guards else { return is_there };
+        let guard = match is_own {
+            true => {
+                let made = self.plane.personal_inventories.made(server, &self.identity);
+                made.map_or_else(|| guards.of_own(heard), |made| guards.of_heard(&made.index, heard))
+            }
+            false => guards.of_heard(&server.index, heard),
+        };
+        is_there && guards.allows(&self.identity, guard.as_ref())
+    }
+
+    /// Says what differs from what the client knows.
     fn compare(&mut self) {
         self.due_at = None;
         let snapshot = self.plane.snapshot.load();
         let Some(server) = snapshot.server(self.server.as_str()) else { return self.end() };
-        let may_stay = server.may_come_in(&self.identity)
-            && self.watched.iter().all(|uri| may_read(server, &self.identity, uri));
-        if !may_stay {
-            return self.end();
-        }
         let now = fingerprints(server, &self.identity);
         let differs = |kind: Kind| {
             let place = Kind::ALL.iter().position(|known| *known == kind).unwrap_or_default();
@@ -258,11 +302,11 @@ impl Listener {
 }
 
 /// Never, if there is nothing to hear.
-async fn next_message(heard: &mut Option<Heard>) -> Bytes {
-    match heard {
-        Some(Heard::Mailbox(mailbox)) => mailbox.next().await,
-        Some(Heard::Updates(updates)) => match updates.recv().await {
-            Some(update) => update,
+async fn next_message(source: &mut Option<Source>) -> Said {
+    match source {
+        Some(Source::Mailbox(mailbox)) => mailbox.next().await,
+        Some(Source::Updates(updates)) => match updates.recv().await {
+            Some(event) => Said { event, about: About::Watched },
             // No backend says any more.
             None => std::future::pending().await,
         },
@@ -277,10 +321,6 @@ fn fingerprints(server: &Server, identity: &Identity) -> [u64; 4] {
     Kind::ALL.map(|kind| lists.of(kind).fingerprint)
 }
 
-/// Whether the client may still hear of a resource.
-fn may_read(server: &Server, identity: &Identity, uri: &str) -> bool {
-    server
-        .guards
-        .as_ref()
-        .is_none_or(|guards| guards.allows(identity, guards.of_uri(&server.index, uri).as_ref(), &[]))
+fn is_own(server: &Server, backend: &BackendId) -> bool {
+    server.personal.as_ref().is_some_and(|personal| personal.asks(backend))
 }

@@ -6,8 +6,10 @@ use ::http::{HeaderMap, HeaderName};
 use vmcp_core::backend::BackendId;
 use vmcp_core::desired::{Found, Sessions, Transport};
 use vmcp_core::inventory::Abilities;
+use vmcp_core::name::Name;
 use vmcp_core::operational::{Breaker, Timeouts};
 use vmcp_mcp::{Carrier, ProtocolVersion, check_roots};
+use vmcp_oauth::hash;
 use vmcp_revision::codec::ServedServer;
 use vmcp_runtime::{secret_file, secret_variable};
 
@@ -35,6 +37,8 @@ pub(crate) struct Backend {
     pub(crate) roots: Option<Vec<u8>>,
     /// It is called with what stands in files, or something that it is called with could not be found.
     pub(crate) has_references: bool,
+    /// Tells what it is called with and shown, and by which virtual server, from all else.
+    pub(crate) mark: [u8; 32],
     /// How long a call may take.
     pub(crate) timeouts: Timeouts,
     /// When it is left alone.
@@ -112,6 +116,7 @@ impl Backend {
             (Ok(headers), Ok(roots)) => (Some(headers), roots),
             _ => (None, None),
         };
+        let mark = mark(&served.name, headers.as_ref(), roots.as_deref(), &shown);
         let passthrough = served.passthrough_headers.as_slice().into();
         Self {
             id,
@@ -125,9 +130,19 @@ impl Backend {
             passthrough,
             roots,
             has_references,
+            mark,
             timeouts,
             breaker,
             live,
         }
     }
+}
+
+fn mark(server: &Name, headers: Option<&HeaderMap>, roots: Option<&[u8]>, shown: &Shown) -> [u8; 32] {
+    let is_called = [u8::from(headers.is_some())];
+    let headers = headers.into_iter().flatten();
+    let headers = headers.map(|(name, value)| hash(&[name.as_str().as_bytes(), value.as_bytes()]));
+    let headers: Vec<[u8; 32]> = headers.collect();
+    let roots = roots.unwrap_or_default();
+    hash(&[server.as_str().as_bytes(), &is_called, headers.as_flattened(), roots, &shown.mark()])
 }

@@ -17,7 +17,7 @@ use vmcp_mcp::{self as mcp, Carrier, Exchange, Failure, Holder, OURSELVES, Peer}
 use crate::backend::Backend;
 use crate::declared::Declared;
 use crate::level::Level;
-use crate::principal::Principal;
+use crate::principal::{Identity, Principal};
 use crate::refusal::Reason;
 use crate::session::Session;
 use crate::sticky::Carried;
@@ -33,7 +33,7 @@ pub(crate) struct BackendSessions {
 /// Who asks, and in which session, if the client keeps one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller<'a> {
-    pub(crate) principal: Principal,
+    pub(crate) identity: &'a Identity,
     pub(crate) session: Option<&'a Session>,
 }
 
@@ -44,13 +44,19 @@ type Key = (Owner, BackendId);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Owner {
     Client(u128),
-    /// All clients of this principal that may be asked this.
-    Everybody(Principal, Declared),
+    /// All clients of this principal that may be asked this, by one virtual server that shows the same.
+    Everybody {
+        principal: Principal,
+        declared: Declared,
+        mark: [u8; 32],
+        grant: [u8; 32],
+    },
 }
 
 /// A session with a backend, ended when the last user lets go of it.
 #[derive(Debug)]
 pub(crate) struct Opened {
+    backend: BackendId,
     exchange: Exchange,
     peer: Peer,
     /// What every request to the backend carried when it was begun, whoever asked.
@@ -191,9 +197,14 @@ impl BackendSessions {
 }
 
 /// `None`: it is for one call.
-fn key(Caller { principal, session: client }: Caller<'_>, backend: &Backend) -> Option<Key> {
+fn key(Caller { identity, session: client }: Caller<'_>, backend: &Backend) -> Option<Key> {
     let owner = match backend.sessions {
-        Sessions::Shared => Some(Owner::Everybody(principal, declared(client, backend))),
+        Sessions::Shared => Some(Owner::Everybody {
+            principal: identity.principal,
+            declared: declared(client, backend),
+            mark: backend.mark,
+            grant: if backend.shown.is_of_caller() { identity.marks().0 } else { [0; 32] },
+        }),
         Sessions::Auto | Sessions::Sticky => client.map(|client| Owner::Client(client.id)),
     };
     owner.map(|owner| (owner, backend.id.clone()))
@@ -212,6 +223,7 @@ fn carry_on(exchange: &Exchange, backend: &Backend, peer: Peer, carried: Carried
     let (exchange, peer) = (exchange.clone(), Peer { url, ..peer });
     let own = backend.headers.clone().unwrap_or_default();
     Some(Opened {
+        backend: backend.id.clone(),
         exchange,
         peer,
         own,
@@ -238,6 +250,7 @@ async fn open(
     let reason = match opened {
         Ok(Ok(Some(initialized))) => {
             return Ok(Opened {
+                backend: backend.id.clone(),
                 exchange: exchange.clone(),
                 peer,
                 own: backend.headers.clone().unwrap_or_default(),
@@ -283,6 +296,11 @@ impl Opened {
 
     fn is_carried(&self) -> bool {
         self.is_carried.load(Ordering::Acquire)
+    }
+
+    /// With which backend.
+    pub(crate) fn backend(&self) -> &BackendId {
+        &self.backend
     }
 
     /// With whom it was begun: no other address knows it.

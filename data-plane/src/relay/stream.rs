@@ -201,14 +201,16 @@ impl Running {
                 self.questions.push(number);
                 self.ready.push_back(self.encode(&message));
             }
-            Ok(Passed::Response(message)) => {
+            Ok(Passed::Response(message, ended)) => {
                 self.flush_progress();
                 self.is_answered = true;
+                self.relay.entry.answered(ended, message.len());
                 self.ready.push_back(self.encode(&message));
             }
             // The client waits for a response; this is one.
             Err(refusal) => {
                 self.is_answered = true;
+                self.relay.entry.refused(&refusal);
                 self.ready.push_back(sse::encode(refusal.to_message().as_bytes()));
             }
         }
@@ -216,7 +218,9 @@ impl Running {
 
     fn end(&mut self, reason: Reason) {
         self.is_answered = true;
-        self.ready.push_back(sse::encode(self.relay.refusal(reason).to_message().as_bytes()));
+        let refusal = self.relay.refusal(reason);
+        self.relay.entry.refused(&refusal);
+        self.ready.push_back(sse::encode(refusal.to_message().as_bytes()));
     }
 
     /// When progress may be passed on again.

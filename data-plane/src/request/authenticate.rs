@@ -6,11 +6,18 @@ use vmcp_core::boundary::Incoming;
 use vmcp_oauth::{Bearer, Denied};
 use vmcp_runtime::unix_ms;
 
-use crate::challenge;
+use crate::challenge::{self, Address};
 use crate::plane::Plane;
 use crate::principal::Identity;
 use crate::refusal::Refusal;
 use crate::snapshot::Server;
+
+/// Who may not come in, and who that is, if that much is known.
+#[derive(Debug)]
+pub(super) struct TurnedAway {
+    pub(super) refusal: Refusal,
+    pub(super) who: Option<Box<Identity>>,
+}
 
 /// Looked at before anything else of a request is. Where nothing is asked of callers, a token that comes along is neither read nor
 /// passed on.
@@ -19,14 +26,17 @@ pub(super) async fn authenticate(
     server: &Server,
     path: &str,
     headers: &HeaderMap,
-) -> Result<Identity, Refusal> {
+) -> Result<Identity, TurnedAway> {
     let issuers = match &server.incoming {
         Incoming::Anonymous => return Ok(Identity::anonymous()),
         Incoming::Local => return Ok(Identity::local()),
         Incoming::Oidc(issuers) => issuers,
     };
-    let refused =
-        |error: Option<&str>| Refusal::unauthenticated(&challenge::of(server, path, headers, error));
+    let asked = Address { scheme: plane.scheme, path, headers };
+    let refused = |error: Option<&str>| TurnedAway {
+        refusal: Refusal::unauthenticated(&challenge::of(server, asked, error)),
+        who: None,
+    };
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok());
     let token = value.and_then(bearer).ok_or_else(|| refused(None))?;
@@ -35,17 +45,16 @@ pub(super) async fn authenticate(
         Ok(verified) => {
             let required = issuers.iter().find(|issuer| issuer.issuer == verified.issuer);
             match required.filter(|issuer| verified.lacks_any(&issuer.required_scopes)) {
-                Some(issuer) => Err(Refusal::insufficient_scope(&challenge::of_scopes(
-                    server,
-                    path,
-                    headers,
-                    &issuer.required_scopes,
-                ))),
+                Some(issuer) => {
+                    let challenge = challenge::of_scopes(server, asked, &issuer.required_scopes);
+                    let refusal = Refusal::insufficient_scope(&challenge);
+                    Err(TurnedAway { refusal, who: Some(Box::new(Identity::of(verified, bearer))) })
+                }
                 None => Ok(Identity::of(verified, bearer)),
             }
         }
         Err(Denied::Invalid) => Err(refused(Some("invalid_token"))),
-        Err(Denied::Unavailable) => Err(Refusal::issuer_unavailable()),
+        Err(Denied::Unavailable) => Err(TurnedAway { refusal: Refusal::issuer_unavailable(), who: None }),
     }
 }
 

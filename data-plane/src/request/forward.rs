@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use vmcp_json::{Edits, quote};
+use vmcp_json::{Edits, Object, quote};
 use vmcp_mcp::{Answer, Answered, Era, ProtocolVersion, header};
 
 use crate::asked::{Asked, Client};
+use crate::audit::Entry;
 use crate::backend::{self, Admitted, Backend, Opened};
 use crate::bridge::{self, Bridge};
 use crate::plane::Plane;
@@ -28,7 +29,7 @@ pub(super) async fn forward(
     server: &Server,
     route: &Route<'_>,
     (identity, mut credential): (&Identity, Credential),
-    asked: &Asked<'_>,
+    (asked, entry): (&Asked<'_>, &mut Entry),
     (headers, body): (&HeaderMap, &Bytes),
 ) -> Result<Response, Refusal> {
     let backend = &route.target.backend;
@@ -50,7 +51,8 @@ pub(super) async fn forward(
     let passed = passed_through(backend, headers);
     let mut is_second = false;
     loop {
-        let sending = Sending { plane, server, route, credential: &credential, asked, bridge, headers };
+        let credential_of = (identity, &credential);
+        let sending = Sending { plane, server, route, credential_of, asked, bridge, headers };
         let sent = sending.send(admitted, shared.as_deref(), passed.clone(), body.clone()).await;
         let is_refused = match &sent {
             Ok((_, answered, _)) => {
@@ -69,7 +71,8 @@ pub(super) async fn forward(
             continue;
         }
         let (admitted, answered, session) = sent?;
-        let relay = Relay::new(plane.clone(), admitted, (bridge, round, shared), asked, session);
+        let how = (bridge, round, shared);
+        let relay = Relay::new(plane.clone(), admitted, how, (asked, entry.take()), session);
         return relay::answer(relay, answered).await;
     }
 }
@@ -79,7 +82,7 @@ struct Sending<'s> {
     plane: &'s Arc<Plane>,
     server: &'s Server,
     route: &'s Route<'s>,
-    credential: &'s Credential,
+    credential_of: (&'s Identity, &'s Credential),
     asked: &'s Asked<'s>,
     bridge: Bridge,
     headers: &'s HeaderMap,
@@ -93,7 +96,8 @@ impl Sending<'_> {
         passed: HeaderMap,
         body: Bytes,
     ) -> Result<(Admitted, Answered, Option<Arc<Opened>>), Refusal> {
-        let Self { plane, server, route, credential, asked, bridge, headers } = *self;
+        let Self { plane, server, route, credential_of, asked, bridge, headers } = *self;
+        let (identity, credential) = credential_of;
         let backend = &route.target.backend;
         match bridge.backend_speaks() {
             Era::Modern => {
@@ -116,7 +120,7 @@ impl Sending<'_> {
             Era::Legacy => {
                 let legacy = backend.legacy.ok_or_else(|| Refusal::backend(Reason::Protocol, &backend.id))?;
                 // Three times as large as all the rest, which every call would carry along.
-                let calling = Calling { plane, server, legacy, credential, asked, shared, headers };
+                let calling = Calling { plane, server, legacy, identity, credential, asked, shared, headers };
                 let calling = calling.call(&mut admitted, passed, body);
                 let (answered, session) = Box::pin(calling).await?;
                 Ok((admitted, answered, session))
@@ -162,6 +166,12 @@ fn outgoing_body(
         let state_opened = state.as_str().and_then(|sealed| round.open(&plane.sessions, &sealed));
         opened = quote(&state_opened.ok_or_else(Refusal::unknown_state)?);
         edits.replace(state, opened.as_bytes());
+    }
+    let goes_on = |params: &Object<'_>| {
+        ["requestState", "inputResponses"].iter().any(|name| params.member(name).is_some())
+    };
+    if bridge == Bridge::ToModern && asked.request.params.as_ref().is_some_and(goes_on) {
+        return Err(Refusal::malformed_params("`requestState` and `inputResponses` are of MCP 2026-07-28"));
     }
     if let Some(shared) = shared {
         shared.write_request(&asked.request, &mut edits);

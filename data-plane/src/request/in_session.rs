@@ -10,9 +10,9 @@ use vmcp_mcp::{Answer, Answered, Failure, header};
 
 use crate::asked::Asked;
 use crate::backend::{Admitted, Backend, Caller, Legacy, Opened};
-use crate::hear::hear;
+use crate::hear::{Hearer, hear};
 use crate::plane::Plane;
-use crate::principal::Scope;
+use crate::principal::{Identity, Scope};
 use crate::refusal::{Reason, Refusal};
 use crate::relay;
 use crate::request::credential::Credential;
@@ -26,6 +26,7 @@ pub(super) struct Calling<'c> {
     pub(super) plane: &'c Arc<Plane>,
     pub(super) server: &'c Server,
     pub(super) legacy: Legacy,
+    pub(super) identity: &'c Identity,
     pub(super) credential: &'c Credential,
     pub(super) asked: &'c Asked<'c>,
     /// The call as the backend knows it, if clients share the session.
@@ -57,7 +58,7 @@ impl Calling<'_> {
             return Ok((admitted.call(&plane.exchange, headers, body).await?, None));
         }
         let (client, backend) = (self.asked.client.session(), admitted.backend().clone());
-        let caller = Caller { principal: self.asked.principal, session: client.as_ref() };
+        let caller = Caller { identity: self.identity, session: client.as_ref() };
         let mut is_second = false;
         loop {
             let opening = plane.backend_sessions.opened(
@@ -71,8 +72,10 @@ impl Calling<'_> {
             );
             let opened = match opening.await {
                 Ok((opened, is_new)) => {
+                    let hearer =
+                        |client| Hearer { client, identity: self.identity.clone(), backend: backend.clone() };
                     if let Some(client) = client.filter(|_| is_new && !backend.shares_sessions())
-                        && let Some(begins) = hear(plane, client, &opened)
+                        && let Some(begins) = hear(plane, hearer(client), &opened)
                     {
                         // What the call makes the backend say by itself is not to be missed.
                         let _ = tokio::time::timeout(limits::HEAR_TIME, begins).await;

@@ -7,43 +7,42 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use tokio::time::timeout;
 use vmcp_core::limits;
 use vmcp_mcp::{header, sse};
 
+use crate::audit::{Door, EventType};
 use crate::plane::Plane;
 use crate::principal::{Identity, Scope};
 use crate::refusal::Refusal;
 use crate::relay::event_stream;
 use crate::reply::empty;
-use crate::request::authenticate::authenticate;
-use crate::request::{Arrived, end, finish, line, listen, receive};
+use crate::request::{Arrived, door, end, enter, finish, line, listen, receive, recorded};
 use crate::snapshot::Server;
 use crate::streams::{Hearing, OpenStream};
 
 /// GET: the stream. Its first event says where messages are posted, which is beside `path`.
-pub(crate) async fn open(
-    plane: &Arc<Plane>,
-    server: &Arc<Server>,
-    path: &str,
-    headers: &HeaderMap,
-) -> Response {
-    let identity = match authenticate(plane, server, path, headers).await {
+pub(crate) async fn open(plane: &Arc<Plane>, server: &Arc<Server>, head: &Parts) -> Response {
+    let (headers, door) = (&head.headers, door(head.uri.path(), &head.extensions));
+    let identity = match enter(plane, server, door, headers).await {
         Ok(identity) => identity,
         Err(refusal) => return refusal.into_response(),
     };
-    if let Err(refusal) = receive::accepts_events(headers) {
-        return refusal.into_response();
-    }
-    let Some(hearing) = plane.streams.open(Scope { server: &server.name, principal: identity.principal })
-    else {
-        return Refusal::no_randomness().into_response();
-    };
+    let arrived = Arrived { plane, server, identity: &identity, headers, door };
+    recorded(arrived, EventType::SseConnection, stream_for(arrived)).await
+}
+
+async fn stream_for(arrived: Arrived<'_>) -> Result<Response, Refusal> {
+    let Arrived { plane, server, headers, door, .. } = arrived;
+    let (path, identity) = (door.path, arrived.identity.clone());
+    receive::accepts_events(headers)?;
+    let hearing = plane.streams.open(arrived.scope()).ok_or_else(Refusal::no_randomness)?;
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let first = format!("event: endpoint\ndata: {folder}/messages?session={}\n\n", hearing.id);
     let listening = Listening { plane: plane.clone(), server: server.clone(), identity, hearing };
-    event_stream(Body::from_stream(stream::unfold(
+    Ok(event_stream(Body::from_stream(stream::unfold(
         (Some(first.into()), listening),
         |(first, mut listening)| async {
             let event = match first {
@@ -52,8 +51,11 @@ pub(crate) async fn open(
             };
             Some((Ok::<Bytes, Infallible>(event), (None, listening)))
         },
-    )))
+    ))))
 }
+
+/// What we ask of ourselves for a client comes in by no door, and is on no record.
+const BEHIND: Door<'_> = Door { peer: None, path: "", transport: "sse" };
 
 /// The client's end of a stream. Its end is the end of the session.
 struct Listening {
@@ -85,7 +87,8 @@ impl Drop for Listening {
         let (plane, server, identity) = (self.plane.clone(), self.server.clone(), self.identity.clone());
         runtime.spawn(async move {
             let headers = HeaderMap::from_iter([(header::SESSION_ID, session)]);
-            let arrived = Arrived { plane: &plane, server: &server, identity: &identity, headers: &headers };
+            let (plane, server, identity) = (&plane, &server, &identity);
+            let arrived = Arrived { plane, server, identity, headers: &headers, door: BEHIND };
             drop(end(arrived).await);
         });
     }
@@ -94,33 +97,38 @@ impl Drop for Listening {
 /// POST: a message, taken at once, and answered on the stream.
 pub(crate) async fn take(plane: &Arc<Plane>, server: &Arc<Server>, request: http::Request<Body>) -> Response {
     let (head, body) = request.into_parts();
-    let identity = match authenticate(plane, server, head.uri.path(), &head.headers).await {
+    let door = door(head.uri.path(), &head.extensions);
+    let identity = match enter(plane, server, door, &head.headers).await {
         Ok(identity) => identity,
         Err(refusal) => return refusal.into_response(),
     };
+    let arrived = Arrived { plane, server, identity: &identity, headers: &head.headers, door };
     let query = head.uri.query().unwrap_or_default();
     let id = query.split('&').find_map(|part| part.strip_prefix("session=")).unwrap_or_default();
     let Some(stream) = plane.streams.find(Scope { server: &server.name, principal: identity.principal }, id)
     else {
-        return Refusal::unknown_session().into_response();
+        return arrived.unread(Refusal::unknown_session()).await.into_response();
     };
-    let mut headers = head.headers;
-    let body = match receive::receive_body(&headers, body).await {
+    let body = match receive::receive_body(&head.headers, body).await {
         Ok(body) => body,
-        Err(refusal) => return refusal.into_response(),
+        Err(refusal) => return arrived.unread(refusal).await.into_response(),
     };
+    let mut headers = head.headers.clone();
     // The session is the stream's, and its version decides.
     headers.remove(header::PROTOCOL_VERSION);
     headers.remove(header::SESSION_ID);
     headers.extend(stream.session.get().cloned().map(|session| (header::SESSION_ID, session)));
     // Who posts more than is under way at a time, waits; who does not read what comes of it, waits for itself alone.
     let Ok(place) = stream.under_way.clone().acquire_owned().await else {
-        return Refusal::unknown_session().into_response();
+        return arrived.unread(Refusal::unknown_session()).await.into_response();
     };
     let (plane, server, id) = (plane.clone(), server.clone(), id.to_owned());
+    let (peer, path) = (door.peer, door.path.to_owned());
     tokio::spawn(async move {
         let _place = place;
-        let arrived = Arrived { plane: &plane, server: &server, identity: &identity, headers: &headers };
+        let door = Door { peer, path: &path, transport: "sse" };
+        let arrived =
+            Arrived { plane: &plane, server: &server, identity: &identity, headers: &headers, door };
         let answer = finish(&plane, line(arrived, Body::from(body)).await);
         if let Some(session) = answer.headers().get(header::SESSION_ID).cloned()
             && stream.session.set(session.clone()).is_ok()
@@ -144,8 +152,9 @@ async fn hear(
 ) {
     let accept = HeaderValue::from_static("text/event-stream");
     let headers = HeaderMap::from_iter([(header::SESSION_ID, session), (http::header::ACCEPT, accept)]);
-    let listened =
-        listen(Arrived { plane: &plane, server: &server, identity: &identity, headers: &headers }).await;
+    let arrived =
+        Arrived { plane: &plane, server: &server, identity: &identity, headers: &headers, door: BEHIND };
+    let listened = listen(arrived).await.unwrap_or_else(Refusal::into_response);
     tokio::select! {
         _ = pass(&stream, listened) => {}
         () = stream.events.closed() => {}

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_json::Object;
@@ -25,8 +25,19 @@ const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 /// Reads the whole body, within its bound.
 pub(super) async fn receive_body(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Refusal> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
+    let mut pieces = content_type.split(';').map(str::trim);
+    let is_json = pieces.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+    // JSON is UTF-8 (RFC 8259, section 8.1): who says otherwise may mean something else than we read.
+    let is_utf8 = pieces.filter_map(|piece| piece.split_once('=')).all(|(name, charset)| {
+        !name.trim().eq_ignore_ascii_case("charset")
+            || charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    // Nothing is unpacked here, so what says that it is packed is not what it looks like.
+    let is_plain = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if !is_json || !is_utf8 || !is_plain {
         return Err(Refusal::content_type());
     }
     let collecting = body::collect(&mut body, limits::REQUEST_BYTES);

@@ -3,20 +3,19 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use vmcp_core::limits;
 use vmcp_json::Object;
 use vmcp_mcp::extension;
 
 use crate::asked::{Action, Asked};
 use crate::plane::Plane;
-use crate::principal::Identity;
+use crate::principal::{Identity, Scope};
 use crate::refusal::Refusal;
 use crate::request::Arrived;
 use crate::request::authorize::authorize;
 use crate::request::credential::credential;
 use crate::request::route::{Route, Routed, route};
-use crate::watch::Watch;
+use crate::watch::{Watch, WatchedTask};
 
 /// By backend. What the client may not hear of, or nobody tells, is left out; the acknowledgement says what is left
 /// (MCP 2026-07-28, Subscriptions, Acknowledgment; SEP-2663, Task Status Notifications).
@@ -26,18 +25,22 @@ pub(super) async fn watches(arrived: Arrived<'_>, asked: &Asked<'_>) -> Result<V
     let Some(filter) = filter else { return Ok(Vec::new()) };
     let mut watches = Vec::new();
     let routed = |action| {
-        let allowed = authorize((server, &plane.sessions), identity, action, asked).ok()?;
-        match route(server, &plane.sessions, allowed, true) {
+        let allowed = authorize((server, &plane.sessions), identity, action, asked)?;
+        Ok::<_, Refusal>(match route(server, &plane.sessions, allowed, true) {
             Ok(Routed::To(route)) => Some(route),
             Ok(Routed::NothingToComplete) | Err(_) => None,
-        }
+        })
     };
     for uri in wanted(&filter, "resourceSubscriptions")? {
-        if let Some(route) = routed(Action::WatchResource(uri.clone())) {
-            let watch = at(&mut watches, (plane, identity), &route).await?;
-            if !watch.uris.iter().any(|watched| *watched == uri) {
-                watch.uris.push(uri.into_owned());
+        match routed(Action::WatchResource(uri.clone())) {
+            Ok(Some(route)) => {
+                let watch = at(&mut watches, (plane, identity), &route).await?;
+                if !watch.uris.iter().any(|watched| *watched == uri) {
+                    watch.uris.push(uri.into_owned());
+                }
             }
+            Ok(None) => {}
+            Err(refusal) => left_out(arrived, asked, &uri, &refusal).await?,
         }
     }
     let tasks = wanted(&filter, "taskIds")?;
@@ -45,12 +48,35 @@ pub(super) async fn watches(arrived: Arrived<'_>, asked: &Asked<'_>) -> Result<V
         return Err(Refusal::missing_extension(extension::TASKS));
     }
     for id in tasks {
-        if let Some(route) = routed(Action::UseTask(id.clone())) {
-            let watch = at(&mut watches, (plane, identity), &route).await?;
-            watch.tasks.push((route.target.original_name.to_string(), id.into_owned()));
+        match routed(Action::UseTask(id.clone())) {
+            Ok(Some(route)) => {
+                let scope = Scope { server: &server.name, principal: identity.principal };
+                let tool = plane.sessions.open_task(scope, &id).map(|task| task.tool).unwrap_or_default();
+                let watch = at(&mut watches, (plane, identity), &route).await?;
+                let theirs = route.target.original_name.to_string();
+                watch.tasks.push(WatchedTask { theirs, ours: id.into_owned(), tool });
+            }
+            Ok(None) => {}
+            Err(refusal) => left_out(arrived, asked, &id, &refusal).await?,
         }
     }
     Ok(watches)
+}
+
+/// The client does not learn of it, but a denial is on record.
+async fn left_out(
+    arrived: Arrived<'_>,
+    asked: &Asked<'_>,
+    name: &str,
+    refusal: &Refusal,
+) -> Result<(), Refusal> {
+    if refusal.decision().is_some() {
+        let mut entry = arrived.entry().await?;
+        entry.asks(asked);
+        entry.names(name);
+        entry.refused(refusal);
+    }
+    Ok(())
 }
 
 /// The texts of a list, as many as are looked at.
@@ -72,9 +98,9 @@ async fn at<'w>(
     let place = match known {
         Some(place) => place,
         None => {
-            let mut headers = HeaderMap::new();
-            credential(plane, identity, route).await?.write_headers(&mut headers);
-            watches.push(Watch { backend: backend.clone(), uris: Vec::new(), tasks: Vec::new(), headers });
+            // Where there is none the client hears so at once.
+            credential(plane, identity, route).await?;
+            watches.push(Watch { backend: backend.clone(), uris: Vec::new(), tasks: Vec::new() });
             watches.len() - 1
         }
     };

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use vmcp_authz::{Act, Described, Guarded, Hints, Policies, Subject};
+use vmcp_authz::{Act, Decision, Described, Guarded, Hints, Policies, Subject};
 use vmcp_core::catalog::Exposed;
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
@@ -15,7 +15,9 @@ use crate::asked::Asked;
 use crate::principal::Identity;
 use crate::refusal::Refusal;
 use crate::snapshot::lists::Lists;
+use crate::snapshot::normal::is_normal;
 use crate::snapshot::{Index, Reading, Target};
+use crate::watch::Heard;
 
 /// An item with the policies that can speak of it.
 pub(crate) type Guard = Arc<Guarded>;
@@ -30,7 +32,7 @@ pub(crate) struct Guards {
     subjects: Cache<[u8; 32], Arc<Seen>>,
     lists: Cache<View, Arc<Lists>>,
     /// Without arguments, by class of items.
-    decided: Cache<(View, usize, Box<str>), bool>,
+    decided: Cache<(View, u64, Box<str>), Arc<Decision>>,
 }
 
 /// A principal as policies see it.
@@ -55,6 +57,11 @@ impl Guards {
         Self { policies, subjects, lists, decided: Cache::new(limits::DECISIONS) }
     }
 
+    /// The same policies, of which nothing has been decided.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.policies.clone())
+    }
+
     /// What guards an item; `like`: another one of its backend, by what is done with it.
     pub(super) fn guard(&self, item: &Exposed, backend: &str, like: &mut HashMap<Act, Guard>) -> Guard {
         let act = Act::on(item.kind);
@@ -68,12 +75,48 @@ impl Guards {
         guard
     }
 
-    /// What guards a URI: what guards the item that has it, seen under that URI. `None`: nobody has it.
+    /// Whether arguments decide about anything.
+    pub(crate) fn read_arguments(&self) -> bool {
+        self.policies.arguments_read().next().is_some()
+    }
+
+    /// Whether policies speak of an item by its name.
+    pub(super) fn names(&self, kind: Kind, name: &str) -> bool {
+        self.policies.names(Act::on(kind), name)
+    }
+
+    /// What guards a URI: what guards the item that has it, seen under that URI. `None`: nobody has it, or it is one that nobody lists and
+    /// that a backend may read as another one.
     pub(crate) fn of_uri(&self, index: &Index, uri: &str) -> Option<Guard> {
+        if !index.lists(uri) && !is_normal(uri) {
+            return None;
+        }
         match index.resource(uri) {
             Reading::One(target) => Some(self.under(target, Act::ReadResource, uri)),
             Reading::Nobody | Reading::Ambiguous => None,
         }
+    }
+
+    /// What guards something that is heard of. `None`: its backend does not have it any more, or never had.
+    pub(crate) fn of_heard(&self, index: &Index, heard: &Heard) -> Option<Guard> {
+        let (target, guard) = match heard.kind {
+            Kind::Tool => index.tool(&heard.name).map(|target| (target, target.guard.clone()))?,
+            _ => match index.resource(&heard.name) {
+                Reading::One(target) => (target, self.of_uri(index, &heard.name)),
+                Reading::Nobody | Reading::Ambiguous => return None,
+            },
+        };
+        guard.filter(|_| target.backend.id == heard.backend)
+    }
+
+    /// The same of what one caller alone was offered, and nothing is kept of. `None`, too, where policies ask for more of it than its name.
+    pub(crate) fn of_own(&self, heard: &Heard) -> Option<Guard> {
+        let (act, exposed_name, backend) =
+            (Act::on(heard.kind), heard.name.as_str(), heard.backend.name.as_str());
+        let described =
+            Described { act, exposed_name, original_name: exposed_name, backend, hints: Hints::default() };
+        let guard = self.policies.guard(described, None);
+        (!guard.is_described()).then(|| Arc::new(guard))
     }
 
     fn under(&self, target: &Target, act: Act, uri: &str) -> Guard {
@@ -115,30 +158,35 @@ impl Guards {
         Ok(read)
     }
 
-    /// Whether a principal may do what is done with an item. What nothing guards is not there.
-    pub(crate) fn allows(
+    /// Whether a principal may do what is done with an item without arguments.
+    pub(crate) fn allows(&self, identity: &Identity, guard: Option<&Guard>) -> bool {
+        self.decision(identity, guard, &[]).is_some_and(|decision| decision.is_allowed)
+    }
+
+    /// What policies say of what a principal does with an item. What nothing guards is not there.
+    pub(crate) fn decision(
         &self,
         identity: &Identity,
         guard: Option<&Guard>,
         arguments: &[(String, &str)],
-    ) -> bool {
-        let Some(guard) = guard else { return false };
+    ) -> Option<Arc<Decision>> {
+        let guard = guard?;
         let seen = self.seen(identity);
         if guard.reads_arguments() {
             let arguments: Vec<(&str, &str)> =
                 arguments.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-            return self.decide(&seen.subject, guard, &arguments);
+            return Some(Arc::new(self.decide(&seen.subject, guard, &arguments)));
         }
         let (chosen, class) = guard.class();
         let key = (seen.view.clone(), chosen, class.into());
-        self.decided.get_with(key, || self.decide(&seen.subject, guard, &[]))
+        Some(self.decided.get_with(key, || Arc::new(self.decide(&seen.subject, guard, &[]))))
     }
 
     /// The lists that a principal sees: what it may use without arguments.
     pub(crate) fn lists(&self, identity: &Identity, whole: &Lists) -> Arc<Lists> {
         let seen = self.seen(identity);
         self.lists.get_with(seen.view.clone(), || {
-            let mut decided: HashMap<(usize, Box<str>), bool> = HashMap::new();
+            let mut decided: HashMap<(u64, Box<str>), bool> = HashMap::new();
             Arc::new(whole.filtered(|guard| {
                 let guard: &Guard = match guard {
                     Some(guard) => guard,
@@ -147,17 +195,17 @@ impl Guards {
                 let (chosen, class) = guard.class();
                 *decided
                     .entry((chosen, class.into()))
-                    .or_insert_with(|| self.decide(&seen.subject, guard, &[]))
+                    .or_insert_with(|| self.decide(&seen.subject, guard, &[]).is_allowed)
             }))
         })
     }
 
-    fn decide(&self, subject: &Subject, guard: &Guard, arguments: &[(&str, &str)]) -> bool {
+    fn decide(&self, subject: &Subject, guard: &Guard, arguments: &[(&str, &str)]) -> Decision {
         let decision = self.policies.decide(subject, guard, arguments);
         if let Some(error) = &decision.error {
             tracing::warn!(item = guard.name(), error, "a policy cannot be evaluated, so it is denied");
         }
-        decision.is_allowed
+        decision
     }
 
     fn seen(&self, identity: &Identity) -> Arc<Seen> {

@@ -107,6 +107,11 @@ impl Index {
         self.templates.get(uri).or_else(|| self.resources.get(uri))
     }
 
+    /// Whether some backend lists a URI as it is.
+    pub(crate) fn lists(&self, uri: &str) -> bool {
+        self.resources.contains_key(uri)
+    }
+
     /// Whom a URI belongs to: by exact URI, then template, then to the only backend that lists its scheme and authority.
     pub(crate) fn resource(&self, uri: &str) -> Reading<'_> {
         if let Some(target) = self.resources.get(uri) {

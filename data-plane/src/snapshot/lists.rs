@@ -67,6 +67,11 @@ impl Lists {
         }
     }
 
+    /// Whether something of a backend is listed.
+    pub(crate) fn has_any_of(&self, backend: &Name) -> bool {
+        self.lists.iter().any(|list| list.items.binary_search_by(|item| item.backend.cmp(backend)).is_ok())
+    }
+
     /// What they take, about; definitions are shared with the whole.
     pub(super) fn bytes(&self) -> usize {
         let of = |list: &List| list.first_page.len() + list.items.len() * (size_of::<Listed>() + 64);
@@ -139,17 +144,17 @@ fn join<'a>(items: impl Iterator<Item = &'a Listed>) -> Bytes {
 }
 
 /// Every backend's instructions under its name, within a bound; what does not fit is left out whole.
-pub(super) fn instructions<'a>(shares: impl Iterator<Item = &'a Share>) -> Option<String> {
-    let mut whole = String::new();
+pub(super) fn sections<'a>(shares: impl Iterator<Item = &'a Share>) -> Vec<(Name, String)> {
+    let (mut sections, mut bytes) = (Vec::new(), 0);
     for share in shares {
         let Some(text) = share.instructions.as_deref().map(str::trim).filter(|text| !text.is_empty()) else {
             continue;
         };
         let section = format!("# {}\n\n{text}\n\n", share.backend);
-        if whole.len() + section.len() <= limits::INSTRUCTIONS_BYTES {
-            whole.push_str(&section);
+        if bytes + section.len() <= limits::INSTRUCTIONS_BYTES {
+            bytes += section.len();
+            sections.push((share.backend.clone(), section));
         }
     }
-    let whole = whole.trim_end();
-    (!whole.is_empty()).then(|| whole.to_owned())
+    sections
 }

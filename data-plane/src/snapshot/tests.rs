@@ -86,7 +86,7 @@ fn lists_are_joined_by_backend_and_names_lead_back() {
     let target = all.index.tool("b_x").unwrap();
     assert_eq!((target.backend.id.name.as_str(), target.original_name.as_ref()), ("b", "own b_x"));
     assert!(all.index.tool("b_p").is_none() && all.index.prompt("b_p").is_some());
-    assert_eq!(all.instructions.as_deref(), Some("# a\n\nabout a\n\n# b\n\nabout b"));
+    assert_eq!(all.instructions(&Identity::anonymous()).as_deref(), Some("# a\n\nabout a\n\n# b\n\nabout b"));
 }
 
 #[test]

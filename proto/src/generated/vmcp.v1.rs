@@ -35,6 +35,123 @@ pub struct VirtualServer {
     /// Names under which it may be addressed, in order.
     #[prost(string, repeated, tag = "12")]
     pub allowed_hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What is recorded of requests; nothing if absent.
+    #[prost(message, optional, tag = "13")]
+    pub audit: ::core::option::Option<Audit>,
+    /// How names are made of what backends offer single callers; absent where none does.
+    #[prost(message, optional, tag = "14")]
+    pub resolution: ::core::option::Option<Resolution>,
+    /// Names that policies speak of and that somebody has, whether clients see it or not: never what single callers are offered. In order.
+    #[prost(message, repeated, tag = "15")]
+    pub held_names: ::prost::alloc::vec::Vec<HeldName>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeldName {
+    #[prost(enumeration = "Kind", tag = "1")]
+    pub kind: i32,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Conflict resolution, as far as it is the same whoever else is there.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Resolution {
+    /// Names stay as they are; else each workload's name goes before them.
+    #[prost(bool, tag = "1")]
+    pub manual: bool,
+    #[prost(string, tag = "2")]
+    pub prefix_format: ::prost::alloc::string::String,
+    #[prost(uint32, optional, tag = "3")]
+    pub max_name_length: ::core::option::Option<u32>,
+    #[prost(bool, tag = "4")]
+    pub exclude_all_tools: bool,
+    #[prost(bool, tag = "5")]
+    pub deny_by_default: bool,
+    /// In the order of their workloads.
+    #[prost(message, repeated, tag = "6")]
+    pub tools: ::prost::alloc::vec::Vec<ToolRules>,
+}
+/// What holds for the tools of one workload.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ToolRules {
+    #[prost(string, tag = "1")]
+    pub workload: ::prost::alloc::string::String,
+    /// Only these are listed; if there is none, all are.
+    #[prost(string, repeated, tag = "2")]
+    pub filter: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// In the order of their names.
+    #[prost(message, repeated, tag = "3")]
+    pub overrides: ::prost::alloc::vec::Vec<ToolOverride>,
+    #[prost(bool, tag = "4")]
+    pub exclude_all: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToolOverride {
+    #[prost(string, tag = "1")]
+    pub original_name: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub title: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(bool, optional, tag = "5")]
+    pub read_only_hint: ::core::option::Option<bool>,
+    #[prost(bool, optional, tag = "6")]
+    pub destructive_hint: ::core::option::Option<bool>,
+    #[prost(bool, optional, tag = "7")]
+    pub idempotent_hint: ::core::option::Option<bool>,
+    #[prost(bool, optional, tag = "8")]
+    pub open_world_hint: ::core::option::Option<bool>,
+}
+/// What is recorded of requests, and where records go.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Audit {
+    #[prost(string, tag = "1")]
+    pub component: ::prost::alloc::string::String,
+    /// By the names that ToolHive gives them; all if there is none.
+    #[prost(string, repeated, tag = "2")]
+    pub event_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "3")]
+    pub exclude_event_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "4")]
+    pub include_request_data: bool,
+    #[prost(bool, tag = "5")]
+    pub include_response_data: bool,
+    #[prost(bool, tag = "6")]
+    pub detect_application_errors: bool,
+    #[prost(uint64, tag = "7")]
+    pub max_data_size: u64,
+    #[prost(uint32, tag = "8")]
+    pub max_delegation_depth: u32,
+    /// Members of data whose values are not recorded.
+    #[prost(string, repeated, tag = "9")]
+    pub redact: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(enumeration = "Overflow", tag = "10")]
+    pub overflow: i32,
+    /// Standard output if there is none.
+    #[prost(oneof = "audit::To", tags = "11, 12")]
+    pub to: ::core::option::Option<audit::To>,
+}
+/// Nested message and enum types in `Audit`.
+pub mod audit {
+    /// Standard output if there is none.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum To {
+        #[prost(message, tag = "11")]
+        File(super::AuditFile),
+        /// A collector of OpenTelemetry, over HTTP.
+        #[prost(string, tag = "12")]
+        Otlp(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditFile {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub max_bytes: u64,
+    #[prost(uint32, tag = "3")]
+    pub keep: u32,
 }
 /// Whose access tokens are taken.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -256,6 +373,9 @@ pub struct Backend {
     pub ca_bundle: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(enumeration = "Sessions", tag = "9")]
     pub sessions: i32,
+    /// It offers each caller something else.
+    #[prost(bool, tag = "10")]
+    pub per_principal: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Header {
@@ -341,6 +461,39 @@ pub struct Item {
     /// Neither listed nor called by clients; composite tools may use it.
     #[prost(bool, tag = "5")]
     pub hidden: bool,
+}
+/// What becomes of requests whose records find no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Overflow {
+    Unspecified = 0,
+    Block = 1,
+    DropAndCount = 2,
+    Refuse = 3,
+}
+impl Overflow {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "OVERFLOW_UNSPECIFIED",
+            Self::Block => "OVERFLOW_BLOCK",
+            Self::DropAndCount => "OVERFLOW_DROP_AND_COUNT",
+            Self::Refuse => "OVERFLOW_REFUSE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "OVERFLOW_UNSPECIFIED" => Some(Self::Unspecified),
+            "OVERFLOW_BLOCK" => Some(Self::Block),
+            "OVERFLOW_DROP_AND_COUNT" => Some(Self::DropAndCount),
+            "OVERFLOW_REFUSE" => Some(Self::Refuse),
+            _ => None,
+        }
+    }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -614,6 +767,24 @@ pub struct Observe {
     /// Those that are not well, up to a bound.
     #[prost(message, repeated, tag = "1")]
     pub backends: ::prost::alloc::vec::Vec<BackendHealth>,
+    /// Of the issuers whose tokens are taken, up to a bound.
+    #[prost(message, repeated, tag = "2")]
+    pub keys: ::prost::alloc::vec::Vec<IssuerKeys>,
+}
+/// The keys of an issuer, as a control plane has fetched them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IssuerKeys {
+    #[prost(string, tag = "1")]
+    pub issuer: ::prost::alloc::string::String,
+    /// Where they are, if a manifest says so.
+    #[prost(string, optional, tag = "2")]
+    pub jwks_url: ::core::option::Option<::prost::alloc::string::String>,
+    /// RFC 7517, section 5.
+    #[prost(string, tag = "3")]
+    pub document: ::prost::alloc::string::String,
+    /// Milliseconds since 1970.
+    #[prost(uint64, tag = "4")]
+    pub fetched_ms: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BackendHealth {
@@ -1078,6 +1249,9 @@ pub struct DocumentChange {
     /// Absent if the document goes.
     #[prost(string, optional, tag = "4")]
     pub after: ::core::option::Option<::prost::alloc::string::String>,
+    /// What stands behind a `?` in addresses of workloads differs; it is shown as `***`.
+    #[prost(bool, tag = "5")]
+    pub unshown_differs: bool,
 }
 #[derive(serde::Serialize)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -5,44 +5,22 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use vmcp_testkit::{Issuer, RawBackend, Recorded, Served, eventually, mcp_reply};
 
-use super::{ask, call, offering, serve, tools};
+use super::{ask, call, guarded, offering, offering_everything, serve, tools};
 
 const ERAS: [bool; 2] = [false, true];
 
-async fn guarded(issuer: &Issuer, backends: &[(&str, &RawBackend)], policies: &[&str]) -> Served {
-    let policies: Vec<String> = policies.iter().map(|policy| format!("      - {}", json!(policy))).collect();
-    let workloads: Vec<String> = backends
-        .iter()
-        .map(|(name, backend)| format!("{{name: {name}, url: '{}'}}", backend.url()))
-        .collect();
-    let manifest = format!(
-        "name: all
-group: g
-incoming_auth:
-  type: oidc
-  oidc: {{issuer: '{}', audience: vmcp}}
-  authz:
-    type: cedar
-    policies:
-{}
----
-kind: group
-name: g
-workloads: [{}]
-",
-        issuer.url(),
-        policies.join("\n"),
-        workloads.join(", ")
-    );
+async fn serving(issuer: &Issuer, backends: &[(&str, &RawBackend)], policies: &[&str]) -> Served {
     let names: Vec<&str> = backends.iter().map(|(name, _)| *name).collect();
-    serve(&manifest, &names).await
+    let workloads: Vec<(&str, String)> =
+        backends.iter().map(|(name, backend)| (*name, backend.url())).collect();
+    serve(&guarded(issuer, policies, "", &workloads), &names).await
 }
 
 #[tokio::test]
 async fn a_list_is_what_may_be_called_and_what_may_not_is_not_there() {
     let (a, b) = (offering(&["echo", "secret"], true).await, offering(&["x"], false).await);
     let issuer = Issuer::start().await;
-    let served = guarded(
+    let served = serving(
         &issuer,
         &[("a", &a), ("b", &b)],
         &[
@@ -92,31 +70,12 @@ async fn a_list_is_what_may_be_called_and_what_may_not_is_not_there() {
     assert_eq!(calls.iter().filter(|name| **name == "secret").count(), 2, "{calls:?}");
 }
 
-async fn offering_everything() -> RawBackend {
-    RawBackend::start(|recorded: &Recorded| {
-        let method = recorded.mcp_method().unwrap_or_default();
-        match method.as_str() {
-            "server/discover" => recorded.result(
-                r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"resources":{"subscribe":true},"prompts":{},"completions":{}},"resultType":"complete"}"#,
-            ),
-            "resources/list" => recorded.result(r#"{"resources":[{"uri":"note://a","name":"a"},{"uri":"note://b","name":"b"}],"resultType":"complete"}"#),
-            "resources/templates/list" => recorded.result(r#"{"resourceTemplates":[{"uriTemplate":"file:///{path}","name":"f"}],"resultType":"complete"}"#),
-            "prompts/list" => recorded.result(r#"{"prompts":[{"name":"p"},{"name":"q"}],"resultType":"complete"}"#),
-            "resources/read" => recorded.result(r#"{"contents":[],"resultType":"complete"}"#),
-            "prompts/get" => recorded.result(r#"{"messages":[],"resultType":"complete"}"#),
-            "completion/complete" => recorded.result(r#"{"completion":{"values":["v"]},"resultType":"complete"}"#),
-            _ => mcp_reply(recorded, true, r#"{"name":"t","inputSchema":{"type":"object"}}"#).unwrap_or_else(|| recorded.error(-32601)),
-        }
-    })
-    .await
-}
-
 /// Everything else that a backend offers is decided by the same function.
 #[tokio::test]
 async fn resources_prompts_completions_and_subscriptions_are_decided_alike() {
     let backend = offering_everything().await;
     let issuer = Issuer::start().await;
-    let served = guarded(
+    let served = serving(
         &issuer,
         &[("a", &backend)],
         &[
@@ -148,6 +107,10 @@ async fn resources_prompts_completions_and_subscriptions_are_decided_alike() {
         ("resources/read", r#""uri":"note://b""#, false),
         ("resources/read", r#""uri":"file:///pub/x""#, true),
         ("resources/read", r#""uri":"file:///etc/x""#, false),
+        ("resources/read", r#""uri":"file:///pub/../etc/x""#, false),
+        ("resources/read", r#""uri":"file:///pub/%2e%2e/etc/x""#, false),
+        ("resources/read", r#""uri":"file:///pub/..%2Fetc/x""#, false),
+        ("resources/read", r#""uri":"file:///pub//etc/x""#, false),
         ("prompts/get", r#""name":"a_p""#, true),
         ("prompts/get", r#""name":"a_q""#, false),
         (
@@ -178,19 +141,44 @@ async fn resources_prompts_completions_and_subscriptions_are_decided_alike() {
     }
 }
 
+/// What a caller sees and may not use with these arguments says so; by which policy, and what else there is, it does not.
+#[tokio::test]
+async fn arguments_that_are_denied_are_told_from_tools_that_are_not_there() {
+    let a = offering(&["echo", "secret"], true).await;
+    let issuer = Issuer::start().await;
+    let policies = [
+        "permit(principal, action, resource == Tool::\"a_echo\");",
+        "forbid(principal, action, resource) when { context has arg_path && context.arg_path like \"/etc/*\" };",
+    ];
+    let served = serving(&issuer, &[("a", &a)], &policies).await;
+    let (client, token) = (served.client(), issuer.token("ada", "vmcp", &json!({})));
+    for is_modern in ERAS {
+        let with = |tool: &str| format!(r#""name":"{tool}","arguments":{{"path":"/etc/x"}}"#);
+        let denied = ask(&client, Some(&token), is_modern, "tools/call", &with("a_echo")).await;
+        let error = &denied.json()["error"];
+        assert_eq!((&error["code"], &error["data"]), (&json!(403), &json!({"reason": "denied"})), "{error}");
+        assert_eq!(denied.status.as_u16(), 200);
+        let [hidden, absent] = ["a_secret", "a_absent"].map(with);
+        let hidden = ask(&client, Some(&token), is_modern, "tools/call", &hidden).await.text();
+        let absent = ask(&client, Some(&token), is_modern, "tools/call", &absent).await.text();
+        assert_eq!(hidden, absent.replace("a_absent", "a_secret"));
+        assert!(hidden.contains("Unknown tool"), "{hidden}");
+    }
+    assert!(a.calls("tools/call").is_empty());
+}
+
 #[tokio::test]
 async fn cedar_fails_closed() {
     let a = offering(&["echo"], true).await;
     let issuer = Issuer::start().await;
-    let served = guarded(
-        &issuer,
-        &[("a", &a)],
-        &[
-            "permit(principal, action, resource in MCP::\"all\");",
-            "forbid(principal, action, resource) when { context has claim_level && context.claim_level * 4611686018427387904 > 1 };",
-        ],
-    )
-    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("audit.log");
+    let policies = [
+        "permit(principal, action, resource in MCP::\"all\");",
+        "@id(\"level\") forbid(principal, action, resource) when { context has claim_level && context.claim_level * 4611686018427387904 > 1 };",
+    ];
+    let audit = format!("audit: {{log_file: '{}'}}\n", file.display());
+    let served = serve(&guarded(&issuer, &policies, &audit, &[("a", a.url())]), &["a"]).await;
     let client = served.client();
     for (claims, is_allowed) in [
         (json!({}), true),
@@ -210,6 +198,18 @@ async fn cedar_fails_closed() {
     let is_said =
         eventually(Duration::from_secs(2), async || served.log().contains("a policy cannot be evaluated"));
     assert!(is_said.await, "{}", served.log());
+    // And the record of the denial says why nobody could decide.
+    let is_recorded = eventually(Duration::from_secs(5), async || {
+        let text = fs_err::read_to_string(&file).unwrap_or_default();
+        let records: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let of_error = |record: &&Value| record["metadata"]["extra"]["decision_error"].is_string();
+        let erring: Vec<&Value> = records.iter().filter(of_error).collect();
+        erring.len() >= 2
+            && erring.iter().all(|record| {
+                record["outcome"] == "denied" && record["metadata"]["extra"]["decision"] == "deny"
+            })
+    });
+    assert!(is_recorded.await, "{}", fs_err::read_to_string(&file).unwrap_or_default());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -264,4 +264,39 @@ workloads: [{{name: a, url: '{}'}}]
         "{connected}"
     );
     assert!(connected.contains("vmcp.yaml:11"), "{connected}");
+}
+
+/// At the beginning, too, a caller hears of those backends alone that offer it something.
+#[tokio::test]
+async fn instructions_of_backends_that_offer_a_caller_nothing_are_not_told() {
+    let telling = async |secret: &'static str| {
+        RawBackend::start(move |recorded: &Recorded| {
+            let tools = r#"{"name":"t","inputSchema":{"type":"object"}}"#;
+            if recorded.mcp_method().as_deref() == Some("server/discover") {
+                return recorded.result(&format!(
+                    r#"{{"supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{}}}},"instructions":"{secret}","resultType":"complete"}}"#
+                ));
+            }
+            mcp_reply(recorded, true, tools).unwrap_or_else(|| recorded.error(-32601))
+        })
+        .await
+    };
+    let (a, b) = (telling("how to use the first").await, telling("how to use the second").await);
+    let issuer = Issuer::start().await;
+    let policies = [
+        "permit(principal, action, resource in Backend::\"a\");",
+        "permit(principal == Client::\"ada\", action, resource in Backend::\"b\");",
+    ];
+    let served = serving(&issuer, &[("a", &a), ("b", &b)], &policies).await;
+    let client = served.client();
+    let hello = r#""protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}"#;
+    for (name, hears_both) in [("ada", true), ("ben", false)] {
+        let token = issuer.token(name, "vmcp", &json!({}));
+        for (is_modern, method, members) in [(true, "server/discover", ""), (false, "initialize", hello)] {
+            let told = ask(&client, Some(&token), is_modern, method, members).await.json();
+            let told = told["result"]["instructions"].as_str().unwrap_or_else(|| panic!("{told}"));
+            assert!(told.contains("the first"), "{told}");
+            assert_eq!(told.contains("# b") || told.contains("the second"), hears_both, "{name}: {told}");
+        }
+    }
 }

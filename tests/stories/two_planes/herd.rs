@@ -51,7 +51,7 @@ impl Door {
 fn simulate(number: usize, address: SocketAddr, drain: &Drain) {
     let following =
         Following::new(format!("simulated-{number:03}"), "0".to_owned(), Vec::new(), Arc::default());
-    let source = remote(format!("http://{address}").parse().unwrap());
+    let source = remote(format!("http://{address}").parse().unwrap(), None);
     let mut follower =
         Follower::start(following, vec![source], || (Report::default(), Duration::from_secs(5)), 0, drain);
     drain.spawn(async move {

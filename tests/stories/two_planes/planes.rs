@@ -135,7 +135,11 @@ async fn plaintext_stays_on_loopback_and_settings_can_be_variables() {
             "not a loopback address",
         ),
         (PROGRAMS.data_plane, vec!["--control-plane", "http://10.1.1.1:4491"], "not on this machine"),
-        (PROGRAMS.data_plane, vec!["--control-plane", "https://127.0.0.1:4491"], "not built yet"),
+        (
+            PROGRAMS.data_plane,
+            vec!["--control-plane", "https://127.0.0.1:4491"],
+            "both ends show who they are",
+        ),
         (
             PROGRAMS.data_plane,
             vec!["--control-plane", "http://127.0.0.1:1", "--log", "no=such=filter"],

@@ -41,6 +41,9 @@ pub(crate) fn plan(response: &v1::ChangeResponse) -> String {
     for change in &response.changes {
         line(&mut text, &format!("{BOLD}{} {}{BOLD:#}", would(change), subject(change)));
         lines(&mut text, change.before.as_deref().unwrap_or(""), change.after.as_deref().unwrap_or(""));
+        if change.unshown_differs {
+            line(&mut text, "  what stands behind the `?` of an address differs, and is not shown");
+        }
     }
     catalogs(&mut text, response);
     if !response.not_asked.is_empty() {

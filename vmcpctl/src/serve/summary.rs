@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anstyle::{AnsiColor, Style};
 use tokio::sync::watch;
 use vmcp_control_plane::{BackendStatus, Counts, DiagnosticStatus, Status};
+use vmcp_core::boundary::Incoming;
 use vmcp_core::desired::Desired;
 use vmcp_core::health::Health;
 use vmcp_data_plane::Observed;
@@ -38,7 +39,13 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn new(desired: &Desired, address: SocketAddr, admin: SocketAddr, is_terminal: bool) -> Self {
+    /// `scheme`: what clients speak, `http` or `https`.
+    pub(super) fn new(
+        desired: &Desired,
+        (scheme, address): (&str, SocketAddr),
+        admin: SocketAddr,
+        is_terminal: bool,
+    ) -> Self {
         let is_only = desired.virtual_servers.len() == 1;
         let servers = desired.virtual_servers.values().map(|server| {
             let path = if is_only || server.is_default {
@@ -46,9 +53,12 @@ impl Summary {
             } else {
                 format!("/{}/mcp", server.name)
             };
-            (server.name.to_string(), format!("http://{address}{path}"))
+            (server.name.to_string(), format!("{scheme}://{address}{path}"))
         });
-        Self { servers: servers.collect(), admin, is_open: !address.ip().is_loopback(), is_terminal }
+        let mut all = desired.virtual_servers.values();
+        let asks_nobody = all.any(|server| !matches!(server.incoming, Incoming::Oidc(_)));
+        let is_open = asks_nobody && !address.ip().is_loopback();
+        Self { servers: servers.collect(), admin, is_open, is_terminal }
     }
 
     /// Shows it again whenever something has changed.
@@ -61,7 +71,7 @@ impl Summary {
     ) {
         if self.is_open {
             anstream::eprintln!(
-                "{YELLOW}warning{YELLOW:#}: everybody who reaches this address may call every tool: `incoming_auth` is anonymous"
+                "{YELLOW}warning{YELLOW:#}: everybody who reaches this address is let in where `incoming_auth` is not `oidc`"
             );
         }
         let mut shown = String::new();

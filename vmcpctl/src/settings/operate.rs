@@ -1,7 +1,10 @@
 //! What is said to a control plane.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 use vmcp_core::name::Name;
+use vmcp_runtime::{ConnectFiles, Shown};
 
 use super::{Manifests, Output};
 
@@ -30,6 +33,30 @@ pub(crate) struct Server {
     /// Control plane to ask [default: that of the context, or http://127.0.0.1:4490]
     #[arg(long, value_name = "URL", env = "VMCP_SERVER")]
     pub(crate) server: Option<String>,
+    #[command(flatten)]
+    pub(crate) shown: ServerFiles,
+}
+
+/// What TLS with a control plane goes by.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ServerFiles {
+    /// Authorities (PEM) by which its certificate must be
+    #[arg(long, value_name = "FILE", env = "VMCP_SERVER_CA", requires_all = ["server_cert", "server_key"])]
+    pub(crate) server_ca: Option<PathBuf>,
+    /// Your certificate (PEM)
+    #[arg(long, value_name = "FILE", env = "VMCP_SERVER_CERT", requires = "server_ca")]
+    pub(crate) server_cert: Option<PathBuf>,
+    /// Its key (PEM)
+    #[arg(long, value_name = "FILE", env = "VMCP_SERVER_KEY", requires = "server_ca")]
+    pub(crate) server_key: Option<PathBuf>,
+}
+
+impl ServerFiles {
+    /// All of them, or nothing: they come together.
+    pub(crate) fn connect(&self) -> Option<ConnectFiles> {
+        let shown = Shown { certificates: self.server_cert.clone()?, key: self.server_key.clone()? };
+        Some(ConnectFiles { authorities: self.server_ca.clone()?, shown })
+    }
 }
 
 /// How a change is made.
@@ -193,6 +220,8 @@ pub(crate) enum ContextCommand {
         /// Its address
         #[arg(long, value_name = "URL")]
         server: String,
+        #[command(flatten)]
+        shown: ServerFiles,
     },
     /// Use another one
     Use {

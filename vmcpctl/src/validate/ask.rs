@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use tokio::task::JoinSet;
-use vmcp_control_plane::set_origins;
+use vmcp_control_plane::{Service, service, set_origins};
 use vmcp_core::backend::BackendId;
 use vmcp_core::desired::{Address, Desired, Endpoints};
 use vmcp_core::inventory::Inventory;
@@ -45,7 +45,8 @@ pub(super) async fn all(desired: &Desired) -> anyhow::Result<Asked> {
             let id = BackendId { group: group.name.clone(), name: name.clone() };
             if waiting.insert(id.clone()) {
                 let (host, exchange, address) = (host.clone(), exchange.clone(), address.clone());
-                asking.spawn(async move { (id, one(&host, &exchange, &address).await) });
+                let service = service(desired, &id);
+                asking.spawn(async move { (id.clone(), one(&host, &exchange, &address, &service).await) });
             }
         }
     }
@@ -77,7 +78,12 @@ pub(super) async fn all(desired: &Desired) -> anyhow::Result<Asked> {
     Ok(asked)
 }
 
-async fn one(host: &StdioHost, exchange: &Exchange, address: &Address) -> Result<Arc<Inventory>, String> {
+async fn one(
+    host: &StdioHost,
+    exchange: &Exchange,
+    address: &Address,
+    shown: &Service,
+) -> Result<Arc<Inventory>, String> {
     let endpoints = match address {
         Address::Remote(endpoints) => endpoints.clone(),
         Address::Command(command) => {
@@ -86,7 +92,7 @@ async fn one(host: &StdioHost, exchange: &Exchange, address: &Address) -> Result
             Endpoints::at(workload.url)
         }
     };
-    match vmcp_control_plane::inventory(exchange, &endpoints).await {
+    match vmcp_control_plane::inventory(exchange, &endpoints, shown).await {
         Ok(inventory) => Ok(Arc::new(inventory)),
         Err(failure) => Err(failure.in_full()),
     }

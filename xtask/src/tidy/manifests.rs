@@ -8,9 +8,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("vmcp-proto", &[]),
     ("vmcp-runtime", &[]),
     ("vmcp-seal", &[]),
-    ("vmcp-oauth", &[]),
+    ("vmcp-oauth", &["vmcp-core", "vmcp-runtime"]),
     ("vmcp-core", &["vmcp-json"]),
     ("vmcp-mcp", &["vmcp-json"]),
+    ("vmcp-introspect", &["vmcp-core", "vmcp-json", "vmcp-mcp", "vmcp-runtime"]),
     ("vmcp-authz", &["vmcp-core"]),
     ("vmcp-manifest", &["vmcp-authz", "vmcp-core"]),
     ("vmcp-revision", &["vmcp-core", "vmcp-proto", "vmcp-runtime"]),
@@ -20,6 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "vmcp-authz",
             "vmcp-core",
+            "vmcp-introspect",
             "vmcp-json",
             "vmcp-manifest",
             "vmcp-mcp",
@@ -35,6 +37,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "vmcp-authz",
             "vmcp-core",
+            "vmcp-introspect",
             "vmcp-json",
             "vmcp-mcp",
             "vmcp-oauth",
@@ -50,6 +53,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "vmcp-control-plane",
             "vmcp-core",
             "vmcp-data-plane",
+            "vmcp-introspect",
             "vmcp-manifest",
             "vmcp-mcp",
             "vmcp-proto",
@@ -59,7 +63,10 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("vmcp-testkit", &[]),
-    ("vmcp-bench", &["vmcp-authz", "vmcp-core", "vmcp-json", "vmcp-mcp", "vmcp-runtime"]),
+    (
+        "vmcp-bench",
+        &["vmcp-authz", "vmcp-core", "vmcp-json", "vmcp-mcp", "vmcp-runtime", "vmcp-seal", "vmcp-testkit"],
+    ),
     ("vmcp-tests", &["vmcp-control-plane", "vmcp-data-plane", "vmcp-revision", "vmcp-testkit", "vmcpctl"]),
     ("xtask", &["vmcp-manifest"]),
 ];

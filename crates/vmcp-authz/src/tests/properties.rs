@@ -2,22 +2,33 @@
 
 use std::collections::HashMap;
 
+use cedar_policy::{Authorizer, Decision, PolicySet};
 use proptest::collection::vec;
-use proptest::prelude::{Strategy, prop_assert_eq, proptest};
+use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::Config;
 use serde_json::json;
 
-use super::{compile, object};
-use crate::{Act, Claims, Described, Guarded, Hints, Policies};
+use super::{compile_with, object};
+use crate::{Act, Claims, Described, Guarded, Hints, Policies, Subject};
 
 const BACKENDS: [&str; 3] = ["a", "b", "c"];
+/// Groups in groups, and an item that is more than is known of it.
+const WRITTEN_OUT: &str = r#"[
+    {"uid": {"type": "THVGroup", "id": "eng"}, "attrs": {}, "parents": [{"type": "THVGroup", "id": "staff"}]},
+    {"uid": {"type": "THVGroup", "id": "staff"}, "attrs": {}, "parents": []},
+    {"uid": {"type": "Tool", "id": "b_x"}, "attrs": {"readOnlyHint": true}, "parents": [{"type": "Backend", "id": "a"}]}
+]"#;
 const NAMES: [&str; 4] = ["x", "y", "z", "w"];
 
 fn policy() -> impl Strategy<Value = String> {
     let effects = select(vec!["permit", "permit", "permit", "forbid"]);
-    let principals =
-        select(vec!["principal", "principal == Client::\"ada\"", "principal in THVGroup::\"eng\""]);
+    let principals = select(vec![
+        "principal",
+        "principal == Client::\"ada\"",
+        "principal in THVGroup::\"eng\"",
+        "principal in THVGroup::\"staff\"",
+    ]);
     let actions = select(vec![
         "action",
         "action == Action::\"call_tool\"",
@@ -43,6 +54,20 @@ fn policy() -> impl Strategy<Value = String> {
         "when { resource has readOnlyHint && resource.readOnlyHint }",
         "when { resource == Tool::\"b_x\" }",
         "when { context has arg_n && context.arg_n > 1 }",
+        // It overflows where `n` is as large as can be.
+        "when { resource has arg_n && resource.arg_n + 1 > 2 } unless { principal == Client::\"ben\" }",
+        "when { principal in THVGroup::\"ops\" || resource in Backend::\"a\" }",
+        "when { resource.name like \"a_*\" && !(context has claim_missing) }",
+        "when { [\"b_x\", \"say \\\"no\\\"\", \"c_*\"].contains(resource.name) }",
+        "when { Client::\"ada\" in THVGroup::\"eng\" }",
+        "when { Tool::\"b_x\" in Backend::\"b\" && Tool::\"a_x\" has readOnlyHint && Tool::\"a_x\".readOnlyHint }",
+        "unless { [\"dev\", \"x\"].contains(if [\"a_x\", \"b_y\"].contains(resource.name) then \"dev\" else \"y\") }",
+        "when { context has claim_role && context.claim_role like \"d\\*v*\" || resource.name like \"*_x\" }",
+        "when { context has claim_level && -(context.claim_level) < -1 && context.claim_level * 2 != 4 }",
+        "when { {\"a b\": resource.backend}[\"a b\"] == \"a\" && decimal(\"1.5\").greaterThan(decimal(\"-0.5\")) }",
+        "when { principal is Client in THVGroup::\"eng\" && resource.backend != \"principal\" }",
+        "when { [1, 2].containsAny([2, 3]) && [resource.name].containsAll([\"a_x\"]) }",
+        "when { if action == Action::\"call_tool\" then true else resource is Prompt }",
     ]);
     (effects, principals, actions, resources, conditions).prop_map(
         |(effect, principal, action, resource, condition)| {
@@ -72,6 +97,24 @@ fn guards(policies: &Policies) -> Vec<Guarded> {
     guards
 }
 
+/// What Cedar's own authorizer says of all policies as they are written: whether it allows, by which, and whether one could not be
+/// evaluated.
+fn by_cedar(
+    policies: &Policies,
+    whole: &PolicySet,
+    (subject, item): (&Subject, &Guarded),
+    arguments: &[(&str, &str)],
+) -> (bool, Vec<String>, bool) {
+    let called_with = policies.called_with(arguments).unwrap();
+    let request = policies.request((subject, item), &called_with).unwrap();
+    let both = subject.entity.clone().into_iter().chain(policies.called(item, &called_with));
+    let entities = policies.given.with(both).unwrap();
+    let response = Authorizer::new().is_authorized(&request, whole, &entities);
+    let diagnostics = response.diagnostics();
+    let reasons = diagnostics.reason().map(|id| policies.shown_id(id)).collect();
+    (response.decision() == Decision::Allow, reasons, diagnostics.errors().next().is_some())
+}
+
 proptest! {
     #![proptest_config(Config { cases: 100, ..Config::default() })]
 
@@ -82,20 +125,26 @@ proptest! {
         subject in select(vec!["ada", "ben"]),
         role in select(vec!["dev", "ops"]),
         level in 0..4_i64,
+        is_written_out in any::<bool>(),
     ) {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         // Some combinations can never hold, which is said of them; they decide all the same.
-        let policies = compile(&texts).unwrap();
+        let policies = compile_with(&texts, is_written_out.then_some(WRITTEN_OUT)).unwrap();
         let claims = object(json!({"groups": groups, "role": role, "level": level}));
         let subject = policies.subject(Claims { subject, issuer: "i", all: &claims });
-        let everything = policies.selection.everything();
-        let mut alike: HashMap<(usize, String), bool> = HashMap::new();
+        // Numbered as ours are; its authorizer knows one spelling of each action.
+        let whole = texts.concat().replace("prompts/get", "get_prompt").replace("tools/call", "call_tool");
+        let whole: PolicySet = whole.parse().unwrap();
+        let mut alike: HashMap<(u64, String), bool> = HashMap::new();
         for guard in guards(&policies) {
-            let whole = Guarded { chosen: everything.clone(), ..guard.clone() };
-            for arguments in [&[][..], &[("n", "2")][..]] {
-                let selected = policies.decide(&subject, &guard, arguments);
-                let all = policies.decide(&subject, &whole, arguments);
-                prop_assert_eq!(selected, all, "{:?} {:?}", guard.uid, texts);
+            for arguments in [&[][..], &[("n", "2")][..], &[("n", "9223372036854775807")][..]] {
+                let decided = policies.decide(&subject, &guard, arguments);
+                let (is_allowed, mut reasons, has_failed) = by_cedar(&policies, &whole, (&subject, &guard), arguments);
+                reasons.sort();
+                prop_assert_eq!(decided.error.is_some(), has_failed, "{:?} {:?}", guard.uid, texts);
+                if !has_failed {
+                    prop_assert_eq!((decided.is_allowed, decided.policies), (is_allowed, reasons), "{:?} {:?}", guard.uid, texts);
+                }
             }
             let is_allowed = policies.decide(&subject, &guard, &[]).is_allowed;
             let (chosen, class) = guard.class();

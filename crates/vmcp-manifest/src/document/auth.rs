@@ -6,7 +6,7 @@ use vmcp_core::limits;
 use vmcp_core::sentence::shown;
 
 use crate::decode::Key::{Built, Later};
-use crate::decode::{Decoder, Fields, Table};
+use crate::decode::{Decoder, Fields, Table, join};
 use crate::document::{authz, client};
 use crate::tree::{Node, Value};
 
@@ -50,14 +50,14 @@ pub(crate) const OIDC: Table = Table {
     ],
 };
 
-/// Said and never assumed: letting everybody in is a decision.
+/// Said and never assumed: letting everybody in is a decision. `None`: it is said, and wrong, so that nothing follows from it.
 pub(super) fn incoming(
     decoder: &mut Decoder,
     fields: &Fields<'_>,
     name: Option<&str>,
-) -> (Incoming, Option<Authorization>) {
+) -> (Option<Incoming>, Option<Authorization>) {
     let help = "write `incoming_auth: {type: anonymous}` to let everybody in who reaches the listener";
-    let nobody = (Incoming::Anonymous, None);
+    let nobody = (None, None);
     let Some((node, path)) = fields.require(decoder, "incoming_auth", help) else { return nobody };
     let Some(fields) = decoder.mapping(node, &path, &INCOMING) else { return nobody };
     let authorization = fields
@@ -71,28 +71,32 @@ pub(super) fn incoming(
         (Some("oidc"), None) => {
             let help = "write `oidc: {issuer: https://…, audience: …}`";
             decoder.fault(fields.place, &path, "`type: oidc` needs `oidc`".to_owned(), Some(help.to_owned()));
-            Incoming::Anonymous
+            None
         }
         (Some("oidc"), Some((node, path))) => issuers(decoder, node, &path),
-        (_, Some((node, path))) => {
-            decoder.fault(&node.place, &path, "`oidc` belongs to `type: oidc`".to_owned(), None);
-            Incoming::Anonymous
+        (kind, Some((node, path))) => {
+            issuers(decoder, node, &path);
+            if kind.is_some() {
+                decoder.fault(&node.place, &path, "`oidc` belongs to `type: oidc`".to_owned(), None);
+            }
+            None
         }
-        (Some("local"), None) => Incoming::Local,
-        (_, None) => Incoming::Anonymous,
+        (Some("local"), None) => Some(Incoming::Local),
+        (Some(_), None) => Some(Incoming::Anonymous),
+        (None, None) => None,
     };
     (incoming, authorization)
 }
 
 /// One, or a list of them.
-fn issuers(decoder: &mut Decoder, node: &Node, path: &str) -> Incoming {
+fn issuers(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Incoming> {
     let Value::Sequence(nodes) = &node.value else {
-        return issuer(decoder, node, path).map_or(Incoming::Anonymous, |one| Incoming::Oidc(vec![one]));
+        return issuer(decoder, node, path).map(|one| Incoming::Oidc(vec![one]));
     };
     if nodes.is_empty() || nodes.len() > limits::ISSUERS {
         let message = format!("an `oidc` has 1 to {} issuers", limits::ISSUERS);
         decoder.fault(&node.place, path, message, None);
-        return Incoming::Anonymous;
+        return None;
     }
     let mut all: Vec<Issuer> = Vec::with_capacity(nodes.len());
     for (at, node) in nodes.iter().enumerate() {
@@ -103,9 +107,27 @@ fn issuers(decoder: &mut Decoder, node: &Node, path: &str) -> Incoming {
             decoder.fault(&node.place, &path, message, None);
             continue;
         }
+        said_alike(decoder, (node, &path), &all, &issuer);
         all.push(issuer);
     }
-    Incoming::Oidc(all)
+    (all.len() == nodes.len()).then_some(Incoming::Oidc(all))
+}
+
+/// What clients are told of a virtual server is one whoever vouches for them, and a token that nobody can read is shown to one issuer alone.
+fn said_alike(decoder: &mut Decoder, (node, path): (&Node, &str), others: &[Issuer], issuer: &Issuer) {
+    let is_other = |known: &Issuer| known.resource.is_some() && known.resource != issuer.resource;
+    if issuer.resource.is_some() && others.iter().any(is_other) {
+        let help = "clients are told one `resource`, whoever vouches for them".to_owned();
+        let message = "another issuer says another `resource`".to_owned();
+        decoder.fault(&node.place, &join(path, "resource"), message, Some(help));
+    }
+    if issuer.introspection_url.is_some() && others.iter().any(|known| known.introspection_url.is_some()) {
+        let help =
+            "each would be shown the tokens of the others: nobody but their issuer can tell whose they are"
+                .to_owned();
+        let message = "another issuer has an `introspection_url` already".to_owned();
+        decoder.fault(&node.place, &join(path, "introspection_url"), message, Some(help));
+    }
 }
 
 fn issuer(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Issuer> {

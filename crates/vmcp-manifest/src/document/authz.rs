@@ -37,13 +37,23 @@ pub(super) fn authorization(
     let fields = decoder.mapping(node, path, &AUTHZ)?;
     let help = "write `type: cedar`, or `type: none` to let everybody do everything who may come in";
     let kind = fields.require(decoder, "type", help);
-    let kind = kind.and_then(|(node, path)| decoder.word(node, &path, &AUTHZ_TYPE))?;
+    let kind = kind.and_then(|(node, path)| decoder.word(node, &path, &AUTHZ_TYPE));
     let policies = fields.get("policies");
-    if kind == "none" {
+    if kind == Some("none") {
         if let Some((node, path)) = policies.filter(|(node, path)| !decoder.list(node, path).is_empty()) {
             let message = "`type: none` has no policies".to_owned();
             decoder.fault(&node.place, &path, message, Some("write `type: cedar`".to_owned()));
         }
+        for name in ["entities_json", "group_claim_name", "role_claim_name", "group_entity_type"] {
+            if let Some((node, path)) = fields.get(name) {
+                let message = format!("`{name}` is of no use with `type: none`");
+                decoder.fault(&node.place, &path, message, Some("write `type: cedar`".to_owned()));
+            }
+        }
+        return None;
+    }
+    // What policies there are is looked at, whatever is meant.
+    if kind.is_none() && policies.is_none() {
         return None;
     }
     let (list, list_path) = match policies {
@@ -75,7 +85,7 @@ pub(super) fn authorization(
     let lines = nodes.iter().map(|node| decoder.line(&decoder.place_in(node, 0))).collect();
     let authorization = Authorization { lines, ..authorization };
     match Policies::compile(name, &authorization) {
-        Ok(_) => Some(authorization),
+        Ok(_) => kind.map(|_| authorization),
         Err(faults) => {
             for fault in faults {
                 let (place, path) = match (fault.policy.and_then(|at| Some((at, nodes.get(at)?))), &entities)

@@ -42,7 +42,7 @@ pub(super) fn reach(decoder: &mut Decoder, fields: &Fields<'_>, private: &[&str]
     let allowed: Vec<bool> = private.iter().map(|name| is_set(name)).collect();
     let allows_private_ip = allowed.contains(&true);
     let ca_bundle =
-        fields.get("ca_bundle_path").and_then(|(node, path)| workload::absolute(decoder, node, &path));
+        fields.get("ca_bundle_path").and_then(|(node, path)| workload::bundle(decoder, node, &path));
     Reach { ca_bundle, allows_private_ip, allows_http }
 }
 
@@ -100,9 +100,8 @@ pub(super) fn client(decoder: &mut Decoder, fields: &Fields<'_>) -> Option<Clien
         (Some(_), None) => "client_secret_basic",
         (None, None) => "none",
     });
-    let written =
-        ["client_secret", "client_secret_env", "client_secret_file", "client_key", "client_auth_method"];
-    let first = written.iter().find_map(|name| fields.get(name));
+    let written = SECRET.into_iter().chain(KEY).chain(["client_auth_method"]);
+    let first = written.filter_map(|name| fields.get(name)).next();
     let Some((node, path)) = fields.get("client_id") else {
         if let Some((node, path)) = first {
             decoder.fault(&node.place, &path, "it is nobody's without `client_id`".to_owned(), None);
@@ -110,6 +109,7 @@ pub(super) fn client(decoder: &mut Decoder, fields: &Fields<'_>) -> Option<Clien
         return None;
     };
     let id: String = decoder.text(node, &path)?;
+    of_no_use(decoder, fields, method);
     let mut needs = |what: &str| {
         let message = format!("`{method}` needs `{what}`");
         let (node, path) = fields.get("client_auth_method").unwrap_or((node, path.clone()));
@@ -138,20 +138,29 @@ pub(super) fn client(decoder: &mut Decoder, fields: &Fields<'_>) -> Option<Clien
     Some(Client { id, proof })
 }
 
+const SECRET: [&str; 3] = ["client_secret", "client_secret_env", "client_secret_file"];
+const KEY: [&str; 3] = ["client_key", "client_key_id", "client_key_algorithm"];
+
+/// What a client does not show who shows something else.
+fn of_no_use(decoder: &mut Decoder, fields: &Fields<'_>, method: &str) {
+    let unused: Vec<&str> = match method {
+        "none" => SECRET.into_iter().chain(KEY).collect(),
+        "private_key_jwt" => SECRET.to_vec(),
+        _ => KEY.to_vec(),
+    };
+    for name in unused {
+        if let Some((node, path)) = fields.get(name) {
+            let message = format!("`{name}` is of no use with `client_auth_method: {method}`");
+            let help = "say one way in which the client shows who it is".to_owned();
+            decoder.fault(&node.place, &path, message, Some(help));
+        }
+    }
+}
+
 /// `<name>: {env: …}`, `<name>_env` or `<name>_file`; a value is refused.
 pub(super) fn secret_of(decoder: &mut Decoder, fields: &Fields<'_>, name: &str) -> Option<Found> {
     let whole = fields.get(name).map(|(node, path)| found(decoder, node, &path));
-    let variable = fields.get(&format!("{name}_env")).map(|(node, path)| {
-        let variable: String = decoder.text(node, &path)?;
-        if secret::is_variable(&variable) {
-            return Some(Found::Variable(variable));
-        }
-        decoder.fault(&node.place, &path, "this cannot be the name of a variable".to_owned(), None);
-        None
-    });
-    let file = fields.get(&format!("{name}_file"));
-    let file = file.map(|(node, path)| workload::absolute(decoder, node, &path).map(Found::File));
-    let mut all = [whole, variable, file].into_iter().flatten();
+    let mut all = std::iter::once(whole).chain(elsewhere(decoder, fields, name)).flatten();
     let first = all.next()?;
     if all.next().is_some() {
         let message = format!("`{name}` is said twice");
@@ -159,6 +168,28 @@ pub(super) fn secret_of(decoder: &mut Decoder, fields: &Fields<'_>, name: &str) 
         return None;
     }
     first
+}
+
+/// `<name>_env` and `<name>_file`, each as far as it is there and can be read.
+pub(super) fn elsewhere(
+    decoder: &mut Decoder,
+    fields: &Fields<'_>,
+    name: &str,
+) -> [Option<Option<Found>>; 2] {
+    let variable = fields.get(&format!("{name}_env")).map(|(node, path)| {
+        let variable: String = decoder.text(node, &path)?;
+        if secret::is_variable(&variable) {
+            return Some(secret::noted(decoder, node, &path, Found::Variable(variable)));
+        }
+        decoder.fault(&node.place, &path, "this cannot be the name of a variable".to_owned(), None);
+        None
+    });
+    let file = fields.get(&format!("{name}_file"));
+    let file = file.map(|(node, path)| {
+        let file = workload::absolute(decoder, node, &path).map(Found::File)?;
+        Some(secret::noted(decoder, node, &path, file))
+    });
+    [variable, file]
 }
 
 /// Where a secret is found, with nothing around it.

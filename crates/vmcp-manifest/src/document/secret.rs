@@ -22,9 +22,12 @@ pub(super) fn text(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Tex
             decoder.fault(&node.place, &path, "this cannot be the name of a variable".to_owned(), None);
             return None;
         }
-        Some(Found::Variable(name))
+        Some(noted(decoder, node, &path, Found::Variable(name)))
     });
-    let file = fields.get("file").map(|(node, path)| decoder.text(node, &path).map(Found::File));
+    let file = fields.get("file").map(|(node, path)| {
+        let file = decoder.text(node, &path).map(Found::File)?;
+        Some(noted(decoder, node, &path, file))
+    });
     let found = match (variable, file) {
         (Some(found), None) | (None, Some(found)) => found?,
         (None, None) | (Some(_), Some(_)) => {
@@ -36,6 +39,12 @@ pub(super) fn text(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Tex
     };
     let before = before.unwrap_or_else(|| Some(String::new()))?;
     Some(Text::Secret { before, found })
+}
+
+/// The same, noted as something that must be found.
+pub(super) fn noted(decoder: &mut Decoder, node: &Node, path: &str, found: Found) -> Found {
+    decoder.refers(node, path, &found);
+    found
 }
 
 /// Whether the operating system lets a variable be called so.

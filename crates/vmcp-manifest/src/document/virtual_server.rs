@@ -10,7 +10,9 @@ use vmcp_core::operational::Operational;
 
 use crate::decode::Key::{Built, Later, Synonym};
 use crate::decode::{Decoder, Fields, Table};
-use crate::document::{Document, Places, aggregation, auth, group, header, operational, outgoing, workload};
+use crate::document::{
+    Document, Places, aggregation, audit, auth, group, header, operational, outgoing, workload,
+};
 use crate::tree::Node;
 
 pub(crate) const VIRTUAL_SERVER: Table = Table {
@@ -30,7 +32,7 @@ pub(crate) const VIRTUAL_SERVER: Table = Table {
         Later("composite_tools"),
         Later("composite_tool_refs"),
         Later("telemetry"),
-        Later("audit"),
+        Built("audit"),
         Built("allowed_hosts"),
         Later("rate_limiting"),
         Later("session_storage"),
@@ -56,7 +58,7 @@ pub(super) fn virtual_server(decoder: &mut Decoder, node: &Node) -> Option<Docum
         None => Vec::new(),
     };
     let (outgoing, mut workloads) = match fields.get("outgoing_auth") {
-        Some((node, path)) => outgoing::outgoing(decoder, node, &path, &incoming),
+        Some((node, path)) => outgoing::outgoing(decoder, node, &path, incoming.as_ref()),
         None => (Outgoing::default(), Vec::new()),
     };
     let aggregation = match fields.get("aggregation") {
@@ -79,6 +81,10 @@ pub(super) fn virtual_server(decoder: &mut Decoder, node: &Node) -> Option<Docum
         Some((node, path)) => header::passthrough(decoder, node, &path),
         None => Vec::new(),
     };
+    let audit = match fields.get("audit") {
+        Some((node, path)) => audit::audit(decoder, node, &path),
+        None => None,
+    };
     let backends = inline(decoder, &fields);
     let (name, name_place) = name?;
     let name: Name = name?;
@@ -88,7 +94,7 @@ pub(super) fn virtual_server(decoder: &mut Decoder, node: &Node) -> Option<Docum
         name,
         group,
         is_default: is_default.unwrap_or(false),
-        incoming,
+        incoming: incoming?,
         authorization,
         outgoing,
         public_url,
@@ -96,6 +102,7 @@ pub(super) fn virtual_server(decoder: &mut Decoder, node: &Node) -> Option<Docum
         aggregation,
         operational,
         passthrough_headers,
+        audit,
     };
     let places = Places { name: *name_place, group: *group_place, workloads };
     Some(Document::VirtualServer { server: Box::new(server), places, inline })

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use http::Uri;
-use vmcp_core::desired::{Address, Command, Endpoints, Sessions, Transport};
+use vmcp_core::desired::{Address, Command, Endpoints, Found, Inventories, Sessions, Transport};
 use vmcp_core::name::Name;
 use vmcp_core::sentence::shown;
 
@@ -30,7 +30,7 @@ pub(crate) const WORKLOAD: Table = Table {
         Later("type"),
         Later("metadata"),
         Later("resource_uris"),
-        Later("inventory"),
+        Built("inventory"),
     ],
 };
 
@@ -55,6 +55,9 @@ pub(crate) const TRANSPORT: Table = Table {
 pub(crate) const SESSIONS: Table =
     Table { name: "Sessions", keys: &[Built("auto"), Built("sticky"), Built("shared")] };
 
+pub(crate) const INVENTORY: Table =
+    Table { name: "InventoryOf", keys: &[Built("shared"), Built("per_principal")] };
+
 pub(super) fn workload(
     decoder: &mut Decoder,
     node: &Node,
@@ -78,19 +81,26 @@ pub(super) fn workload(
         Some("shared") => Sessions::Shared,
         _ => Sessions::Auto,
     };
+    let inventory = fields.get("inventory").and_then(|(node, path)| decoder.word(node, &path, &INVENTORY));
+    let inventory = match inventory {
+        Some("per_principal") => Inventories::PerPrincipal,
+        _ => Inventories::Shared,
+    };
     let headers = fields.get("headers").map(|(node, path)| header::headers(decoder, node, &path));
     let bundle = fields.get("ca_bundle").or_else(|| fields.get("ca_bundle_path"));
-    let ca_bundle = bundle.and_then(|(node, path)| absolute(decoder, node, &path));
+    let ca_bundle = bundle.and_then(|(node, path)| self::bundle(decoder, node, &path));
     let program = fields.get("command").map(|(node, path)| program(decoder, node, &path));
     let command = command(decoder, &fields);
     let address = match (urls, program) {
         (Some(urls), None) => {
             belong(decoder, &fields, &["args", "env", "working_directory"], "command");
             let headers = headers.unwrap_or_default();
-            urls.map(|urls| Address::Remote(Endpoints { urls, transport, sessions, headers, ca_bundle }))
+            urls.map(|urls| {
+                Address::Remote(Endpoints { urls, transport, sessions, inventory, headers, ca_bundle })
+            })
         }
         (None, Some(program)) => {
-            belong(decoder, &fields, &["transport", "sessions", "headers", "ca_bundle"], "url");
+            belong(decoder, &fields, &["transport", "sessions", "inventory", "headers", "ca_bundle"], "url");
             program.map(|program| Address::Command(Command { program, ..command }))
         }
         (Some(_), Some(_)) => {
@@ -153,6 +163,13 @@ fn urls(decoder: &mut Decoder, fields: &Fields<'_>) -> Option<Option<Vec<Uri>>> 
     }
 }
 
+/// Certificates of authorities.
+pub(super) fn bundle(decoder: &mut Decoder, node: &Node, path: &str) -> Option<PathBuf> {
+    let file = absolute(decoder, node, path)?;
+    decoder.refers(node, path, &Found::File(file.clone()));
+    Some(file)
+}
+
 /// A file that whoever calls the backend reads, wherever that was started.
 pub(super) fn absolute(decoder: &mut Decoder, node: &Node, path: &str) -> Option<PathBuf> {
     let file: PathBuf = decoder.text(node, path)?;
@@ -191,21 +208,33 @@ pub(crate) fn checked_url(text: &str) -> Result<Uri, (String, Option<&'static st
     let is_http =
         matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty());
     if !is_http {
-        let message = format!("`{}` is not an http or https address", shown(text));
+        let message = format!("`{}` is not an http or https address", without_query(text));
         return Err((message, Some("write it whole: `http://127.0.0.1:8080/mcp`")));
     }
     if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(("an address must not carry a password".to_owned(), None));
+    }
+    if url.query().is_some_and(|query| !query.is_empty() && query.bytes().all(|byte| byte == b'*')) {
+        let message = "the query of this address was left out where it was shown".to_owned();
+        return Err((message, Some("write what stands behind the `?`")));
     }
     // A port that is no port would silently be the scheme's own.
     let has_port = url.authority().is_some_and(|authority| {
         authority.as_str().rsplit_once(']').map_or(authority.as_str(), |(_, rest)| rest).contains(':')
     });
     if has_port && url.port_u16().is_none() {
-        let message = format!("`{}` has no port that exists", shown(text));
+        let message = format!("`{}` has no port that exists", without_query(text));
         return Err((message, Some("a port is a number from 0 to 65535")));
     }
     Ok(url)
+}
+
+/// As it may be shown: people put keys into queries.
+fn without_query(text: &str) -> String {
+    match text.split_once('?') {
+        Some((before, _)) => shown(before) + "?***",
+        None => shown(text),
+    }
 }
 
 /// What belongs to a command, without its program.

@@ -1,6 +1,7 @@
 //! What people write, as types. Their documentation is the reference's; nothing is ever read into them.
 #![expect(dead_code, reason = "only their schema is used")]
 
+mod audit;
 mod boundary;
 mod group;
 mod operational;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use audit::Audit;
 use boundary::{IncomingAuth, OutgoingAuth};
 pub(super) use group::Group;
 use group::InlineBackend;
@@ -50,6 +52,9 @@ pub(super) struct VirtualServer {
     /// belongs to a connection cannot be among them.
     #[serde(default)]
     passthrough_headers: Option<Vec<String>>,
+    /// What is recorded of requests; nothing if absent.
+    #[serde(default)]
+    audit: Option<Audit>,
     /// The group written inline, as ToolHive writes it. Empty, it is as if it were not there.
     #[serde(default)]
     backends: Option<Vec<InlineBackend>>,

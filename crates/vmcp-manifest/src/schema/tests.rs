@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::decode::Table;
 use crate::document::{
-    aggregation, auth, authz, client, group, operational, outgoing, secret, toolhive, virtual_server,
+    aggregation, audit, auth, authz, client, group, operational, outgoing, secret, toolhive, virtual_server,
     workload,
 };
 use crate::tree::{Node, Value as Tree};
@@ -37,8 +37,12 @@ const TABLES: &[&Table] = &[
     &workload::BACKEND,
     &workload::TRANSPORT,
     &workload::SESSIONS,
+    &workload::INVENTORY,
     &secret::REFERENCE,
     &toolhive::TOOLHIVE,
+    &audit::AUDIT,
+    &audit::EVENT_TYPE,
+    &audit::OVERFLOW,
     &operational::OPERATIONAL,
     &operational::TIMEOUTS,
     &operational::BOUNDS,

@@ -1,7 +1,7 @@
 //! Where a backend is called, as bytes and back. Secrets are references; whoever calls finds them.
 
 use http::HeaderName;
-use vmcp_core::desired::{Endpoints, Found, Sessions, Text, Transport};
+use vmcp_core::desired::{Endpoints, Found, Inventories, Sessions, Text, Transport};
 use vmcp_proto::v1;
 use vmcp_proto::v1::text::Secret;
 
@@ -27,6 +27,7 @@ pub(super) fn encode(endpoints: &Endpoints) -> v1::Backend {
         transport: transport.into(),
         sessions: sessions.into(),
         headers: headers.collect(),
+        per_principal: endpoints.inventory == Inventories::PerPrincipal,
         ca_bundle: endpoints.ca_bundle.as_ref().map(|path| path.to_string_lossy().into_owned()),
         ..v1::Backend::default()
     }
@@ -57,7 +58,11 @@ pub(super) fn decode(message: &v1::Backend) -> Result<Endpoints, Rejection> {
     });
     let headers = headers.collect::<Result<_, Rejection>>()?;
     let ca_bundle = message.ca_bundle.as_ref().map(Into::into);
-    Ok(Endpoints { urls, transport, sessions, headers, ca_bundle })
+    let inventory = match message.per_principal {
+        true => Inventories::PerPrincipal,
+        false => Inventories::Shared,
+    };
+    Ok(Endpoints { urls, transport, sessions, inventory, headers, ca_bundle })
 }
 
 pub(super) fn header_name(text: &str) -> Result<HeaderName, Rejection> {

@@ -1,7 +1,10 @@
+use vmcp_core::aggregation::{Annotations, ConflictResolution, Filter, Override, ToolRules};
+use vmcp_core::audit::{Destination, Overflow};
 use vmcp_core::boundary::{Client, Grant, Issuer, Proof, Reach, Strategy, SubjectTokenType, TokenExchange};
-use vmcp_core::desired::{Endpoints, Found, Sessions, Text, Transport};
+use vmcp_core::desired::{Endpoints, Found, Inventories, Sessions, Text, Transport};
 use vmcp_core::inventory::Extensions;
 use vmcp_core::operational::{Breaker, PartialFailure, Timeouts};
+use vmcp_core::written::Line;
 
 use super::*;
 
@@ -18,6 +21,9 @@ fn served(text: &str, is_default: bool) -> ServedServer {
         operational: Operational::default(),
         passthrough_headers: Vec::new(),
         workloads: vec![name("a"), name("b")],
+        audit: None,
+        resolution: None,
+        held_names: Vec::new(),
     }
 }
 
@@ -36,6 +42,11 @@ fn what_is_encoded_is_decoded() {
     (server.has_policies, server.allowed_hosts) = (true, vec!["mcp.example.com".into()]);
     server.public_url = Some("https://mcp.example.com/".parse().unwrap());
     server.operational.partial_failure = PartialFailure::Fail;
+    let to = Destination::File { path: "/var/log/vmcp".into(), max_bytes: 4096, keep: 2 };
+    let (event_types, redact) = (vec!["mcp_ping".into()], vec!["ssn".into()]);
+    server.audit = Some(Audit { event_types, redact, to, overflow: Overflow::Refuse, ..Audit::default() });
+    server.resolution = Some(resolution());
+    server.held_names = vec![(Kind::Tool, "deploy".to_owned()), (Kind::Prompt, "review".to_owned())];
     server.operational.status_reporting_interval = Some(second);
     server.operational.breaker = Breaker { is_enabled: false, failure_threshold: 2, timeout: second };
     assert_eq!(decode(&encode_virtual_server(&server)), Ok(Decoded::VirtualServer(Box::new(server))));
@@ -54,6 +65,7 @@ fn what_is_encoded_is_decoded() {
         urls: vec![url, "http://127.0.0.1:2/mcp".parse().unwrap()],
         transport: Transport::Sse,
         sessions: Sessions::Sticky,
+        inventory: Inventories::PerPrincipal,
         headers: headers.into(),
         ca_bundle: Some("/etc/ca.pem".into()),
     };
@@ -71,6 +83,32 @@ fn what_is_encoded_is_decoded() {
     let abilities = Abilities { completes: true, logs: false, subscribes: true, extensions };
     let share = Share { backend: name("b"), items: items.into(), abilities, instructions: None };
     assert_eq!(decode(&encode_share(&name("all"), &name("g"), &share)), Ok(Decoded::Share(share)));
+}
+
+fn resolution() -> Aggregation {
+    let nowhere = || Line { file: "".into(), number: 0 };
+    let annotations =
+        Annotations { title: Some("T".into()), read_only_hint: Some(true), ..Annotations::default() };
+    let changes = Override {
+        line: nowhere(),
+        name: Some("other".parse().unwrap()),
+        description: Some("d".into()),
+        annotations,
+    };
+    let rules = ToolRules {
+        line: nowhere(),
+        filter: vec![Filter { name: "x".into(), line: nowhere() }],
+        overrides: [("own".to_owned(), changes)].into(),
+        exclude_all: Some(nowhere()),
+    };
+    Aggregation {
+        conflict_resolution: ConflictResolution::Manual,
+        prefix_format: "{workload}.".parse().unwrap(),
+        max_name_length: Some("64".parse().unwrap()),
+        exclude_all_tools: None,
+        deny_by_default: Some(nowhere()),
+        tools: [(name("b"), rules)].into(),
+    }
 }
 
 fn issuers() -> Vec<Issuer> {
@@ -112,6 +150,8 @@ fn policies_are_decoded_as_they_were_encoded() {
         policies: vec!["permit(principal, action, resource);".into()],
         entities: Some("[]".into()),
         group_claim: Some("groups".into()),
+        role_claim: Some("realm_access.roles".into()),
+        group_type: Some("Team".into()),
         ..Authorization::default()
     };
     let part = encode_policy_set(&name("all"), &authorization);
@@ -124,7 +164,7 @@ fn damaged_and_misnamed_parts_are_rejected() {
     let check = |name: PartName, bytes: &[u8]| decode(&Part::new(name, Bytes::copy_from_slice(bytes)));
     assert!(matches!(check(good.name.clone(), b"\xff"), Err(Rejection::Bytes(_))));
     let mut later = good.bytes.to_vec();
-    later.extend_from_slice(b"\x7a\x01x");
+    later.extend_from_slice(b"\xc2\x0c\x01x");
     assert_eq!(check(good.name.clone(), &later), Err(Rejection::UnknownFields));
     assert!(matches!(check(good.name.clone(), b""), Err(Rejection::Field { field: "name", .. })));
     let other = PartName::VirtualServer(name("other"));

@@ -13,7 +13,7 @@ use vmcp_proto::v1::{self, from_replica, to_replica};
 
 use crate::part::{Digest, Part, PartName};
 use crate::protocol::{
-    Ack, FromReplica, HeldBack, Hello, Observe, RejectedPart, Report, ToReplica, Violation,
+    Ack, FromReplica, HeldBack, Hello, IssuerKeys, Observe, RejectedPart, Report, ToReplica, Violation,
 };
 use crate::published::Published;
 use crate::serving::{ServedWhole, Serving};
@@ -114,9 +114,10 @@ impl From<ToReplica> for v1::ToReplica {
             ToReplica::Commit { revision, digest } => {
                 Wire::Commit(v1::Commit { revision, digest: Bytes::copy_from_slice(digest.as_bytes()) })
             }
-            ToReplica::Observe(observe) => {
-                Wire::Observe(v1::Observe { backends: observe.backends.iter().map(health).collect() })
-            }
+            ToReplica::Observe(observe) => Wire::Observe(v1::Observe {
+                backends: observe.backends.iter().map(health).collect(),
+                keys: observe.keys.into_iter().map(keys_to_wire).collect(),
+            }),
             ToReplica::Drain => Wire::Drain(v1::Drain {}),
             ToReplica::Ping => Wire::Ping(v1::Ping {}),
         };
@@ -146,11 +147,22 @@ impl TryFrom<v1::ToReplica> for ToReplica {
             }
             Wire::Observe(observe) => Self::Observe(Observe {
                 backends: observe.backends.iter().map(read_health).collect::<Result<_, _>>()?,
+                keys: observe.keys.into_iter().map(read_keys).collect(),
             }),
             Wire::Drain(v1::Drain {}) => Self::Drain,
             Wire::Ping(v1::Ping {}) => Self::Ping,
         })
     }
+}
+
+fn keys_to_wire(keys: IssuerKeys) -> v1::IssuerKeys {
+    let IssuerKeys { issuer, jwks_url, document, fetched_ms } = keys;
+    v1::IssuerKeys { issuer, jwks_url, document, fetched_ms }
+}
+
+fn read_keys(keys: v1::IssuerKeys) -> IssuerKeys {
+    let v1::IssuerKeys { issuer, jwks_url, document, fetched_ms } = keys;
+    IssuerKeys { issuer, jwks_url, document, fetched_ms }
 }
 
 /// What a replica keeps on disk of what it serves, in the clear.

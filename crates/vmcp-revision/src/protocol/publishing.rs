@@ -141,7 +141,7 @@ impl Publishing {
             self.observed = Some(observe.clone());
             self.observed_at = now;
             self.has_more_to_say = false;
-            return Some(ToReplica::Observe(Observe::clone(observe)));
+            return Some(ToReplica::Observe(peer.observes(observe)));
         }
         None
     }
@@ -175,6 +175,15 @@ impl Publishing {
 }
 
 impl Peer {
+    /// As far as it is about what the replica has, if it has not everything.
+    fn observes(&self, observe: &Observe) -> Observe {
+        let mut observe = observe.clone();
+        if !self.wanted.is_empty() {
+            observe.backends.retain(|(id, _)| self.sent.contains_key(&PartName::Backend(id.clone())));
+        }
+        observe
+    }
+
     fn new(hello: &Hello) -> Self {
         Self {
             wanted: hello.virtual_servers.clone(),

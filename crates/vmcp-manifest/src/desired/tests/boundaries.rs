@@ -73,6 +73,35 @@ fn an_issuer_is_an_address_that_can_be_trusted_and_a_token_is_for_something() {
 }
 
 #[test]
+fn a_client_shows_who_it_is_in_one_way_and_issuers_say_alike_what_clients_are_told() {
+    for (incoming, part) in [
+        (
+            "{type: oidc, oidc: {issuer: 'https://i', audience: a, client_id: us, client_auth_method: none, client_secret_env: X}}",
+            "`client_secret_env` is of no use",
+        ),
+        (
+            "{type: oidc, oidc: {issuer: 'https://i', audience: a, client_id: us, client_key: {file: /k}, client_secret_env: X}}",
+            "`client_secret_env` is of no use",
+        ),
+        (
+            "{type: oidc, oidc: {issuer: 'https://i', audience: a, client_id: us, client_secret_env: X, client_key_id: k}}",
+            "`client_key_id` is of no use",
+        ),
+        (
+            "{type: oidc, oidc: [{issuer: 'https://i', audience: a, resource: 'https://x'}, {issuer: 'https://j', audience: a, resource: 'https://y'}]}",
+            "another issuer says another `resource`",
+        ),
+        (
+            "{type: oidc, oidc: [{issuer: 'https://i', audience: a, client_id: us, client_secret_env: X, introspection_url: 'https://i/x'}, {issuer: 'https://j', audience: a, client_id: us, client_secret_env: X, introspection_url: 'https://j/x'}]}",
+            "another issuer has an `introspection_url` already",
+        ),
+    ] {
+        let found = read(&format!("incoming_auth: {incoming}")).unwrap_err();
+        assert!(found.contains(part), "{incoming}: {found}");
+    }
+}
+
+#[test]
 fn policies_are_read_with_everything_else_and_their_faults_have_their_lines() {
     let authz = |policies: &str| {
         read(&format!(
@@ -85,7 +114,9 @@ fn policies_are_read_with_everything_else_and_their_faults_have_their_lines() {
     assert_eq!(authorization.lines.iter().map(|line| line.number).collect::<Vec<_>>(), [8, 10]);
     let bad = "      - permit(principal, action, resouce);\n      - |\n        permit(principal, action, resource)\n        when { context.claim_role == \"x\" };\n      - permit(principal == User::\"x\", action, resource);\n";
     let found = authz(bad).unwrap_err();
-    assert!(found.starts_with("8:"), "what cannot be read comes first, alone: {found}");
+    let lines: Vec<&str> = found.lines().collect();
+    assert!(lines.len() == 3 && lines[0].starts_with("8:") && lines[1].contains("claim_role"), "{found}");
+    assert!(lines[2].starts_with("12:9 incoming_auth.authz.policies[2]: "), "{found}");
     let bad = bad.replace("resouce", "resource");
     let found = authz(&bad).unwrap_err();
     let lines: Vec<&str> = found.lines().collect();
@@ -97,6 +128,8 @@ fn policies_are_read_with_everything_else_and_their_faults_have_their_lines() {
         ("{type: cedar, policies: []}", "needs `policies`"),
         ("{type: none, policies: ['permit(principal, action, resource);']}", "has no policies"),
         ("{policies: []}", "`type` is missing"),
+        ("{type: cedr, policies: ['permit(principal, action, resouce);']}", "policies[0]"),
+        ("{type: none, group_claim_name: x}", "`group_claim_name` is of no use"),
         ("{type: httpv1}", "not built yet"),
         ("{type: cedar, policies: ['permit(principal, action, resource);'], entities_json: '{'}", "not JSON"),
         (
@@ -175,6 +208,22 @@ fn a_strategy_that_cannot_work_is_refused() {
         ("{type: token_exchange, token_exchange: {audience: x, subject_provider_name: p}}", "not built yet"),
         ("{type: service_account, service_account: {credentials_env: T, audience: x}}", "asks for a token"),
         (
+            "{type: service_account, service_account: {credentials_env: T, client_key_id: x}}",
+            "asks for a token",
+        ),
+        (
+            "{type: service_account, service_account: {credentials_env: T, insecure_allow_http: true}}",
+            "asks for a token",
+        ),
+        (
+            "{type: token_exchange, token_exchange: {audience: x, insecure_allow_http: true}}",
+            "of no use without `token_url`",
+        ),
+        (
+            "{type: token_exchange, token_exchange: {audience: x, token_url: 'https://elsewhere.example/token'}}",
+            "is shown to its issuer alone",
+        ),
+        (
             "{type: service_account, service_account: {credentials_env: T, header_format: 'Bearer'}}",
             "`{token}`",
         ),
@@ -199,4 +248,58 @@ fn a_strategy_that_cannot_work_is_refused() {
         let found = anonymous(strategy).unwrap_err();
         assert!(found.contains(part), "{strategy}: {found}");
     }
+}
+
+#[test]
+fn inventories_of_single_callers_need_names_that_are_the_same_for_all() {
+    let with = |strategy: &str| {
+        format!(
+            "name: a\ngroup: g\nincoming_auth: {{type: anonymous}}\naggregation: {strategy}\n---\nkind: group\nname: g\nworkloads: [{{name: b, url: 'http://h/', inventory: per_principal}}]\n"
+        )
+    };
+    let read = |text: &str| crate::read(&[crate::Source { name: "a.yaml", text }]);
+    let prefix = read(&with("{conflict_resolution: prefix}")).unwrap();
+    let group = &prefix.groups[&"g".parse().unwrap()];
+    let vmcp_core::desired::Address::Remote(endpoints) = &group.workloads[&"b".parse().unwrap()] else {
+        panic!("a url")
+    };
+    assert_eq!(endpoints.inventory, vmcp_core::desired::Inventories::PerPrincipal);
+    let priority = "{conflict_resolution: priority, conflict_resolution_config: {priority_order: [b]}}";
+    let faults = read(&with(priority)).unwrap_err();
+    assert!(faults[0].message.contains("does not go with `b`"), "{faults:#?}");
+}
+
+#[test]
+fn a_service_account_without_a_client_is_the_first_issuers() {
+    let of = |first: &str, second: &str| {
+        let issuer = |name: &str, us: &str| format!("{{issuer: 'https://{name}', audience: a{us}}}");
+        read(&format!(
+            "incoming_auth: {{type: oidc, oidc: [{}, {}]}}\noutgoing_auth: {{default: {{type: service_account, service_account: {{audience: x}}}}}}",
+            issuer("i", first),
+            issuer("j", second)
+        ))
+    };
+    let us = ", client_id: us, client_secret_env: X";
+    assert!(of(us, "").is_ok());
+    let found = of("", us).unwrap_err();
+    assert!(found.contains("`client_id` is missing"), "{found}");
+}
+
+#[test]
+fn a_workload_is_shown_one_credential_of_ours() {
+    let with = |one: &str, two: &str| {
+        let server = |name: &str, key: &str| {
+            format!(
+                "name: {name}\ngroup: g\nincoming_auth: {{type: anonymous}}\noutgoing_auth: {{default: {{type: header_injection, header_injection: {{header_name: X-Key, header_value_env: {key}}}}}}}\n---\n"
+            )
+        };
+        server("a", one)
+            + &server("b", two)
+            + "kind: group\nname: g\nworkloads: [{name: w, url: 'http://h/'}]\n"
+    };
+    let read = |text: &str| crate::read(&[crate::Source { name: "a.yaml", text }]);
+    assert!(read(&with("K", "K")).is_ok());
+    let faults = read(&with("K", "L")).unwrap_err();
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    assert!(faults[0].message.contains("`a` shows `w` another credential"), "{faults:#?}");
 }

@@ -253,9 +253,6 @@ pub(in crate::schema) struct TokenExchange {
     /// What the caller's token is said to be: `access_token`, `id_token`, `jwt`, or one of their URNs.
     #[serde(default = "access_token")]
     subject_token_type: String,
-    /// What discovery leads to may be at addresses that are not public.
-    #[serde(default)]
-    allow_private_ip: bool,
     /// It may be asked in plain text elsewhere than on loopback. For tests.
     #[serde(default)]
     insecure_allow_http: bool,
@@ -308,9 +305,6 @@ pub(in crate::schema) struct ServiceAccount {
     /// What it is to allow.
     #[serde(default)]
     scopes: Option<Vec<String>>,
-    /// What discovery leads to may be at addresses that are not public.
-    #[serde(default)]
-    allow_private_ip: bool,
     /// It may be asked in plain text elsewhere than on loopback. For tests.
     #[serde(default)]
     insecure_allow_http: bool,

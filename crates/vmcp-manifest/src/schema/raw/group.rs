@@ -107,6 +107,10 @@ pub(in crate::schema) struct Workload {
     /// `sticky`: the same from its beginning on, and it outlives the data plane that opened it. `shared`: all clients of one principal.
     #[serde(default)]
     sessions: Sessions,
+    /// Whether a `url` offers everybody the same. With `per_principal` it is asked in each caller's name, by the data plane that the caller
+    /// uses, and what it says is kept for a minute; `outgoing_auth` says what it is shown. Not with `conflict_resolution: priority`.
+    #[serde(default)]
+    inventory: InventoryOf,
     /// What every request to a `url` carries, by name. References are resolved where the backend is called: by the control plane and by
     /// each data plane.
     #[serde(default)]
@@ -128,6 +132,15 @@ pub(in crate::schema) struct Workload {
     /// Where the program is started; where `vmcpctl` was started if absent.
     #[serde(default)]
     working_directory: Option<String>,
+}
+
+/// Whom a server tells what it offers.
+#[derive(JsonSchema, Serialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::schema) enum InventoryOf {
+    #[default]
+    Shared,
+    PerPrincipal,
 }
 
 /// A text, or where a secret is found when it is needed.

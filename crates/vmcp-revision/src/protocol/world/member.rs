@@ -215,7 +215,8 @@ impl World {
             (BackendId { group: "g".parse().unwrap(), name }, Health::Degraded)
         };
         if let Some(up) = &mut self.members[member].up {
-            up.observe = Arc::new(Observe { backends: (0..count).map(health).collect() });
+            up.observe =
+                Arc::new(Observe { backends: (0..count).map(health).collect(), ..Observe::default() });
         }
     }
 

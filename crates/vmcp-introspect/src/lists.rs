@@ -13,33 +13,33 @@ use vmcp_mcp::{
     modern_params, request,
 };
 
-use crate::introspect::within;
+use crate::within;
 
 /// Whom we ask, and in which session, if the backend is legacy.
 #[derive(Debug)]
-pub(super) struct Asking<'a> {
-    pub(super) exchange: &'a Exchange,
-    pub(super) peer: &'a Peer,
-    pub(super) session: Option<&'a Session>,
+pub(crate) struct Asking<'a> {
+    pub(crate) exchange: &'a Exchange,
+    pub(crate) peer: &'a Peer,
+    pub(crate) session: Option<&'a Session>,
 }
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub(super) struct Listed {
-    pub(super) items: Vec<Item>,
-    pub(super) faults: Vec<String>,
+pub(crate) struct Listed {
+    pub(crate) items: Vec<Item>,
+    pub(crate) faults: Vec<String>,
     /// Items that are none.
     left_out: usize,
     /// It was not read to its end.
-    pub(super) is_unread: bool,
+    pub(crate) is_unread: bool,
     /// For how long the backend says that it is good.
-    pub(super) fresh: Option<Duration>,
+    pub(crate) fresh: Option<Duration>,
 }
 
 impl Asking<'_> {
     /// Items up to the end or to a bound; what went wrong is said and loses only what came after it.
     /// `room` is what is left of the bytes that the backend may take.
-    pub(super) async fn list(&self, kind: Kind, room: &mut usize) -> Listed {
+    pub(crate) async fn list(&self, kind: Kind, room: &mut usize) -> Listed {
         let mut listed = Listed::default();
         let result = within(limits::INVENTORY_TIME, self.pages(kind, &mut listed, room)).await;
         let more = listed.left_out.saturating_sub(limits::INVENTORY_FAULTS);

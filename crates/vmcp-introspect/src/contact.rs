@@ -14,34 +14,39 @@ use vmcp_mcp::{
 };
 use vmcp_runtime::{secret_file, secret_variable};
 
-use crate::introspect::lists::Asking;
-use crate::introspect::within;
+use crate::credential::Credential;
+use crate::lists::Asking;
+use crate::within;
 
 /// A backend that has answered.
 #[derive(Debug)]
-pub(super) struct Contact {
+pub struct Contact {
     exchange: Exchange,
+    /// Without what it is shown.
     peer: Peer,
+    credential: Credential,
     modern: Option<Discovered>,
     legacy: Option<Initialized>,
     /// It may speak an era that it has not shown, because of something that passes.
-    pub(super) is_unsure: bool,
+    pub is_unsure: bool,
 }
 
 /// What it offers, and for how long it says that is good.
 #[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) inventory: Inventory,
-    pub(super) fresh: Option<Duration>,
+pub struct Asked {
+    /// Every list, as far as it could be read.
+    pub inventory: Inventory,
+    /// Absent if it says nothing of that.
+    pub fresh: Option<Duration>,
 }
 
 /// It is still there.
 #[derive(Debug)]
-pub(super) struct Probed {
+pub struct Probed {
     /// How long it took to say so.
-    pub(super) took: Duration,
+    pub took: Duration,
     /// Whether it says of itself what it said when it was met.
-    pub(super) is_same: bool,
+    pub is_same: bool,
 }
 
 const PING: &str = "\"vmcp-ping\"";
@@ -51,9 +56,10 @@ impl Contact {
     ///
     /// # Errors
     /// None does, or none speaks a version that we do: what the last one said.
-    pub(super) async fn open(
+    pub async fn open(
         exchange: &Exchange,
         endpoints: &Endpoints,
+        credential: Credential,
         patience: Duration,
     ) -> Result<Self, Failure> {
         let headers = endpoints.header_map(|found| match found {
@@ -74,7 +80,7 @@ impl Contact {
         let mut last = Failure::Protocol("has no address".to_owned());
         for url in &endpoints.urls {
             let peer = Peer { url: url.clone(), carrier, headers: headers.clone() };
-            match Self::at(exchange, peer, patience).await {
+            match Self::at(exchange, peer, credential.clone(), patience).await {
                 Ok(contact) => return Ok(contact),
                 Err(failure) => last = failure,
             }
@@ -82,8 +88,14 @@ impl Contact {
         Err(last)
     }
 
-    async fn at(exchange: &Exchange, peer: Peer, patience: Duration) -> Result<Self, Failure> {
+    async fn at(
+        exchange: &Exchange,
+        bare: Peer,
+        credential: Credential,
+        patience: Duration,
+    ) -> Result<Self, Failure> {
         let mut is_unsure = false;
+        let peer = shown(&bare, &credential).await?;
         let modern = match within(patience, discover(exchange, &peer, &OURSELVES)).await {
             Ok(modern) => modern,
             // Silence, or a fault, is how some legacy servers treat methods that they do not know.
@@ -119,7 +131,7 @@ impl Contact {
         if modern.is_none() && legacy.is_none() {
             return Err(Failure::Protocol("speaks no protocol version that we speak".into()));
         }
-        let contact = Self { exchange: exchange.clone(), peer, modern, legacy, is_unsure };
+        let contact = Self { exchange: exchange.clone(), peer: bare, credential, modern, legacy, is_unsure };
         if contact.modern.is_some() {
             contact.end_session().await;
         }
@@ -127,27 +139,23 @@ impl Contact {
     }
 
     /// Every list that the backend has declared, within bounds. One that cannot be read is a fault of the inventory; the others stay.
-    pub(super) async fn ask(&self) -> Asked {
-        let (capabilities, instructions) = match (&self.modern, &self.legacy) {
-            (Some(modern), _) => (modern.capabilities.as_str(), modern.instructions.clone()),
-            (None, Some(legacy)) => (legacy.capabilities.as_str(), legacy.instructions.clone()),
-            (None, None) => ("{}", None),
+    ///
+    /// # Errors
+    /// There is no credential for it now.
+    pub async fn ask(&self) -> Result<Asked, Failure> {
+        let instructions = match (&self.modern, &self.legacy) {
+            (Some(modern), _) => modern.instructions.clone(),
+            (None, Some(legacy)) => legacy.instructions.clone(),
+            (None, None) => None,
         };
+        let capabilities = self.capabilities();
         let session = self.legacy.as_ref().filter(|_| self.modern.is_none()).map(|legacy| &legacy.session);
-        let asking = Asking { exchange: &self.exchange, peer: &self.peer, session };
+        let peer = self.peer().await?;
+        let asking = Asking { exchange: &self.exchange, peer: &peer, session };
         let limits = Limits::new(capabilities.len(), usize::MAX).with_lone_surrogates();
         let declared = Object::parse(capabilities.as_bytes(), &limits).ok();
         let declares = |name: &str| declared.as_ref().is_some_and(|declared| declared.member(name).is_some());
-        let resources =
-            declared.as_ref().and_then(|declared| declared.get("resources")?.as_object()?.get("subscribe"));
-        let extensions = declared.as_ref().and_then(|declared| declared.get("extensions")?.as_object());
-        let extends = |name: &str| extensions.as_ref().is_some_and(|all| all.member(name).is_some());
-        let abilities = Abilities {
-            completes: declares("completions"),
-            logs: declares("logging"),
-            subscribes: resources.is_some_and(|value| value.is_true()),
-            extensions: Extensions { tasks: extends(extension::TASKS), apps: extends(extension::APPS) },
-        };
+        let abilities = self.abilities();
         let mut inventory = Inventory { instructions, abilities, eras: self.eras(), ..Inventory::default() };
         let mut fresh = None;
         let mut room = limits::INVENTORY_BYTES;
@@ -166,10 +174,37 @@ impl Contact {
             inventory.unread.extend(listed.is_unread.then_some(kind));
             fresh = [fresh, listed.fresh].into_iter().flatten().min();
         }
-        Asked { inventory, fresh }
+        Ok(Asked { inventory, fresh })
     }
 
-    fn eras(&self) -> Eras {
+    fn capabilities(&self) -> &str {
+        match (&self.modern, &self.legacy) {
+            (Some(modern), _) => &modern.capabilities,
+            (None, Some(legacy)) => &legacy.capabilities,
+            (None, None) => "{}",
+        }
+    }
+
+    /// What it says it can do besides offering items.
+    pub fn abilities(&self) -> Abilities {
+        let capabilities = self.capabilities();
+        let limits = Limits::new(capabilities.len(), usize::MAX).with_lone_surrogates();
+        let declared = Object::parse(capabilities.as_bytes(), &limits).ok();
+        let declares = |name: &str| declared.as_ref().is_some_and(|declared| declared.member(name).is_some());
+        let resources =
+            declared.as_ref().and_then(|declared| declared.get("resources")?.as_object()?.get("subscribe"));
+        let extensions = declared.as_ref().and_then(|declared| declared.get("extensions")?.as_object());
+        let extends = |name: &str| extensions.as_ref().is_some_and(|all| all.member(name).is_some());
+        Abilities {
+            completes: declares("completions"),
+            logs: declares("logging"),
+            subscribes: resources.is_some_and(|value| value.is_true()),
+            extensions: Extensions { tasks: extends(extension::TASKS), apps: extends(extension::APPS) },
+        }
+    }
+
+    /// What it can be spoken to as.
+    pub fn eras(&self) -> Eras {
         let legacy = self.legacy.as_ref().map(|initialized| Legacy {
             version: initialized.session.version.to_string(),
             has_sessions: initialized.session.id.is_some() || initialized.session.duplex.is_some(),
@@ -178,13 +213,17 @@ impl Contact {
     }
 
     /// What it says of its lists by itself; `None` if it does not.
-    pub(super) async fn changes(&self) -> Result<Option<Changes>, Failure> {
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn changes(&self) -> Result<Option<Changes>, Failure> {
+        let peer = self.peer().await?;
         match (&self.modern, &self.legacy) {
             (Some(_), _) => {
-                within(limits::PROBE_TIME, Changes::of_modern(&self.exchange, &self.peer, &OURSELVES)).await
+                within(limits::PROBE_TIME, Changes::of_modern(&self.exchange, &peer, &OURSELVES)).await
             }
             (None, Some(legacy)) => {
-                let listening = Changes::of_legacy(&self.exchange, &self.peer, &legacy.session);
+                let listening = Changes::of_legacy(&self.exchange, &peer, &legacy.session);
                 match within(limits::PROBE_TIME, listening).await {
                     // Some have no such route; only one that has forgotten the session does not answer in it either.
                     Err(failure) if self.is_forgotten(&failure) => {
@@ -198,17 +237,21 @@ impl Contact {
     }
 
     /// Whether it is still there.
-    pub(super) async fn probe(&self, patience: Duration) -> Result<Probed, Failure> {
+    ///
+    /// # Errors
+    /// It is not, or does not say so in time.
+    pub async fn probe(&self, patience: Duration) -> Result<Probed, Failure> {
+        let peer = self.peer().await?;
         let began = Instant::now();
         within(patience, async {
             match (&self.modern, &self.legacy) {
-                (Some(known), _) => match discover(&self.exchange, &self.peer, &OURSELVES).await? {
+                (Some(known), _) => match discover(&self.exchange, &peer, &OURSELVES).await? {
                     Some(now) => Ok(now == *known),
                     None => Err(Failure::Protocol("does not answer server/discover any more".into())),
                 },
                 (None, Some(legacy)) => {
                     let body = request(PING, method::PING, None);
-                    legacy.session.ask(&self.exchange, &self.peer, body, PING).await.map(|_| true)
+                    legacy.session.ask(&self.exchange, &peer, body, PING).await.map(|_| true)
                 }
                 (None, None) => Ok(true),
             }
@@ -218,17 +261,32 @@ impl Contact {
     }
 
     /// Whether this says no more than that the backend has forgotten our session.
-    pub(super) fn is_forgotten(&self, failure: &Failure) -> bool {
+    pub fn is_forgotten(&self, failure: &Failure) -> bool {
         let has_session = self.legacy.as_ref().is_some_and(|legacy| legacy.session.id.is_some());
         has_session && matches!(failure, Failure::Status(status) if status.as_u16() == 404)
     }
 
     /// Ends the session, if there is one.
-    pub(super) async fn end_session(&self) {
+    pub async fn end_session(&self) {
         if let Some(legacy) = &self.legacy {
             // A backend that does not answer that forgets the session by itself.
-            let ending = close(&self.exchange, &self.peer, &legacy.session);
+            let Ok(peer) = self.peer().await else { return };
+            let ending = close(&self.exchange, &peer, &legacy.session);
             let _ = tokio::time::timeout(limits::PROBE_TIME, ending).await;
         }
     }
+
+    async fn peer(&self) -> Result<Peer, Failure> {
+        shown(&self.peer, &self.credential).await
+    }
+}
+
+/// The same, with what it is shown now.
+async fn shown(peer: &Peer, credential: &Credential) -> Result<Peer, Failure> {
+    let header = credential.header().await;
+    let header =
+        header.map_err(|why| Failure::Protocol(format!("is not asked without its credential: {why}")))?;
+    let mut peer = peer.clone();
+    peer.headers.extend(header);
+    Ok(peer)
 }

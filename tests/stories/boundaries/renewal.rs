@@ -1,0 +1,133 @@
+//! Tokens for backends end, or are taken back; whatever goes on with a backend goes on with another one.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::json;
+use vmcp_testkit::{Issuer, Mood, Recorded, Reply, WireBackend, claims, eventually, mcp_reply, whole};
+
+use super::{ask, begin, call, listen, oidc, secret, serve, tools};
+
+fn bearer(recorded: &Recorded) -> Option<String> {
+    Some(recorded.header("authorization")?.strip_prefix("Bearer ")?.to_owned())
+}
+
+/// A backend with a tool and a resource whose streams end at once. `is_strict`: it refuses the first token of everybody, always.
+async fn changing(is_modern: bool, is_strict: bool) -> WireBackend {
+    let first: Mutex<HashMap<String, String>> = Mutex::default();
+    WireBackend::start(move |recorded: &Recorded| {
+        let Some(token) = bearer(recorded) else { return whole("401 Unauthorized", "", b"") };
+        let subject = claims(&token)["sub"].as_str().unwrap_or_default().to_owned();
+        if is_strict && *first.lock().unwrap().entry(subject).or_insert_with(|| token.clone()) == token {
+            return whole("401 Unauthorized", "", b"");
+        }
+        let json = |body: &str| {
+            let head = if is_modern { "" } else { "mcp-session-id: s\r\n" };
+            whole("200 OK", &format!("content-type: application/json\r\n{head}"), body.as_bytes())
+        };
+        let result = |text: &str| json(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":{text}}}"#, recorded.id()));
+        let ended = |data: &str| {
+            whole("200 OK", "content-type: text/event-stream\r\n", format!("data: {data}\n\n").as_bytes())
+        };
+        match recorded.mcp_method().as_deref() {
+            None => ended(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}"#),
+            Some("subscriptions/listen") => ended(
+                r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{}}}"#,
+            ),
+            Some(told) if told.starts_with("notifications/") => whole("202 Accepted", "", b""),
+            Some("server/discover") if is_modern => result(
+                r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"resources":{"subscribe":true}},"resultType":"complete"}"#,
+            ),
+            Some("resources/list") if is_modern => result(r#"{"resources":[{"uri":"note://a","name":"a"}],"resultType":"complete"}"#),
+            _ => match mcp_reply(recorded, is_modern, r#"{"name":"x","inputSchema":{"type":"object"}}"#) {
+                Some(Reply::Json(body)) => json(&body),
+                Some(_) => whole("404 Not Found", "", b""),
+                None => result(r#"{"content":[],"resultType":"complete"}"#),
+            },
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_token_that_a_backend_refuses_is_asked_for_anew_wherever_it_is_shown() {
+    let (issuer, (_folder, secret)) = (Issuer::start().await, secret());
+    let (personal, account) = (changing(true, true).await, changing(true, true).await);
+    let manifest = format!(
+        "name: all
+group: g
+incoming_auth: {{type: oidc, oidc: {}}}
+outgoing_auth:
+  backends:
+    personal: {{type: token_exchange, token_exchange: {{audience: personal-api}}}}
+    account: {{type: service_account, service_account: {{audience: account-api}}}}
+---
+kind: group
+name: g
+workloads: [{{name: personal, url: '{}', inventory: per_principal}}, {{name: account, url: '{}'}}]
+",
+        oidc(&issuer, &secret),
+        personal.url(),
+        account.url()
+    );
+    // By the control plane, with a token of ours.
+    let served = serve(&manifest, &["account", "personal"]).await;
+    let ada = issuer.token("ada", "vmcp", &json!({}));
+    let client = served.client();
+    // For one caller's list, with one of that caller's.
+    let listed = tools(&ask(&client, Some(&ada), true, "tools/list", "").await);
+    assert_eq!(listed, ["account_x", "personal_x"]);
+    for tool in listed {
+        let answer = ask(&client, Some(&ada), true, "tools/call", &call(&tool)).await;
+        assert!(answer.json()["result"].is_object(), "{tool}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_a_backend_is_opened_again_with_a_token_that_is_good() {
+    let (issuer, (_folder, secret)) = (Issuer::start().await, secret());
+    let (legacy, modern) = (changing(false, false).await, changing(true, false).await);
+    let manifest = format!(
+        "name: all
+group: g
+incoming_auth: {{type: oidc, oidc: {}}}
+outgoing_auth: {{default: {{type: token_exchange, token_exchange: {{audience: api}}}}}}
+---
+kind: group
+name: g
+workloads: [{{name: l, url: '{}'}}, {{name: m, url: '{}'}}]
+",
+        oidc(&issuer, &secret),
+        legacy.url(),
+        modern.url()
+    );
+    let served = serve(&manifest, &["l", "m"]).await;
+    issuer.is(Mood::GoodFor(2));
+    let ada = issuer.token("ada", "vmcp", &json!({}));
+    let client = served.client();
+    let _modern = listen(&client, &ada, r#""notifications":{"resourceSubscriptions":["note://a"]}"#).await;
+
+    let authorization = format!("Bearer {ada}");
+    let session = begin(&client, &ada, "{}").await;
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("mcp-session-id", session.as_str()),
+        ("mcp-protocol-version", "2025-11-25"),
+    ];
+    let _legacy = client.listen(&headers, None).await;
+    let used = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"l_x"}}"#;
+    assert!(client.post(&headers, used).await.json()["result"].is_object());
+
+    // Ada's, of the streams.
+    let shown = |backend: &WireBackend, is_stream: &dyn Fn(&Recorded) -> bool| -> usize {
+        let recorded = backend.recorded();
+        let tokens = recorded.iter().filter(|recorded| is_stream(recorded)).filter_map(bearer);
+        tokens.filter(|token| claims(token)["sub"] == "ada").collect::<HashSet<_>>().len()
+    };
+    let of_modern =
+        || shown(&modern, &|recorded| recorded.mcp_method().as_deref() == Some("subscriptions/listen"));
+    let of_legacy = || shown(&legacy, &|recorded| recorded.method == http::Method::GET);
+    let is_renewed = eventually(Duration::from_secs(30), async || of_modern() > 1 && of_legacy() > 1);
+    assert!(is_renewed.await, "{} {}", of_modern(), of_legacy());
+}
