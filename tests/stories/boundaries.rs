@@ -6,6 +6,7 @@ mod channel;
 mod doors;
 mod exchange;
 mod explained;
+mod failures;
 mod generated;
 mod handles;
 mod incoming;

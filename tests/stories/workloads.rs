@@ -3,7 +3,7 @@
 mod beside;
 mod files;
 mod freshness;
-mod hostile;
+pub(crate) mod hostile;
 mod hostile_sse;
 mod identity;
 mod isolation;

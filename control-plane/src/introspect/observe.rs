@@ -163,7 +163,7 @@ impl Task {
         let (mut pause, mut has_answered, started) = (limits::RETRY_FIRST, false, Instant::now());
         let mut was_refused = false;
         loop {
-            let began = Instant::now();
+            let (began, mut is_closed) = (Instant::now(), false);
             // One that has just come up may be slow once.
             let patience = if has_answered { self.watched.checks.timeout } else { limits::PROBE_TIME };
             let shown = self.watched.service.credential(&self.tokens, was_refused);
@@ -182,6 +182,7 @@ impl Task {
                     tokio::spawn(async move { contact.end_session().await });
                 }
                 Err(failure) => {
+                    is_closed = matches!(failure, Failure::Unreachable(_));
                     // It is asked again at once, with what else there is to show.
                     let is_news = self.is_refused(&failure).await && !was_refused;
                     was_refused |= is_news;
@@ -193,7 +194,7 @@ impl Task {
             }
             let is_coming_up = !has_answered && started.elapsed() < limits::COMING_UP_TIME;
             if is_coming_up || began.elapsed() > limits::STEADY_TIME {
-                pause = limits::RETRY_FIRST;
+                pause = if is_closed { limits::RETRY_CLOSED } else { limits::RETRY_FIRST };
             }
             self.rest(&mut pause).await;
         }

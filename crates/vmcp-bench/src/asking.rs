@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use vmcp_mcp::{ProtocolVersion, header, method};
 
 use crate::driver::{Load, Prepared};
@@ -49,5 +49,5 @@ fn prepared(address: SocketAddr, asking: Asking, tool: Option<&str>) -> Prepared
         headers.insert(header::METHOD, HeaderValue::from_static(asking.method));
         headers.extend(tool.map(|tool| (header::NAME, header::encode(tool))));
     }
-    Prepared { headers, body: Bytes::from(body) }
+    Prepared { headers, body: Bytes::from(body), expects: StatusCode::OK }
 }

@@ -235,7 +235,8 @@ fn authz(policies: &[String]) -> String {
     format!("  authz:\n    type: cedar\n    policies:\n{}", list.concat())
 }
 
-fn with(load: &Load, token: &str) -> anyhow::Result<Load> {
+/// The same in the name of whoever has this token.
+pub(crate) fn with(load: &Load, token: &str) -> anyhow::Result<Load> {
     let mut requests = load.requests.as_ref().clone();
     for request in &mut requests {
         request.headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}"))?);

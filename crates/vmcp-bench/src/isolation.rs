@@ -18,29 +18,36 @@ use crate::targets;
 const BACKENDS: usize = 20;
 /// Calls a second to each.
 const RATE: u64 = 10;
-/// Connections of the callers of the others.
-const CONNECTIONS: usize = 16;
+/// Connections of those callers.
+pub(crate) const CONNECTIONS: usize = 16;
 /// With and without the one that hangs, in turn.
-const ROUNDS: usize = 8;
+pub(crate) const ROUNDS: usize = 8;
 /// What is not measured: connections are opened, and pools filled.
-const WARM_UP: Duration = Duration::from_secs(2);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(2);
 /// Shorter than this, one hiccup of the machine is the 99th percentile: 190 calls a second have two such calls.
-const ROUND_SECONDS: u64 = 8;
+pub(crate) const ROUND_SECONDS: u64 = 8;
 /// How much the others' 99th percentile may grow.
 pub(crate) const LIMIT: f64 = 1.10;
 
 const CALL: Asking = Asking { name: "tools/call", method: method::TOOLS_CALL, is_modern: true };
 
-/// What callers of the others waited, in microseconds: the middle of the rounds.
+/// What those waited who have nothing to do with it, in microseconds: the middle of the rounds.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Isolation {
+pub(crate) struct Noticed {
+    /// While nothing happens.
     pub(crate) quiet_p99_us: f64,
-    pub(crate) hanging_p99_us: f64,
+    /// While something does.
+    pub(crate) meanwhile_p99_us: f64,
 }
 
-impl Isolation {
+impl Noticed {
+    /// Of as many rounds of the one as of the other.
+    pub(crate) fn of(quiet: Vec<f64>, meanwhile: Vec<f64>) -> Self {
+        Self { quiet_p99_us: median(quiet), meanwhile_p99_us: median(meanwhile) }
+    }
+
     pub(crate) fn ratio(&self) -> f64 {
-        self.hanging_p99_us / self.quiet_p99_us
+        self.meanwhile_p99_us / self.quiet_p99_us
     }
 
     pub(crate) fn holds(&self) -> bool {
@@ -49,7 +56,7 @@ impl Isolation {
 }
 
 /// Ten calls a second to each of twenty, while the first answers and while it is stopped, in turn.
-pub(crate) async fn measure(vmcpctl: &Path, seconds: u64) -> anyhow::Result<Isolation> {
+pub(crate) async fn measure(vmcpctl: &Path, seconds: u64) -> anyhow::Result<Noticed> {
     let backends = (0..BACKENDS).map(|_| targets::backend(1)).collect::<anyhow::Result<Vec<_>>>()?;
     let addresses: Vec<SocketAddr> = backends.iter().map(|backend| backend.address).collect();
     let operational =
@@ -73,10 +80,10 @@ pub(crate) async fn measure(vmcpctl: &Path, seconds: u64) -> anyhow::Result<Isol
     }
     stop.store(true, Ordering::Relaxed);
     to_first.await?;
-    Ok(Isolation { quiet_p99_us: median(quiet), hanging_p99_us: median(hanging) })
+    Ok(Noticed::of(quiet, hanging))
 }
 
-async fn p99_us(load: &Load, rate: u64, seconds: u64) -> anyhow::Result<f64> {
+pub(crate) async fn p99_us(load: &Load, rate: u64, seconds: u64) -> anyhow::Result<f64> {
     let measured = open_loop(load, CONNECTIONS, rate, Duration::from_secs(seconds)).await?;
     Ok(measured.latency.value_at_quantile(0.99) as f64 / 1e3)
 }

@@ -6,6 +6,7 @@ mod backend;
 mod boundaries;
 mod catalog;
 mod driver;
+mod flood;
 mod isolation;
 mod process;
 mod report;
@@ -76,6 +77,8 @@ enum Part {
     Isolation,
     /// What tokens, policies and records cost
     Boundaries,
+    /// What a flood of tokens under unknown keys costs those who have real ones
+    Flood,
 }
 
 impl Run {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::boundaries::{self, Boundaries};
 use crate::catalog::{CHANGE_MS, PEAK_MIB, Resolved, WHOLE_MS};
 use crate::driver::Measured;
-use crate::isolation::{Isolation, LIMIT};
+use crate::isolation::{LIMIT, Noticed};
 
 /// One run.
 #[derive(Debug, Serialize)]
@@ -21,8 +21,11 @@ pub(crate) struct Report {
     processors: usize,
     catalogs: Vec<Resolved>,
     rows: Vec<Row>,
-    pub(crate) isolation: Option<Isolation>,
+    /// One of twenty backends stops answering.
+    pub(crate) isolation: Option<Noticed>,
     pub(crate) boundaries: Option<Boundaries>,
+    /// Tokens under keys that nobody has.
+    pub(crate) flood: Option<Noticed>,
 }
 
 /// One target under one load.
@@ -104,6 +107,7 @@ impl Report {
             rows: Vec::new(),
             isolation: None,
             boundaries: None,
+            flood: None,
         }
     }
 
@@ -119,9 +123,10 @@ impl Report {
     pub(crate) fn holds(&self) -> bool {
         let ratios = self.ratios();
         let are_resolved = !self.catalogs.is_empty() && self.catalogs.iter().all(Resolved::holds);
-        let is_isolated = self.isolation.is_some_and(|isolation| isolation.holds());
+        let is_unnoticed = |noticed: &Option<Noticed>| noticed.is_some_and(|noticed| noticed.holds());
         are_resolved
-            && is_isolated
+            && is_unnoticed(&self.isolation)
+            && is_unnoticed(&self.flood)
             && self.boundaries.is_some_and(|boundaries| boundaries.holds())
             && !ratios.is_empty()
             && ratios.iter().all(|(_, ratio, limit)| ratio <= limit)
@@ -188,7 +193,7 @@ impl Report {
             let verdict = if ratio <= limit { "holds" } else { "missed" };
             writeln!(text, "| {} | {} | {ratio:.2} | {limit:.1} | {verdict} |", row.asked, row.label())?;
         }
-        self.isolation_markdown(&mut text)?;
+        self.noticed_markdown(&mut text)?;
         self.boundaries_markdown(&mut text)?;
         writeln!(text, "\n## Catalogs of 1,000 backends × 100 tools\n")?;
         writeln!(
@@ -206,17 +211,25 @@ impl Report {
         Ok(text)
     }
 
-    fn isolation_markdown(&self, text: &mut String) -> std::fmt::Result {
-        if let Some(isolation) = &self.isolation {
-            let verdict = if isolation.holds() { "holds" } else { "missed" };
-            writeln!(text, "\n## One of twenty backends stops answering\n")?;
-            writeln!(text, "| p99 of calls to the others, µs | while it hangs, µs | × | at most | |")?;
-            writeln!(text, "|---:|---:|---:|---:|---|")?;
-            let Isolation { quiet_p99_us, hanging_p99_us } = isolation;
-            let ratio = isolation.ratio();
+    fn noticed_markdown(&self, text: &mut String) -> std::fmt::Result {
+        let all = [
+            ("one of twenty backends stops answering", self.isolation),
+            ("1,000 tokens a second under keys that nobody has", self.flood),
+        ];
+        if all.iter().all(|(_, noticed)| noticed.is_none()) {
+            return Ok(());
+        }
+        writeln!(text, "\n## What those notice who have nothing to do with it\n")?;
+        writeln!(text, "| while | p99 of calls without, µs | meanwhile, µs | × | at most | |")?;
+        writeln!(text, "|---|---:|---:|---:|---:|---|")?;
+        for (what, noticed) in all {
+            let Some(noticed) = noticed else { continue };
+            let verdict = if noticed.holds() { "holds" } else { "missed" };
+            let Noticed { quiet_p99_us, meanwhile_p99_us } = noticed;
+            let ratio = noticed.ratio();
             writeln!(
                 text,
-                "| {quiet_p99_us:.0} | {hanging_p99_us:.0} | {ratio:.2} | {LIMIT:.2} | {verdict} |"
+                "| {what} | {quiet_p99_us:.0} | {meanwhile_p99_us:.0} | {ratio:.2} | {LIMIT:.2} | {verdict} |"
             )?;
         }
         Ok(())

@@ -11,6 +11,7 @@ use crate::asking::{Asking, load};
 use crate::boundaries;
 use crate::catalog;
 use crate::driver::{Load, Measured, closed_loop, open_loop};
+use crate::flood;
 use crate::isolation;
 use crate::process::Watched;
 use crate::report::{Report, Row};
@@ -70,6 +71,11 @@ pub(crate) async fn run(run: &Run) -> anyhow::Result<()> {
             boundaries.cold_ms
         ));
         report.boundaries = Some(boundaries);
+    }
+    if run.measures(Part::Flood) {
+        let flood = flood::measure(&vmcpctl, run.seconds).await?;
+        say(&format!("a flood of tokens: p99 of the others × {:.2}", flood.ratio()));
+        report.flood = Some(flood);
     }
     report.write(&run.out)?;
     if run.enforce && !report.holds() {

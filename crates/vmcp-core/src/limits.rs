@@ -215,7 +215,10 @@ pub const DEAF_TIME: Duration = Duration::from_secs(10 * 60);
 /// How often files that hold secrets and certificates are read again.
 pub const FILES_TIME: Duration = Duration::from_secs(10);
 
-/// How long a workload that has never answered is met every second: many take a while to come up.
+/// The first wait in place of [`RETRY_FIRST`] while nobody listens at its address: it costs it nothing, and is soon known to be there.
+pub const RETRY_CLOSED: Duration = Duration::from_millis(500);
+
+/// How long a workload that has never answered is met again as soon as the first time: many take a while to come up.
 pub const COMING_UP_TIME: Duration = Duration::from_secs(120);
 
 /// How long a backend's lists wait until it is listened to.

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use vmcp_testkit::{Issuer, Mood, RawBackend, Recorded, Reply, Served, claims, eventually, mcp_reply};
+use vmcp_testkit::{
+    Issuer, Mood, RawBackend, Recorded, Reply, Served, claims, eventually, mcp_reply, modern,
+};
 
 use super::{ask, begin, call, offering, oidc, secret, serve};
 
@@ -210,6 +212,25 @@ workloads: [{}]
     )
 }
 
+/// `bearer`: what the caller has shown.
+fn is_as_its_strategy_says(name: &str, recorded: &Recorded, bearer: &str) {
+    let authorization = recorded.header("authorization");
+    match name {
+        "passed" => assert_eq!(authorization, Some(bearer)),
+        "exchanged" => assert_eq!(claims(&shown(recorded).unwrap())["aud"], "exchanged-api"),
+        "service" => {
+            let said = claims(&shown(recorded).unwrap());
+            assert_eq!(
+                (said["aud"].as_str(), said["sub"].as_str()),
+                (Some("service-api"), Some("the-service"))
+            );
+        }
+        "header" => assert_eq!((authorization, recorded.header("x-api-key")), (None, Some("the-key"))),
+        "account" => assert_eq!((authorization, recorded.header("x-auth")), (None, Some("Token the-key"))),
+        _ => assert_eq!(authorization, None),
+    }
+}
+
 /// T3: whatever a client brings along, a backend sees what its strategy says and nothing else.
 #[tokio::test]
 async fn token_never_passed_through() {
@@ -228,46 +249,39 @@ async fn token_never_passed_through() {
     let bearer = format!("Bearer {token}");
     let client = served.client();
     let session = begin(&client, &token, "{}").await;
-    for (name, backend) in names.iter().zip(&backends) {
-        let tool = format!("{name}_t");
-        let body =
-            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}"}}}}"#);
-        let headers = [
-            ("authorization", bearer.as_str()),
-            ("cookie", "session=secret-cookie"),
-            ("proxy-authorization", "Basic c2VjcmV0"),
-            ("dpop", "secret-proof"),
-            ("x-forwarded-for", "203.0.113.7"),
-            ("forwarded", "for=203.0.113.7"),
-            ("x-vmcp-principal", "root"),
-            ("x-arbitrary", "secret-header"),
-            ("mcp-session-id", session.as_str()),
-            ("mcp-init-host", "secret-host"),
-        ];
+    let brought = [
+        ("cookie", "session=secret-cookie"),
+        ("proxy-authorization", "Basic c2VjcmV0"),
+        ("dpop", "secret-proof"),
+        ("x-forwarded-for", "203.0.113.7"),
+        ("forwarded", "for=203.0.113.7"),
+        ("x-vmcp-principal", "root"),
+        ("x-arbitrary", "secret-header"),
+        ("mcp-session-id", session.as_str()),
+        ("mcp-init-host", "secret-host"),
+    ];
+    for ((name, backend), is_modern) in
+        names.iter().zip(&backends).flat_map(|one| [(one, false), (one, true)])
+    {
+        let members = call(&format!("{name}_t"));
+        let (more, body) = match is_modern {
+            true => modern("tools/call", &members),
+            false => (
+                Vec::new(),
+                format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{{members}}}}}"#),
+            ),
+        };
+        let mut headers = vec![("authorization", bearer.as_str())];
+        headers.extend(brought);
+        headers.extend(more.iter().map(|(name, value)| (*name, value.as_str())));
         let answer = client.post(&headers, body).await;
         assert!(answer.json()["result"].is_object(), "{name}: {}", answer.text());
         let calls = backend.calls("tools/call");
-        let recorded = &calls[0];
-        for (header, value) in &headers[1..] {
+        let recorded = calls.last().expect("a call");
+        for (header, value) in brought {
             assert_eq!(recorded.header(header), None, "{name} sees {header}: {value}");
         }
-        let authorization = recorded.header("authorization");
-        match *name {
-            "passed" => assert_eq!(authorization, Some(bearer.as_str())),
-            "exchanged" => assert_eq!(claims(&shown(recorded).unwrap())["aud"], "exchanged-api"),
-            "service" => {
-                let said = claims(&shown(recorded).unwrap());
-                assert_eq!(
-                    (said["aud"].as_str(), said["sub"].as_str()),
-                    (Some("service-api"), Some("the-service"))
-                );
-            }
-            "header" => assert_eq!((authorization, recorded.header("x-api-key")), (None, Some("the-key"))),
-            "account" => {
-                assert_eq!((authorization, recorded.header("x-auth")), (None, Some("Token the-key")))
-            }
-            _ => assert_eq!(authorization, None),
-        }
+        is_as_its_strategy_says(name, recorded, &bearer);
         if *name != "passed" {
             assert!(!format!("{:?}", backend.recorded()).contains(&token), "{name}");
         }

@@ -1,6 +1,6 @@
 //! Tokens, decisions and sessions of one caller, and of one grant, are nobody else's.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use vmcp_testkit::{Client, Issuer, Mood, claims, eventually};
@@ -176,6 +176,32 @@ async fn exchange_cache_isolation_in_time() {
         assert_eq!(issuer.asked().len(), before + count);
         tokio::time::sleep(Duration::from_millis(1_100)).await;
     }
+}
+
+/// T16: who is revoked at the provider goes on for as long as what was issued before is good, and no longer; others go on.
+#[tokio::test]
+async fn exchange_cache_isolation_of_a_user_who_is_revoked() {
+    let (one, two) = (offering(&["a"], false).await, offering(&["b"], true).await);
+    let issuer = Issuer::start().await;
+    let (_folder, secret) = secret();
+    let served = exchanging(&issuer, &secret, &one, &two).await;
+    let client = served.client();
+    let [ada, ben] = ["ada", "ben"].map(|name| issuer.token(name, "vmcp", &json!({})));
+    let asking =
+        async |token: &str| ask(&client, Some(token), true, "tools/call", &call("two_b")).await.json();
+    assert!(asking(&ben).await["result"].is_object());
+    issuer.is(Mood::GoodFor(4));
+    assert!(asking(&ada).await["result"].is_object());
+    let issued = Instant::now();
+    // Nothing more is issued to her.
+    issuer.is(Mood::Refusing(400, "invalid_grant"));
+    let is_refused = async || asking(&ada).await["error"]["data"]["reason"] == "backend_auth_failed";
+    assert!(eventually(Duration::from_secs(6), is_refused).await);
+    assert!((3..=5).contains(&issued.elapsed().as_secs()), "{:?}", issued.elapsed());
+    let (calls, asked) = (two.calls("tools/call").len(), issuer.asked().len());
+    assert!(is_refused().await && issuer.asked().len() == asked, "which is remembered for a while");
+    assert_eq!(two.calls("tools/call").len(), calls, "and nothing is called in her name");
+    assert!(asking(&ben).await["result"].is_object(), "others go on");
 }
 
 /// T16: one subject at two issuers is two callers, each of whom its own issuer vouches for; and one audience asked for by two clients is two

@@ -123,6 +123,16 @@ const ROWS: &[Row] = &[
     }),
 ];
 
+/// The tool of each row.
+pub(crate) fn tools() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|row| row.tool)
+}
+
+/// What the row of a tool plays, if it has one.
+pub(crate) fn play(tool: &str, asked: &Recorded) -> Option<Vec<Step>> {
+    ROWS.iter().find(|row| row.tool == tool).map(|row| (row.plays)(asked))
+}
+
 struct World {
     served: Served,
     bad: WireBackend,
@@ -134,9 +144,7 @@ struct World {
 
 impl World {
     async fn start(is_modern: bool) -> Self {
-        let tools: Vec<String> = ROWS
-            .iter()
-            .map(|row| row.tool)
+        let tools: Vec<String> = tools()
             .chain(["well", "elsewhere", "busy", "progresses", "crosses", "waits"])
             .map(|tool| format!(r#"{{"name":"{tool}","inputSchema":{{"type":"object"}}}}"#))
             .collect();
@@ -158,10 +166,7 @@ impl World {
                     let eight = answer(&recorded.id()).replace("mine", "of eight");
                     [vec![Step::Pause(GRACE)], json(&eight)].concat()
                 }
-                tool => ROWS
-                    .iter()
-                    .find(|row| row.tool == tool)
-                    .map_or(vec![Step::Hang], |row| (row.plays)(recorded)),
+                tool => play(tool, recorded).unwrap_or_else(|| vec![Step::Hang]),
             }
         })
         .await;
