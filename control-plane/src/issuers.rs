@@ -8,16 +8,45 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use vmcp_core::boundary::{Incoming, Issuer};
-use vmcp_core::desired::Desired;
+use vmcp_core::desired::{Desired, VirtualServer};
 use vmcp_core::limits;
 use vmcp_oauth::{KeyFetcher, prepare};
 use vmcp_revision::protocol::IssuerKeys;
 use vmcp_runtime::{jittered, unix_ms};
 
 /// What was fetched, by issuer and by where its keys are, if that is said.
-pub(crate) type Fetched = BTreeMap<IssuerId, IssuerKeys>;
+pub(crate) type Fetched = BTreeMap<IssuerId, Known>;
 
-type IssuerId = (String, Option<String>);
+pub(crate) type IssuerId = (String, Option<String>);
+
+/// What is known of an issuer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Known {
+    /// Its keys, as they were last fetched.
+    pub(crate) keys: Option<IssuerKeys>,
+    /// Why they could not be fetched, the last time.
+    pub(crate) error: Option<String>,
+}
+
+/// All that are known, each with the virtual servers that take its tokens.
+pub(crate) fn keys_of(desired: &Desired, fetched: &Fetched) -> Vec<IssuerKeys> {
+    let takes = |server: &VirtualServer, wanted: &IssuerId| match &server.incoming {
+        Incoming::Oidc(issuers) => issuers.iter().any(|issuer| id(issuer) == *wanted),
+        Incoming::Anonymous | Incoming::Local => false,
+    };
+    let known = fetched.iter().filter_map(|(id, known)| Some((id, known.keys.clone()?)));
+    known
+        .map(|(id, keys)| {
+            let of = desired.virtual_servers.values().filter(|server| takes(server, id));
+            IssuerKeys { of: of.map(|server| server.name.clone()).collect(), ..keys }
+        })
+        .collect()
+}
+
+/// By which what is known of an issuer is found.
+pub(crate) fn id(issuer: &Issuer) -> IssuerId {
+    (issuer.issuer.clone(), issuer.jwks_url.clone())
+}
 
 /// A task for each issuer.
 #[derive(Debug)]
@@ -44,7 +73,7 @@ impl Issuers {
         for server in desired.virtual_servers.values() {
             let Incoming::Oidc(issuers) = &server.incoming else { continue };
             for issuer in issuers.iter().filter(|issuer| issuer.introspection_url.is_none()) {
-                let id = (issuer.issuer.clone(), issuer.jwks_url.clone());
+                let id = id(issuer);
                 let first = wanted.entry(id.clone()).or_insert(issuer);
                 // Who reaches an issuer otherwise than others trusts what comes that way, and nobody else does: they fetch for themselves.
                 if first.reach != issuer.reach {
@@ -82,7 +111,6 @@ impl Drop for Issuers {
 }
 
 async fn keep(fetcher: Arc<KeyFetcher>, issuer: Issuer, id: IssuerId, tell: watch::Sender<Fetched>) {
-    let mut said = None;
     loop {
         let fetched = match prepare::trusted(&issuer) {
             Ok(trusted) => fetcher.fetch(&trusted).await,
@@ -90,24 +118,28 @@ async fn keep(fetcher: Arc<KeyFetcher>, issuer: Issuer, id: IssuerId, tell: watc
         };
         match fetched {
             Ok(document) => {
-                said = None;
                 let keys = IssuerKeys {
                     issuer: id.0.clone(),
                     jwks_url: id.1.clone(),
                     document,
                     fetched_ms: unix_ms(),
+                    of: BTreeSet::new(),
                 };
-                tell.send_modify(|fetched| drop(fetched.insert(id.clone(), keys)));
+                let known = Known { keys: Some(keys), error: None };
+                tell.send_modify(|fetched| drop(fetched.insert(id.clone(), known)));
                 sleep(jittered(limits::KEYS_TIME / 2, limits::KEYS_TIME)).await;
             }
             Err(error) => {
-                if said.as_ref() != Some(&error) {
+                let is_news = tell.send_if_modified(|fetched| {
+                    let known = fetched.entry(id.clone()).or_default();
+                    known.error.replace(error.clone()).as_ref() != Some(&error)
+                });
+                if is_news {
                     tracing::warn!(
                         issuer = id.0,
                         error,
                         "the keys of an issuer cannot be had; those that are known stay"
                     );
-                    said = Some(error);
                 }
                 sleep(jittered(limits::KEYS_RETRY_TIME / 2, limits::KEYS_RETRY_TIME)).await;
             }

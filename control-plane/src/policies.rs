@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vmcp_authz::{Act, Lint, Offered, Policies};
-use vmcp_core::boundary::{Authorization, Strategy};
+use vmcp_core::boundary::{Authorization, Incoming, Strategy};
 use vmcp_core::catalog::Share;
 use vmcp_core::desired::VirtualServer;
 use vmcp_core::diagnostic::{Diagnostic, Severity};
@@ -57,12 +57,13 @@ pub(crate) fn diagnostics<'s>(
         let (templates, items): (Vec<_>, Vec<_>) = items.partition(|(_, _, kind)| *kind == Kind::Template);
         let offered = Offered {
             items: items.into_iter().map(|(act, name, _)| (act, name)).collect(),
-            has_templates: !templates.is_empty(),
+            templates: templates.into_iter().map(|(_, uri, _)| uri).collect(),
             backends: shares.iter().map(|share| share.backend.as_str()).collect(),
         };
         // Before any backend has answered nothing has a name.
-        let offered = (!offered.items.is_empty() || offered.has_templates).then_some(&offered);
-        let lints = policies.lints(offered);
+        let offered = (!offered.items.is_empty() || !offered.templates.is_empty()).then_some(&offered);
+        let has_several_issuers = matches!(&server.incoming, Incoming::Oidc(issuers) if issuers.len() > 1);
+        let lints = policies.lints(offered, has_several_issuers);
         all.extend(lints.into_iter().map(|lint| said(server, authorization, lint)));
     }
     all
@@ -93,10 +94,12 @@ fn passed_through(server: &VirtualServer) -> Vec<Diagnostic> {
     if backends.is_empty() && !is_default {
         return Vec::new();
     }
-    let who = match backends.is_empty() {
+    let others = is_default.then(|| match outgoing.backends.is_empty() {
         true => "every backend".to_owned(),
-        false => backends.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
-    };
+        false => "every backend of which nothing else is said".to_owned(),
+    });
+    let who: Vec<String> = backends.iter().map(|name| format!("`{name}`")).chain(others).collect();
+    let who = who.join(", ");
     vec![Diagnostic {
         virtual_server: server.name.clone(),
         severity: Severity::Warning,

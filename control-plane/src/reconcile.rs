@@ -23,7 +23,7 @@ use crate::accept::{Accepted, blocking};
 use crate::compile::{Backends, Catalogs, Observed};
 use crate::health::{Healths, checks};
 use crate::introspect::{Observations, Observers, Watched, service, set_origins};
-use crate::issuers::{Fetched, Issuers};
+use crate::issuers::{self, Fetched, Issuers};
 use crate::status::{self, Progress, Status};
 use crate::store::{Changes, Store};
 use crate::workloads::{
@@ -276,18 +276,20 @@ impl Reconciler {
         let unwell = health.iter().filter(|(_, fares)| fares.health != Health::Healthy);
         let unwell = unwell.take(limits::UNWELL_BACKENDS).map(|(id, fares)| (id.clone(), fares.health));
         let mut room = limits::KEYS_BYTES;
-        let keys = keys.values().take_while(|keys| {
+        let issuers = keys;
+        let keys = issuers::keys_of(&accepted.desired, issuers).into_iter().take_while(|keys| {
             let left = room.checked_sub(keys.document.len());
             room = left.unwrap_or_default();
             left.is_some()
         });
-        let observe = Observe { backends: unwell.collect(), keys: keys.cloned().collect() };
+        let observe = Observe { backends: unwell.collect(), keys: keys.collect() };
         self.outputs.publisher.observe(observe);
         let revision = self.outputs.publisher.current().revision;
         let mut status = status::describe(accepted, revision, workloads, known, &health, diagnostics);
         status.count(self.catalogs.shares());
         status.add_found(found);
         status.add_unknown_names(&accepted.desired, found);
+        status.add_issuers(&accepted.desired, issuers);
         (status.progress, status.error) = (self.progress, self.store_error.clone());
         self.outputs.status.send_replace(Arc::new(status));
         let retry_at = self.store_error.as_ref().map(|_| Instant::now() + STORE_RETRY_TIME);

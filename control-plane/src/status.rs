@@ -7,6 +7,7 @@ use http::Uri;
 use serde::{Serialize, Serializer};
 use vmcp_core::aggregation::ConflictResolution;
 use vmcp_core::backend::BackendId;
+use vmcp_core::boundary::Incoming;
 use vmcp_core::catalog::Share;
 use vmcp_core::desired::Desired;
 use vmcp_core::diagnostic::{Diagnostic, Severity};
@@ -19,6 +20,7 @@ use vmcp_core::sentence::{nearest, shown};
 use crate::accept::Accepted;
 use crate::health::{Fares, HealthOf};
 use crate::introspect::{Observation, Observations};
+use crate::issuers::{self, Fetched};
 use crate::workloads::{Groups, Located, Workloads};
 
 /// How things are.
@@ -138,6 +140,35 @@ impl Status {
                     help: None,
                     line: None,
                 }));
+            }
+        }
+    }
+
+    /// Issuers whose keys cannot be had: nobody comes in by them, or by those keys alone that are known.
+    pub(crate) fn add_issuers(&mut self, desired: &Desired, fetched: &Fetched) {
+        for server in desired.virtual_servers.values() {
+            let Incoming::Oidc(issuers) = &server.incoming else { continue };
+            for issuer in issuers.iter().filter(|issuer| issuer.introspection_url.is_none()) {
+                let Some(known) = fetched.get(&issuers::id(issuer)) else { continue };
+                let Some(error) = &known.error else { continue };
+                let help = match known.keys {
+                    Some(_) => "callers come in by the keys that were fetched before",
+                    None => {
+                        "no caller whose tokens it signs comes in before they can be; check `issuer` and `jwks_url`, and whether it can be reached from here"
+                    }
+                };
+                self.diagnostics.push(DiagnosticStatus {
+                    severity: Severity::Warning.as_str(),
+                    virtual_server: server.name.to_string(),
+                    backends: Vec::new(),
+                    message: format!(
+                        "the keys of the issuer `{}` cannot be had: {}",
+                        shown(&issuer.issuer),
+                        shown(error)
+                    ),
+                    help: Some(help.to_owned()),
+                    line: None,
+                });
             }
         }
     }

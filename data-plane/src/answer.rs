@@ -39,7 +39,7 @@ pub(crate) async fn answer(
         }
         (Ask::Discover, _) => Ok(respond(asked, discovered(server, identity).as_bytes())),
         (Ask::Ping, _) => Ok(respond(asked, b"{}")),
-        (Ask::SetLevel, client) => set_level(plane, server, client, asked),
+        (Ask::SetLevel, client) => set_level(plane, server, identity, client, asked),
         // Only a legacy client can ask to initialize, and the rest goes to backends.
         _ => Err(Refusal::unknown_method(&asked.request.method, asked.client == Client::Modern)),
     }
@@ -59,6 +59,7 @@ fn respond(asked: &Asked<'_>, value: &[u8]) -> Response {
 fn set_level(
     plane: &Arc<Plane>,
     server: &Arc<Server>,
+    identity: &Identity,
     client: Client,
     asked: &Asked<'_>,
 ) -> Result<Response, Refusal> {
@@ -67,10 +68,10 @@ fn set_level(
     // Without a session nothing is remembered.
     if let Some(client) = client.session() {
         plane.backend_sessions.set_level(&client, level);
-        let (plane, server) = (plane.clone(), server.clone());
+        let (plane, server, identity) = (plane.clone(), server.clone(), identity.clone());
         tokio::spawn(async move {
             let logging = server.backends.iter().filter(|backend| backend.abilities.logs);
-            for opened in plane.backend_sessions.of(&client, logging).await {
+            for opened in plane.backend_sessions.of((&client, &identity), logging).await {
                 opened.log(&plane.exchange, level).await;
             }
         });
@@ -102,8 +103,7 @@ fn missing_json(missing: &[&Name]) -> String {
 /// What every complete, cacheable modern result ends with. It is `public` where lists are the same for every caller.
 fn modern_tail(server: &Server, missing: &str) -> String {
     let comma = if missing.is_empty() { "" } else { "," };
-    let is_public = server.guards.is_none() && server.trusted.is_empty();
-    let scope = if is_public { "public" } else { "private" };
+    let scope = if server.is_public() { "public" } else { "private" };
     format!(
         ",\"resultType\":\"complete\",\"ttlMs\":{},\"cacheScope\":\"{scope}\",\"_meta\":{{\"io.modelcontextprotocol/serverInfo\":{}{comma}{missing}}}}}",
         limits::LIST_FRESH_TIME.as_millis(),
@@ -150,13 +150,15 @@ fn list(
     client: Client,
     asked: &Asked<'_>,
 ) -> Result<Response, Refusal> {
+    let filtered = server.guards.as_ref().map(|guards| guards.lists(identity, &server.lists));
     let told = plane.told.load();
-    let missing = server.unavailable(&told);
+    let mut missing = server.unavailable(&told);
+    // Of whom a caller may use nothing it does not hear.
+    missing.retain(|backend| filtered.as_ref().is_none_or(|lists| lists.has_any_of(backend)));
     if !missing.is_empty() && server.partial_failure == PartialFailure::Fail {
         return Err(Refusal::missing(&missing));
     }
     let scope = Scope { server: &server.name, principal: asked.principal };
-    let filtered = server.guards.as_ref().map(|guards| guards.lists(identity, &server.lists));
     let list = filtered.as_deref().unwrap_or(&server.lists).of(kind);
     let cursor = asked.request.params.as_ref().and_then(|params| params.get("cursor"));
     let page = match cursor {

@@ -91,11 +91,12 @@ impl DataPlane {
         let keys = session_keys.map_or_else(SessionKeys::own, Ok).map_err(|_| StartError::Keys)?;
         let counters = Arc::new(Counters::register(&metrics));
         let counted = counters.clone();
+        let tokens = Tokens::default();
         let plane = Plane {
             snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::empty(Ledgers::new(counters.records())))),
             told: Arc::default(),
             changed: watch::Sender::new(0),
-            backend_sessions: BackendSessions::new(),
+            backend_sessions: BackendSessions::new(tokens.clone()),
             mailboxes: Mailboxes::default(),
             streams: Streams::default(),
             questions: Questions::new(),
@@ -103,7 +104,7 @@ impl DataPlane {
             exchange: exchange.counting_unasked(move || {
                 counted.dropped().inc();
             }),
-            tokens: Tokens::default(),
+            tokens,
             personal_inventories: PersonalInventories::default(),
             verifier: Arc::new(Verifier::new().map_err(StartError::Tls)?),
             sessions: Arc::new(Sessions::new(keys)),

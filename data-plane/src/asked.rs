@@ -72,6 +72,22 @@ pub(crate) enum Action<'a> {
     UseTask(Cow<'a, str>),
 }
 
+impl Action<'_> {
+    /// The same for longer than the request.
+    pub(crate) fn into_owned(self) -> Action<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::CallTool(name) => Action::CallTool(owned(name)),
+            Self::GetPrompt(name) => Action::GetPrompt(owned(name)),
+            Self::ReadResource(uri) => Action::ReadResource(owned(uri)),
+            Self::CompletePrompt(name) => Action::CompletePrompt(owned(name)),
+            Self::CompleteTemplate(uri) => Action::CompleteTemplate(owned(uri)),
+            Self::WatchResource(uri) => Action::WatchResource(owned(uri)),
+            Self::UseTask(id) => Action::UseTask(owned(id)),
+        }
+    }
+}
+
 impl Ask {
     pub(crate) fn of(name: &str, is_modern: bool) -> Option<Self> {
         Some(match (name, is_modern) {
@@ -194,7 +210,12 @@ impl<'a> Asked<'a> {
 
     /// The arguments of a call.
     pub(crate) fn arguments(&self) -> Option<Object<'a>> {
-        self.request.params.as_ref()?.get("arguments")?.as_object()
+        self.arguments_value()?.as_object()
+    }
+
+    /// The same, whatever it is.
+    pub(crate) fn arguments_value(&self) -> Option<Value<'a>> {
+        self.request.params.as_ref()?.get("arguments")
     }
 
     /// The value that names the item, to be replaced by the backend's own name.

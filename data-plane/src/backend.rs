@@ -4,6 +4,7 @@ mod breaker;
 mod budget;
 mod called;
 mod live;
+mod opened;
 mod sessions;
 mod slots;
 mod told;
@@ -23,7 +24,8 @@ use breaker::Admission;
 pub(crate) use called::{Backend, Legacy};
 pub(crate) use live::Live;
 use live::{Picked, now_ms, random};
-pub(crate) use sessions::{BackendSessions, Caller, Opened};
+pub(crate) use opened::Opened;
+pub(crate) use sessions::{BackendSessions, Caller};
 use slots::Slot;
 pub(crate) use told::Told;
 

@@ -1,7 +1,6 @@
 //! Between the eras: what a request lacks for its backend, and what an answer lacks, or has too much of, for its client.
 //! What a backend asks of the client does not cross yet; it is refused.
 
-use bytes::Bytes;
 use vmcp_json::{Edits, Object};
 use vmcp_mcp::{Era, NO_CAPABILITIES, OURSELVES, Outcome, Request, Response, accepted_meta, code};
 
@@ -69,12 +68,14 @@ pub(crate) fn write_request(bridge: Bridge, request: &Request<'_>, edits: &mut E
     }
 }
 
-/// A response as the client's era has it.
-pub(crate) fn read_response(bridge: Bridge, response: &Response<'_>, body: Bytes) -> Result<Bytes, Reason> {
-    let other_code;
-    let mut edits = Edits::new();
+/// What makes a response one of the client's era.
+pub(crate) fn read_response(
+    bridge: Bridge,
+    response: &Response<'_>,
+    edits: &mut Edits<'_>,
+) -> Result<(), Reason> {
     match (bridge, &response.outcome) {
-        (Bridge::None(_), _) => return Ok(body),
+        (Bridge::None(_), _) => {}
         (Bridge::ToModern, Outcome::Result(result)) => {
             let kind = result.get("resultType").and_then(|kind| kind.as_str());
             if kind.is_some_and(|kind| kind != "complete") {
@@ -83,23 +84,33 @@ pub(crate) fn read_response(bridge: Bridge, response: &Response<'_>, body: Bytes
             edits.remove(result, |name| matches!(name, "resultType" | "ttlMs" | "cacheScope"));
         }
         (Bridge::ToLegacy { reads }, Outcome::Result(result)) => {
-            complete(result, "resultType", b"\"complete\"", &mut edits);
+            complete(result, "resultType", b"\"complete\"", edits);
             if reads {
-                complete(result, "ttlMs", b"0", &mut edits);
-                complete(result, "cacheScope", b"\"private\"", &mut edits);
+                complete(result, "ttlMs", b"0", edits);
+                complete(result, "cacheScope", PRIVATE, edits);
             }
         }
         (Bridge::ToLegacy { .. }, Outcome::Error { code, error })
             if *code == i64::from(code::RESOURCE_NOT_FOUND) =>
         {
-            other_code = code::INVALID_PARAMS.to_string();
             if let Some(code) = error.get("code") {
-                edits.replace(code, other_code.as_bytes());
+                edits.replace_with(code, vmcp_mcp::code::INVALID_PARAMS.to_string().into());
             }
         }
         (Bridge::ToModern | Bridge::ToLegacy { .. }, Outcome::Error { .. }) => {}
     }
-    Ok(if edits.is_empty() { body } else { edits.apply(&body).into() })
+    Ok(())
+}
+
+const PRIVATE: &[u8] = b"\"private\"";
+
+/// What was read for one caller is no other's, whatever the backend says (MCP 2026-07-28, Caching).
+pub(crate) fn keep_private(response: &Response<'_>, edits: &mut Edits<'_>) {
+    let Outcome::Result(result) = &response.outcome else { return };
+    match result.get("cacheScope") {
+        Some(scope) if scope.raw().as_bytes() != PRIVATE => edits.replace(scope, PRIVATE),
+        _ => {}
+    }
 }
 
 fn complete(result: &Object<'_>, name: &str, value: &[u8], edits: &mut Edits<'_>) {

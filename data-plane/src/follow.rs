@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
-use vmcp_revision::protocol::{HeldBack, IssuerKeys};
+use vmcp_revision::protocol::{HeldBack, IssuerKeys, Observe};
 use vmcp_revision::{Follower, PartName, Serving, Verdict};
 use vmcp_runtime::unix_ms;
 
@@ -119,11 +119,7 @@ impl Follow {
                 }
                 Ok(()) = told.changed() => {
                     let observe = told.borrow_and_update().clone();
-                    self.plane.told.store(Arc::new(Told::of(&observe)));
-                    if self.keys != observe.keys {
-                        self.keys = observe.keys;
-                        self.learn();
-                    }
+                    self.observe(observe);
                     continue;
                 }
                 _ = looks.tick() => {
@@ -196,6 +192,20 @@ impl Follow {
         self.learn();
     }
 
+    /// What the control plane says beside what it publishes.
+    fn observe(&mut self, observe: Observe) {
+        self.plane.told.store(Arc::new(Told::of(&observe)));
+        if self.keys == observe.keys {
+            return;
+        }
+        let before = std::mem::replace(&mut self.keys, observe.keys);
+        self.learn();
+        if !are_same_keys(&before, &self.keys) {
+            // Who stays has a token that one of them has signed.
+            self.plane.changed.send_modify(|_| ());
+        }
+    }
+
     /// The keys that the control plane has fetched are those of whoever trusts their issuer.
     fn learn(&self) {
         for (trusted, keys) in self.plane.snapshot.load().trusted().flat_map(|trusted| {
@@ -237,4 +247,10 @@ impl Follow {
         );
         Some(error)
     }
+}
+
+/// Whether they say the same, whenever they were fetched.
+fn are_same_keys(before: &[IssuerKeys], now: &[IssuerKeys]) -> bool {
+    let said = |keys: &IssuerKeys| (keys.issuer.clone(), keys.jwks_url.clone(), keys.document.clone());
+    before.iter().map(said).eq(now.iter().map(said))
 }

@@ -8,45 +8,49 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
-use vmcp_mcp::{self as mcp, EventStream, Message, Request, method, sse};
+use vmcp_mcp::{EventStream, Message, Request, method, sse};
 
-use crate::backend::{Backend, Opened};
+use crate::backend::Opened;
 use crate::mailboxes::{About, Said};
 use crate::plane::Plane;
-use crate::principal::Identity;
 use crate::questions::decline;
 use crate::session::Session;
 use crate::watch::Heard;
-
-/// In whose name a backend is listened to.
-pub(crate) struct Hearer {
-    pub(crate) client: Session,
-    pub(crate) identity: Identity,
-    pub(crate) backend: Arc<Backend>,
-}
 
 /// Listens to a backend in one session of a client, once, until the session or the client is gone. What is returned resolves when the
 /// backend can be heard, or will not be; `None`: nobody listens here, or somebody does already.
 pub(crate) fn hear(
     plane: &Arc<Plane>,
-    hearer: Hearer,
+    client: Session,
     opened: &Arc<Opened>,
 ) -> Option<oneshot::Receiver<()>> {
-    if !plane.mailboxes.is_open(&hearer.client) || !opened.begins_to_be_heard() {
+    if !plane.mailboxes.is_open(&client) || !opened.begins_to_be_heard() {
         return None;
     }
     let (begun, begins) = oneshot::channel();
-    tokio::spawn(Listening::new(plane, hearer.client, false).run(hearer, Arc::downgrade(opened), begun));
+    tokio::spawn(Listening::new(plane, client, false).run(Arc::downgrade(opened), begun));
     Some(begins)
 }
 
-/// What a client has missed of a stream that it comes back to: it comes on the stream that it listens on now.
+/// What a client has missed of a stream that it comes back to: it comes on the stream that it listens on now. One stream at a time of each
+/// session.
 pub(crate) fn resume(plane: &Arc<Plane>, client: Session, opened: Arc<Opened>, last_id: Vec<u8>) {
+    if !opened.begins_to_be_resumed() {
+        return;
+    }
     let mut listening = Listening::new(plane, client, true);
     tokio::spawn(async move {
-        let resuming = mcp::resume(&listening.plane.exchange, opened.peer(), opened.session(), &last_id);
-        if let Ok(Ok(Some(events))) = tokio::time::timeout(limits::PROBE_TIME, resuming).await {
-            listening.take(events, &Arc::downgrade(&opened)).await;
+        let events =
+            tokio::time::timeout(limits::PROBE_TIME, opened.resume(&listening.plane.exchange, &last_id))
+                .await;
+        // The end of the session ends this.
+        let held = Arc::downgrade(&opened);
+        drop(opened);
+        if let Ok(Some(events)) = events {
+            listening.take(events, &held).await;
+        }
+        if let Some(opened) = held.upgrade() {
+            opened.is_resumed_no_more();
         }
     });
 }
@@ -65,39 +69,20 @@ impl Listening {
         Self { plane: plane.clone(), client, is_resumed, asked: Vec::new() }
     }
 
-    /// The stream; `None`: there is none. What the backend is shown is had anew each time, since tokens end.
-    async fn open(&self, hearer: &Hearer, held: &Opened) -> Result<Option<EventStream>, ()> {
-        let (plane, shown) = (&self.plane, &hearer.backend.shown);
-        let header = shown.header(&plane.tokens, &hearer.identity).await.map_err(|_| ())?;
-        let mut peer = held.peer().clone();
-        if let Some((name, value)) = &header {
-            peer.headers.insert(name, value.clone());
-        }
-        let listening = mcp::listen(&plane.exchange, &peer, held.session());
-        match tokio::time::timeout(limits::PROBE_TIME, listening).await {
-            Ok(Ok(events)) => Ok(events),
-            Ok(Err(failure)) => {
-                shown.forget_refused((&plane.tokens, &hearer.identity), header.as_ref(), &failure).await;
-                Err(())
-            }
-            Err(_) => Err(()),
-        }
-    }
-
-    async fn run(mut self, hearer: Hearer, opened: Weak<Opened>, begun: oneshot::Sender<()>) {
+    async fn run(mut self, opened: Weak<Opened>, begun: oneshot::Sender<()>) {
         let mut begun = Some(begun);
         // The session is held only while something is done with it: its end ends this.
         let mut pause = limits::RETRY_FIRST;
         while let Some(held) = opened.upgrade() {
             let began = Instant::now();
-            let stream = self.open(&hearer, &held).await;
+            let stream = held.listen(&self.plane.exchange).await;
             drop(held);
             // Whoever does not wait for it has gone.
             begun.take().map(|begun| begun.send(()));
             match stream {
                 Ok(Some(events)) => self.take(events, &opened).await,
                 Ok(None) => return,
-                Err(()) => {}
+                Err(_) => {}
             }
             // A stream that is cut now and then is opened again soon; one that never stands, later and later.
             if began.elapsed() > limits::STEADY_TIME {

@@ -12,7 +12,6 @@ use http::{HeaderName, HeaderValue};
 use moka::Expiry;
 use moka::future::Cache as Asking;
 use moka::sync::Cache;
-use tokio::sync::Semaphore;
 use vmcp_core::inventory::Inventory;
 use vmcp_core::limits;
 use vmcp_core::name::Name;
@@ -33,7 +32,6 @@ pub(crate) struct PersonalInventories {
     /// What a backend last said, in case it does not answer.
     good: Cache<Key, Arc<Inventory>>,
     servers: Cache<(Name, [u8; 32]), Arc<Made>>,
-    at_once: Arc<Semaphore>,
 }
 
 /// Who asks whom: what a backend and its virtual server were published as, and the grant that the caller has come with.
@@ -89,8 +87,7 @@ impl Default for PersonalInventories {
             .weigher(|_: &(Name, [u8; 32]), made: &Arc<Made>| made.server.bytes())
             .max_capacity(limits::PERSONAL_SERVERS_BYTES)
             .time_to_idle(limits::PERSONAL_KEPT_TIME);
-        let at_once = Arc::new(Semaphore::new(limits::PERSONAL_ASKED_AT_ONCE));
-        Self { fresh: fresh.build(), good: good.build(), servers: servers.build(), at_once }
+        Self { fresh: fresh.build(), good: good.build(), servers: servers.build() }
     }
 }
 
@@ -198,7 +195,7 @@ async fn ask(
     last: Option<Arc<Inventory>>,
 ) -> Heard {
     let silent = Heard { inventory: None, good_for: limits::PERSONAL_RETRY_TIME };
-    let backend = &asked.backend;
+    let (backend, at_once) = (&asked.backend, &asked.at_once);
     let (Some(described), false) = (asked.described(), backend.is_avoided()) else { return silent };
     let refused = || Heard { inventory: Some(Arc::default()), ..silent.clone() };
     let header = async || backend.shown.header(&plane.tokens, identity).await;
@@ -206,7 +203,7 @@ async fn ask(
         let credential = Credential::by(move || std::future::ready(Ok(header.clone())).boxed());
         let asking = async {
             // Nobody closes it.
-            let _place = plane.personal_inventories.at_once.acquire().await;
+            let _place = at_once.acquire().await;
             let contact =
                 Contact::open(&plane.exchange, &described.endpoints, credential, limits::PROBE_TIME).await?;
             let heard = contact.ask().await?;
@@ -222,7 +219,7 @@ async fn ask(
     };
     let mut asked = asking(shown.clone()).await;
     if let Err(failure) = &asked
-        && backend.shown.forget_refused((&plane.tokens, identity), shown.as_ref(), failure).await
+        && backend.shown.replace_refused((&plane.tokens, identity), shown.as_ref(), failure).await
     {
         asked = match header().await {
             Ok(header) => asking(header).await,

@@ -117,8 +117,8 @@ impl Shown {
         matches!(self, Self::Exchanged { .. } | Self::Own(_))
     }
 
-    /// A backend has failed to do what it was asked for: what it was shown is forgotten if that is why, and another one may be had. Whether so.
-    pub(crate) async fn forget_refused(
+    /// A backend has failed to do what it was asked for: what it was shown is replaced if that is why, and another one may be had. Whether so.
+    pub(crate) async fn replace_refused(
         &self,
         (tokens, identity): (&Tokens, &Identity),
         header: Option<&(HeaderName, HeaderValue)>,
@@ -127,20 +127,22 @@ impl Shown {
         let Some((_, refused)) = header.filter(|_| self.is_renewable() && is_refusal(failure)) else {
             return false;
         };
-        self.forget(tokens, identity, refused).await;
+        self.replace(tokens, identity, refused).await;
         true
     }
 
     /// A backend has refused what it was shown.
-    pub(crate) async fn forget(&self, tokens: &Tokens, identity: &Identity, refused: &HeaderValue) {
+    pub(crate) async fn replace(&self, tokens: &Tokens, identity: &Identity, refused: &HeaderValue) {
         let Ok(refused) = refused.to_str() else { return };
+        let now = unix_ms() / 1_000;
         match self {
             Self::Exchanged { grants, kind } => {
                 if let Some((grant, token)) = grant_for(grants, identity) {
-                    tokens.forget_exchanged(grant, kind, &token.verified, refused).await;
+                    let whose = (&*token.verified, &token.bearer);
+                    tokens.renew_exchanged(grant, kind, whose, (refused, now)).await;
                 }
             }
-            Self::Own(grant) => tokens.forget_own(grant, refused).await,
+            Self::Own(grant) => tokens.renew_own(grant, Some(refused), now).await,
             Self::Nothing | Self::PassedOn | Self::Fixed(..) | Self::Missing => {}
         }
     }

@@ -69,6 +69,11 @@ impl Identity {
         }
     }
 
+    /// Whether the token has ended that it has come with, and was taken all the same, since clocks differ.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.token.as_ref().is_some_and(|token| token.verified.has_ended(unix_ms() / 1_000))
+    }
+
     /// Tells it from whoever may not share a decision with it; and all that is said of it from all else.
     pub(crate) fn marks(&self) -> ([u8; 32], [u8; 32]) {
         self.token.as_ref().map(|token| (*token.verified.grant(), *token.verified.mark())).unwrap_or_default()

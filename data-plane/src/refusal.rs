@@ -268,6 +268,13 @@ impl Refusal {
         refusal
     }
 
+    /// The answers to a batch are more than is held together.
+    pub(crate) fn large_batch() -> Self {
+        let message = "The answers to this batch are larger than all together may be; ask one by one";
+        let data = "{\"reason\":\"batch_too_large\"}".to_owned();
+        Self::new(StatusCode::OK, code::INTERNAL_ERROR, message).with_data(data)
+    }
+
     /// Nobody can say who asks, since the issuer has never been reached.
     pub(crate) fn issuer_unavailable() -> Self {
         let message = "The issuer of tokens cannot be reached";

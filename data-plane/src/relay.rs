@@ -1,8 +1,10 @@
 //! From a backend's answer to the client's: held to the request, bridged, and passed on whole or event by event.
 
 pub(crate) mod resumption;
+mod standing;
 mod stream;
 
+pub(crate) use standing::Standing;
 pub(crate) use stream::event_stream;
 
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use vmcp_mcp::{
     self as mcp, Answer, Answered, Era, Id, Message, Outcome, Request, Response as Answering, method,
 };
 
-use crate::asked::Asked;
+use crate::asked::{Ask, Asked, Client};
 use crate::audit::{Ended, Entry};
 use crate::backend::{Admitted, Opened};
 use crate::bridge::{self, Bridge};
@@ -46,12 +48,16 @@ pub(crate) struct Relay {
     asked: AtomicUsize,
     /// It is about a task.
     is_about_task: bool,
+    /// What the backend says that others may keep, they may not.
+    is_private: bool,
     /// The client's id, as it wrote it.
     id: String,
     /// In whose session a backend may ask something.
     client: Option<Session>,
     /// The backend session that must live as long as the answer.
     session: Option<Arc<Opened>>,
+    /// What is asked again when policies change while it is answered, if there are any.
+    standing: Option<Standing>,
     /// What becomes the record of it.
     entry: Entry,
 }
@@ -105,6 +111,10 @@ impl Relay {
                 retry_after: Some(time),
                 ..
             } => Err(self.admitted.busy(time).with_id(&self.id)),
+            // Whatever else it says: it is our credential that it refuses.
+            Answer::Refused {
+                status: status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN), ..
+            } => Err(self.refusal(Reason::from(status))),
             // A modern backend says "no" with a status and a JSON-RPC error; both are the client's.
             Answer::Refused { status, body, .. } => match self.read(body) {
                 Ok(Passed::Response(body, ended)) => {
@@ -120,13 +130,29 @@ impl Relay {
         plane: Arc<Plane>,
         admitted: Admitted,
         (bridge, round, shared): (Bridge, Option<Round>, Option<Box<SharedCall>>),
+        (is_public, standing): (bool, Option<Standing>),
         (asked, entry): (&Asked<'_>, Entry),
         session: Option<Arc<Opened>>,
     ) -> Self {
         let (id, client) = (asked.request.id.raw().to_owned(), asked.client.session());
         let is_about_task = asked.ask.is_about_task();
+        let is_private = asked.ask == Ask::ReadResource && asked.client == Client::Modern && !is_public;
         let (admitted, asked) = (Arc::new(admitted), AtomicUsize::new(0));
-        Self { plane, admitted, bridge, round, shared, asked, is_about_task, id, client, session, entry }
+        Self {
+            plane,
+            admitted,
+            bridge,
+            round,
+            shared,
+            asked,
+            is_about_task,
+            is_private,
+            id,
+            client,
+            session,
+            standing,
+            entry,
+        }
     }
 
     /// The client's answer where the backend's cannot be passed on.
@@ -158,10 +184,15 @@ impl Relay {
             }
             Message::Response(response) => match response.id {
                 Some(id) if id.is(self.shared.as_ref().map_or(&self.id, |shared| &shared.id)) => {
-                    let bridged = match &self.round {
-                        Some(round) => self.sealed(round, &response, &body)?,
-                        None => bridge::read_response(self.bridge, &response, body.clone())?,
-                    };
+                    let mut edits = Edits::new();
+                    match &self.round {
+                        Some(round) => self.seal(round, &response, &mut edits)?,
+                        None => bridge::read_response(self.bridge, &response, &mut edits)?,
+                    }
+                    if self.is_private {
+                        bridge::keep_private(&response, &mut edits);
+                    }
+                    let bridged = if edits.is_empty() { body.clone() } else { edits.apply(&body).into() };
                     let ended = self.entry.read(&response, &limits);
                     Ok(Passed::Response(under_our_id(id, &self.id, bridged, &limits), ended))
                 }
@@ -175,12 +206,11 @@ impl Relay {
         }
     }
 
-    /// A response whose state, if the backend keeps one with the client, is sealed, and whose task, if it is about one, is called as the
-    /// client knows it.
-    fn sealed(&self, round: &Round, response: &Answering<'_>, body: &Bytes) -> Result<Bytes, Reason> {
-        let Outcome::Result(result) = &response.outcome else { return Ok(body.clone()) };
+    /// Seals the state of a response, if the backend keeps one with the client, and calls its task, if it is about one, as the client
+    /// knows it.
+    fn seal(&self, round: &Round, response: &Answering<'_>, edits: &mut Edits<'_>) -> Result<(), Reason> {
+        let Outcome::Result(result) = &response.outcome else { return Ok(()) };
         let kind = result.get("resultType").map_or("", |kind| kind.raw());
-        let mut edits = Edits::new();
         let (state, task) = (result.get("requestState"), result.get("taskId"));
         if let Some(state) = state.filter(|_| kind == "\"input_required\"") {
             let sealed = state.as_str().and_then(|state| round.seal(&self.plane.sessions, &state));
@@ -197,7 +227,7 @@ impl Relay {
             };
             edits.replace_with(task, quote(&id.ok_or(Reason::Protocol)?).into());
         }
-        Ok(if edits.is_empty() { body.clone() } else { edits.apply(body).into() })
+        Ok(())
     }
 
     /// What a legacy backend asks on the way to its answer goes to the client, if that has said that it may be asked; else we say no.
@@ -221,17 +251,15 @@ impl Relay {
 
     /// Answers what a legacy backend has asked.
     fn tell_backend(&self, answer: Bytes) {
+        if let Some(opened) = &self.session {
+            return opened.say(&self.plane.exchange, answer);
+        }
         // One that keeps no sessions waits for its answer all the same.
-        let (session, peer) = match (&self.session, self.admitted.backend().legacy) {
-            (Some(opened), _) => (opened.session().clone(), opened.peer().clone()),
-            (None, Some(legacy)) if self.bridge.backend_speaks() == Era::Legacy => {
-                (mcp::Session { version: legacy.version, id: None, duplex: None }, self.admitted.peer())
-            }
-            (None, _) => return,
-        };
-        let (plane, held) = (self.plane.clone(), self.session.clone());
+        let legacy = self.admitted.backend().legacy.filter(|_| self.bridge.backend_speaks() == Era::Legacy);
+        let Some(legacy) = legacy else { return };
+        let session = mcp::Session { version: legacy.version, id: None, duplex: None };
+        let (peer, plane) = (self.admitted.peer(), self.plane.clone());
         tokio::spawn(async move {
-            let _held = held;
             let telling = session.send(&plane.exchange, &peer, answer);
             // Whether the backend likes the answer changes nothing for the client.
             let _ = tokio::time::timeout(limits::PROBE_TIME, telling).await;

@@ -29,7 +29,7 @@ use vmcp_runtime::Peer;
 use crate::answer;
 use crate::asked::{Ask, Asked, Client};
 use crate::audit::{Door, Entry, EventType};
-use crate::hear::{Hearer, hear, resume};
+use crate::hear::{hear, resume};
 use crate::inventories::{is_personal, personal};
 use crate::metrics::Outcome;
 use crate::plane::Plane;
@@ -38,7 +38,7 @@ use crate::refusal::Refusal;
 use crate::reply::empty;
 use crate::session::Session;
 use crate::snapshot::Server;
-use authenticate::{TurnedAway, authenticate};
+use authenticate::{TurnedAway, authenticate, ended};
 use authorize::authorize;
 use credential::credential;
 use forward::forward;
@@ -67,7 +67,7 @@ impl<'a> Arrived<'a> {
 
     /// Records that it is refused before anything is known of what it asks.
     async fn unread(self, refusal: Refusal) -> Refusal {
-        turned_away(self.server, self.door, (self.headers, Some(self.identity)), refusal).await
+        turned_away(self.server, self.door, (self.headers, Some(self.identity)), refusal, "").await
     }
 
     /// The session that it names.
@@ -103,8 +103,9 @@ async fn enter(
 ) -> Result<Identity, Refusal> {
     match authenticate(plane, server, door.path, headers).await {
         Ok(identity) => Ok(identity),
-        Err(TurnedAway { refusal, who }) => {
-            Err(turned_away(server, door, (headers, who.as_deref()), refusal).await)
+        Err(TurnedAway { refusal, why, who }) => {
+            tracing::debug!(virtual_server = %server.name, why, "a caller may not come in");
+            Err(turned_away(server, door, (headers, who.as_deref()), refusal, why).await)
         }
     }
 }
@@ -112,7 +113,7 @@ async fn enter(
 /// Answers what no method is asked for, or by whom nobody may be: that is on record, too.
 pub(crate) async fn turn_away(server: &Server, head: &Parts, refusal: Refusal) -> Response {
     let door = door(head.uri.path(), &head.extensions);
-    turned_away(server, door, (&head.headers, None), refusal).await.into_response()
+    turned_away(server, door, (&head.headers, None), refusal, "").await.into_response()
 }
 
 async fn turned_away(
@@ -120,9 +121,11 @@ async fn turned_away(
     door: Door<'_>,
     (headers, identity): (&HeaderMap, Option<&Identity>),
     refusal: Refusal,
+    why: &'static str,
 ) -> Refusal {
     match Entry::open(server, door, headers, identity).await {
         Ok(mut entry) => {
+            entry.is_because(why);
             entry.refused(&refusal);
             refusal
         }
@@ -179,19 +182,13 @@ async fn listen(arrived: Arrived<'_>) -> Result<Response, Refusal> {
     let client = receive::receive_listener(arrived)?;
     let mailbox = client.as_ref().map(|client| plane.mailboxes.listen(client));
     if let Some(client) = client {
-        for opened in plane.backend_sessions.of(&client, server.backends.iter()).await {
-            let backend = server.backends.iter().find(|known| known.id == *opened.backend());
-            let hearer = backend.map(|backend| Hearer {
-                client,
-                identity: identity.clone(),
-                backend: backend.clone(),
-            });
+        for opened in plane.backend_sessions.of((&client, identity), server.backends.iter()).await {
             // Nobody waits for it.
-            drop(hearer.and_then(|hearer| hear(plane, hearer, &opened)));
+            drop(hear(plane, client, &opened));
         }
         if let Some((backend, id)) = receive::last_event(headers) {
             let owner = server.backends.iter().filter(|known| known.id.name == backend);
-            for opened in plane.backend_sessions.of(&client, owner).await {
+            for opened in plane.backend_sessions.of((&client, identity), owner).await {
                 resume(plane, client, opened, id.clone());
             }
         }
@@ -211,11 +208,11 @@ pub(crate) async fn delete(plane: &Arc<Plane>, server: &Arc<Server>, head: &Part
 }
 
 async fn end(arrived: Arrived<'_>) -> Result<Response, Refusal> {
-    let Arrived { plane, server, headers, .. } = arrived;
+    let Arrived { plane, server, headers, identity, .. } = arrived;
     let session = arrived.session()?;
     plane.sessions.end(&session);
     let carried = receive::carried(headers, arrived.scope(), &plane.sessions);
-    plane.backend_sessions.end(&plane.exchange, &session, &server.backends, &carried).await;
+    plane.backend_sessions.end(&plane.exchange, (&session, identity), &server.backends, &carried).await;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -262,11 +259,11 @@ async fn one(arrived: Arrived<'_>, body: Bytes, entry: &mut Entry) -> Result<(Re
             let is_roots = told.method == method::ROOTS_CHANGED;
             let event = if is_roots { EventType::RootsListChanged } else { EventType::Notification };
             entry.is(event, &told.method);
-            Box::pin(hand_on::told(plane, server, &session, &told, &body)).await;
+            Box::pin(hand_on::told(plane, server, (&session, arrived.identity), &told, &body)).await;
             Ok((empty(StatusCode::ACCEPTED), Outcome::Answered))
         }
         Received::Answered(session, response) => {
-            hand_on::answered(plane, &session, &response, &body);
+            hand_on::answered(plane, (&session, arrived.identity), &response, &body);
             Ok((empty(StatusCode::ACCEPTED), Outcome::Answered))
         }
         Received::Nothing => Ok((empty(StatusCode::ACCEPTED), Outcome::Answered)),
@@ -293,7 +290,10 @@ async fn proceed(
         Routed::NothingToComplete => Ok((answer::no_completion(asked), Outcome::Answered)),
         Routed::To(route) => {
             entry.goes_to(&route.target);
-            let credential = credential(plane, identity, &route).await?;
+            let credential = credential(plane, identity, &route).await.map_err(|refusal| {
+                let is_over = refusal.is_auth() && identity.has_ended();
+                if is_over { ended(plane, server, arrived.door.path, headers) } else { refusal }
+            })?;
             let shown = (identity, credential);
             let response = forward(plane, server, &route, shown, (asked, entry), (headers, body)).await?;
             Ok((response, Outcome::Forwarded))

@@ -28,7 +28,7 @@ use crate::audit::{Audit, Ledgers};
 use crate::backend::{Backend, Live, Told};
 use crate::outgoing::trusted;
 use crate::principal::Identity;
-pub(crate) use guards::Guards;
+pub(crate) use guards::{Guard, Guards};
 pub use held::Decode;
 pub(crate) use held::{Held, Usable, forget, take};
 pub(crate) use index::{Index, Reading, Target};
@@ -287,6 +287,11 @@ impl Server {
         let whole: String = told.map(|(_, section)| section.as_str()).collect();
         let whole = whole.trim_end();
         (!whole.is_empty()).then(|| whole.to_owned())
+    }
+
+    /// Whether everybody is answered alike: no caller is told from another, here or by a backend.
+    pub(crate) fn is_public(&self) -> bool {
+        self.guards.is_none() && self.trusted.is_empty()
     }
 
     /// Whether who has come in may still be here, now that this may have changed.

@@ -150,7 +150,7 @@ impl Watching {
             }
             Ok(Err(failure)) => {
                 let whose = (&self.plane.tokens, &self.identity);
-                shown.forget_refused(whose, header.as_ref(), &failure).await;
+                shown.replace_refused(whose, header.as_ref(), &failure).await;
                 Err(NotNow)
             }
             Err(_) => Err(NotNow),

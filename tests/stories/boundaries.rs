@@ -11,6 +11,7 @@ mod generated;
 mod handles;
 mod incoming;
 mod isolation;
+mod issuers;
 mod leaks;
 mod parsers;
 mod paths;
@@ -20,7 +21,9 @@ mod proofs;
 mod renewal;
 mod secrets;
 mod shadows;
+mod spellings;
 mod ssrf;
+mod under_way;
 
 use std::time::Duration;
 

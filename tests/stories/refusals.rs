@@ -325,6 +325,39 @@ async fn a_backend_that_does_not_speak_mcp_costs_one_clear_error() {
     }
 }
 
+/// A few kilobytes do not make anybody hold gigabytes.
+#[tokio::test]
+async fn the_answers_to_a_batch_have_one_bound() {
+    let backend = RawBackend::start(|recorded: &Recorded| {
+        mcp_reply(recorded, true, r#"{"name":"big","inputSchema":{"type":"object"}}"#).unwrap_or_else(|| {
+            let text = "x".repeat(20 << 20);
+            recorded.result(&format!(
+                r#"{{"content":[{{"type":"text","text":"{text}"}}],"resultType":"complete"}}"#
+            ))
+        })
+    })
+    .await;
+    let served = serve(&[at("b", &backend.url())]).await;
+    let call = |id: usize| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"b_big","arguments":{{}}}}}}"#
+        )
+    };
+    let batch: Vec<String> = (0..10).map(call).collect();
+    let headers = [("mcp-protocol-version", "2025-03-26")];
+    let answer = served.client().post(&headers, format!("[{}]", batch.join(","))).await;
+    let answers = answer.json();
+    let answers = answers.as_array().expect("an answer to each");
+    assert_eq!(answers.len(), 10);
+    let reasons: Vec<Option<&str>> =
+        answers.iter().map(|answer| answer["error"]["data"]["reason"].as_str()).collect();
+    // Three have room; the fourth is called for nothing, and nobody is asked for the others.
+    assert_eq!(reasons[..3], [None; 3]);
+    assert_eq!(reasons[3..], [Some("batch_too_large"); 7]);
+    assert!(answers.iter().enumerate().all(|(id, answer)| answer["id"] == id), "each under its id");
+    assert_eq!(backend.calls("tools/call").len(), 4);
+}
+
 #[tokio::test]
 async fn straight_line_04_a_batch_is_answered_in_2025_03_26_and_nowhere_else() {
     let backend = RawBackend::start(|recorded: &Recorded| {

@@ -95,6 +95,11 @@ fn hold(test: &Test) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(1));
         }
     };
+    if cases.is_empty() {
+        return Err(
+            WrongUsage(format!("{} has no case, so nothing was held to anything", legible(&file))).into()
+        );
+    }
     let mut failed = Vec::new();
     for case in &cases {
         let why = otherwise(&desired, case).unwrap_or_else(|error| Some(error.to_string()));

@@ -84,7 +84,7 @@ impl Service {
         if let Some(Of::Token(grant) | Of::TokenIfRefused(grant)) = &self.0
             && let Ok(grant) = prepare::grant(&grant.0, grant.1.as_ref())
         {
-            tokens.renew_own(&grant).await;
+            tokens.renew_own(&grant, None, unix_ms() / 1_000).await;
         }
     }
 }

@@ -76,6 +76,10 @@ impl Policies {
             let message = format!("there are more than {} policies", limits::POLICIES);
             faults.push(PolicyFault::new(0, 0, message));
         }
+        faults.extend(read.iter().filter_map(|read| {
+            let why = spelled_as_asked(&read.tree).err()?;
+            Some(PolicyFault::new(read.place, read.offset, why))
+        }));
         let has_entities_at_fault = faults.iter().any(|fault| fault.policy.is_none());
         let (uses, contradictions) = Uses::of(read.iter().map(|read| (read.place, &read.tree)));
         let contradict: BTreeSet<usize> = contradictions.iter().map(|(place, _)| *place).collect();
@@ -145,8 +149,7 @@ fn selected(read: &[Read], has_entities: bool) -> Result<Selection, Vec<PolicyFa
     for read in read {
         let mut own = Uses::default();
         own.add(&read.tree);
-        let added = spelled_as_asked(&read.tree)
-            .and_then(|()| selection.add(&read.policy, (&own, &read.tree), has_entities));
+        let added = selection.add(&read.policy, (&own, &read.tree), has_entities);
         faults.extend(added.err().map(|why| PolicyFault::new(read.place, read.offset, why)));
     }
     if faults.is_empty() { Ok(selection) } else { Err(faults) }

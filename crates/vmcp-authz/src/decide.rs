@@ -148,14 +148,17 @@ impl Policies {
         let mut read = Vec::new();
         for (attribute, name, shape) in self.uses.named("arg_") {
             let find = |name: &str| arguments.iter().find(|(known, _)| *known == name);
-            let is_there = name.strip_suffix("_present").is_some_and(|bare| find(bare).is_some());
+            // As ToolHive has it: said of what is no text, number or boolean.
+            let is_whole = |text: &str| text.starts_with(['{', '[']) || text == "null";
+            let of_other = name.strip_suffix("_present").and_then(find);
+            let is_there = of_other.is_some_and(|(_, text)| is_whole(text));
             let Some((_, text)) = find(name) else {
                 if is_there {
                     read.push((attribute.to_owned(), RestrictedExpression::new_bool(true)));
                 }
                 continue;
             };
-            if is_there {
+            if of_other.is_some() {
                 return Err(format!("the argument `{name}` says of another one that it is there"));
             }
             let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;

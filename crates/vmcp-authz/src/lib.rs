@@ -20,7 +20,7 @@ pub use decide::Decision;
 pub use fault::PolicyFault;
 pub use item::{Described, Guarded, Hints};
 pub use lint::{Lint, Offered};
-pub use subject::{Claims, Subject};
+pub use subject::{Claims, GROUP_CLAIMS, Subject};
 pub use vocabulary::Act;
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 
 use cedar_policy::pst::{self, BinaryOp, Clause, Expr, UnaryOp, Var};
 use vmcp_core::sentence::nearest;
+use vmcp_core::template::UriTemplate;
 
 use crate::compile::{Policies, Read};
 use crate::fault::PolicyFault;
-use crate::named::entities_named;
+use crate::infer::Uses;
+use crate::named::{entities_in_conditions, entities_named, principal_named};
 use crate::vocabulary::{Act, BACKEND, MCP};
 
 /// One thing that is odd.
@@ -16,17 +18,25 @@ pub type Lint = PolicyFault;
 pub struct Offered<'a> {
     /// By what is done with them, their exposed names or URIs; templates are not among them.
     pub items: Vec<(Act, &'a str)>,
-    /// Whether some URIs are known by their templates alone.
-    pub has_templates: bool,
+    /// By which URIs are known that nothing lists.
+    pub templates: Vec<&'a str>,
     /// The servers behind it.
     pub backends: Vec<&'a str>,
 }
 
 impl Policies {
-    /// What is odd about them, in the order of the policies; with what is offered, names that nothing has too.
-    pub fn lints(&self, offered: Option<&Offered<'_>>) -> Vec<Lint> {
+    /// What is odd about them, in the order of the policies; with what is offered, names that nothing has too; and
+    /// where several issuers vouch for callers, who is named whoever vouches for them.
+    pub fn lints(&self, offered: Option<&Offered<'_>>, has_several_issuers: bool) -> Vec<Lint> {
         let mut lints = self.odd.clone();
         for read in &self.read {
+            if has_several_issuers && self.trusts_every_issuer(read) {
+                lints.push(say(
+                    read,
+                    "whoever one of the issuers calls so is meant: each can put anybody into any group, and have a subject of any name",
+                    "add `principal.claim_iss == \"https://…\"`",
+                ));
+            }
             if is_open(&read.tree) {
                 lints.push(say(
                     read,
@@ -49,6 +59,19 @@ impl Policies {
         lints
     }
 
+    /// Whether it permits something to those who are called something, whoever calls them so.
+    fn trusts_every_issuer(&self, read: &Read) -> bool {
+        let mut own = Uses::default();
+        own.add(&read.tree);
+        let asks_for_issuer = own.named("claim_").any(|(_, claim, _)| claim == "iss");
+        let callers = [self.types.client.to_string(), self.types.group.to_string()];
+        let is_named = |uid: &pst::EntityUID| callers.contains(&uid.ty.to_string());
+        read.tree.effect == pst::Effect::Permit
+            && !asks_for_issuer
+            && (principal_named(&read.tree).is_some_and(&is_named)
+                || entities_in_conditions(&read.tree).iter().any(&is_named))
+    }
+
     /// Names that nothing has.
     fn unknown(&self, read: &Read, offered: &Offered<'_>) -> Vec<Lint> {
         let mut lints = Vec::new();
@@ -63,7 +86,12 @@ impl Policies {
                 None if kind == MCP => vec![&self.server],
                 None => continue,
             };
-            let may_be_of_template = act == Some(Act::ReadResource) && offered.has_templates;
+            let may_be_of_template = act == Some(Act::ReadResource)
+                && offered.templates.iter().any(|template| {
+                    // One that cannot be taken apart may be of anything.
+                    *template == id
+                        || UriTemplate::parse(template).map_or(true, |template| template.matches(id))
+                });
             if known.contains(&id) || may_be_of_template {
                 continue;
             }

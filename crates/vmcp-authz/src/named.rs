@@ -20,6 +20,16 @@ pub(crate) fn entities_named(tree: &pst::Template) -> Vec<EntityUID> {
     named
 }
 
+/// Whom it names in front.
+pub(crate) fn principal_named(tree: &pst::Template) -> Option<&EntityUID> {
+    match &tree.principal {
+        pst::PrincipalConstraint::Eq(pst::EntityOrSlot::Entity(uid))
+        | pst::PrincipalConstraint::In(pst::EntityOrSlot::Entity(uid))
+        | pst::PrincipalConstraint::IsIn(_, pst::EntityOrSlot::Entity(uid)) => Some(uid),
+        _ => None,
+    }
+}
+
 /// Those that its conditions name.
 pub(crate) fn entities_in_conditions(tree: &pst::Template) -> Vec<EntityUID> {
     let mut named = Vec::new();

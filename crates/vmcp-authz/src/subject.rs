@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::compile::Policies;
 use crate::select::Named;
+use crate::shape::Shape;
 use crate::vocabulary::uid;
 
 /// What is known of who asks.
@@ -36,7 +37,7 @@ pub struct Subject {
 }
 
 /// Where groups are looked for if nothing is said.
-const GROUP_CLAIMS: [&str; 3] = ["groups", "roles", "cognito:groups"];
+pub const GROUP_CLAIMS: [&str; 3] = ["groups", "roles", "cognito:groups"];
 
 impl Subject {
     /// All that policies can read of it, as one text: who has the same is decided about alike.
@@ -61,7 +62,14 @@ impl Policies {
             let Some(value) = value.filter(|_| certain.iter().all(|(known, _)| *known != name)) else {
                 continue;
             };
-            match shape.value(value) {
+            // Scopes are one text with blanks between (RFC 8693, section 4.2).
+            let apart = match (claim, shape, value) {
+                ("scope" | "scp", Shape::Set(_), Value::String(text)) => {
+                    Some(text.split_ascii_whitespace().map(Value::from).collect())
+                }
+                _ => None,
+            };
+            match shape.value(apart.as_ref().unwrap_or(value)) {
                 Some(expression) => context.push((name.to_owned(), expression)),
                 None => {
                     misfit.get_or_insert_with(|| format!("the claim `{claim}` is not {}", shape.noun()));

@@ -99,7 +99,7 @@ pub const PROBE_TIME: Duration = Duration::from_secs(10);
 /// milliseconds, and a caller should not wait for one that is not there.
 pub const CONNECT_TIME: Duration = Duration::from_secs(1);
 
-/// One answer to a message of a batch: it is held whole.
+/// The answers to all messages of a batch: they are held whole.
 pub const BATCH_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// Time until a connection between replica, control plane and `vmcpctl` stands: a lost SYN is sent again after one second.

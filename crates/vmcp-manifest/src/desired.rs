@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use vmcp_core::aggregation::ConflictResolution;
-use vmcp_core::boundary::Strategy;
+use vmcp_core::boundary::{Client, Incoming, Strategy};
 use vmcp_core::desired::{Address, Desired, Group, Inventories, VirtualServer};
 use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_core::sentence::shown;
 
 use crate::decode::{Decoder, Hosting, Reference, did_you_mean};
-use crate::document::{Document, Places, document, toolhive};
+use crate::document::{Document, Mention, Places, document, toolhive};
 use crate::fault::{Fault, Place};
 use crate::tree;
 
@@ -93,7 +93,7 @@ fn join(decoder: &mut Decoder, documents: Vec<Document>) -> Desired {
         find_group(decoder, &mut desired, &written, name, places);
         check_mentions(decoder, &desired, name, places);
         check_inventories(decoder, &desired, name, places);
-        check_credentials(decoder, &desired, name, places);
+        check_credentials(decoder, &mut desired, name, places);
     }
     let is_default = |name: &Name| desired.virtual_servers.get(name).is_some_and(|server| server.is_default);
     let defaults: Vec<_> = servers.iter().filter(|(name, _)| is_default(name)).collect();
@@ -169,27 +169,74 @@ fn check_inventories(decoder: &mut Decoder, desired: &Desired, name: &Name, plac
     }
 }
 
-/// What everybody is offered is asked for once, with a credential of ours, so there is one.
-fn check_credentials(decoder: &mut Decoder, desired: &Desired, name: &Name, places: &Places) {
+/// What everybody is offered is asked for once, with a credential of ours, so there is one; and a program that a command starts is shown
+/// nothing.
+fn check_credentials(decoder: &mut Decoder, desired: &mut Desired, name: &Name, places: &Places) {
     let Some(server) = desired.virtual_servers.get(name) else { return };
-    let ours = |server: &VirtualServer, workload: &Name| {
-        let strategy = server.outgoing.of(workload);
-        matches!(strategy, Strategy::Header(..) | Strategy::ClientCredentials(_)).then(|| strategy.clone())
+    let Some(group) = desired.groups.get(&server.group) else { return };
+    let is_command = |workload: &str| {
+        let name = workload.parse::<Name>().ok();
+        name.is_some_and(|name| matches!(group.workloads.get(&name), Some(Address::Command(_))))
     };
+    let of_strategies = |mention: &&Mention| mention.path.ends_with("outgoing_auth.backends");
+    for mention in places.workloads.iter().filter(of_strategies) {
+        let strategy =
+            mention.workload.parse().ok().and_then(|name: Name| server.outgoing.backends.get(&name));
+        let is_nothing = strategy.is_none_or(|strategy| *strategy == Strategy::Unauthenticated);
+        if is_command(&mention.workload) && !is_nothing {
+            let message = format!("`{}` is a command, and is shown nothing", shown(&mention.workload));
+            let help =
+                "what it needs stands in its `env`; strategies are for workloads with a `url`".to_owned();
+            decoder.fault(&mention.place, &mention.path(), message, Some(help));
+        }
+    }
     let others = desired.virtual_servers.values().filter(|other| other.group == server.group);
     // Said of the later ones.
     for other in others.take_while(|other| other.name != *name) {
-        let Some(group) = desired.groups.get(&server.group) else { return };
+        let named = server.outgoing.backends.keys().chain(other.outgoing.backends.keys());
+        // Whom a provider will find nobody knows yet, but for those that are named.
+        let mut all = group.workloads.keys().chain(named.filter(|_| group.toolhive.is_some()));
         let is_another = |workload: &&Name| {
-            let (mine, theirs) = (ours(server, workload), ours(other, workload));
-            mine.is_some() && theirs.is_some() && mine != theirs
+            let is_asked_for_all = match group.workloads.get(*workload) {
+                Some(Address::Remote(endpoints)) => endpoints.inventory != Inventories::PerPrincipal,
+                Some(Address::Command(_)) => false,
+                None => true,
+            };
+            is_asked_for_all && asked_with(server, workload) != asked_with(other, workload)
         };
-        if let Some(workload) = group.workloads.keys().find(is_another) {
-            let message =
-                format!("the virtual server `{}` shows `{workload}` another credential", other.name);
-            let help = "what a workload offers is asked for once, with one credential: present it in two groups, under two names";
+        let by_default = server.outgoing.default != other.outgoing.default && group.toolhive.is_some();
+        let workload = all.find(is_another).map(|workload| format!("`{workload}`"));
+        if let Some(workload) = workload.or_else(|| by_default.then(|| "what is found".to_owned())) {
+            let message = format!("the virtual server `{}` shows {workload} another credential", other.name);
+            let help = "what a workload offers is asked for once, and with one credential, for all virtual servers of its group: present it in two groups, or write `inventory: per_principal`";
             decoder.fault(&places.group, "outgoing_auth", message, Some(help.to_owned()));
         }
+    }
+    let commands: Vec<Name> =
+        group.workloads.keys().filter(|name| is_command(name.as_str())).cloned().collect();
+    let Some(server) = desired.virtual_servers.get_mut(name) else { return };
+    // The default is for those that can be shown something.
+    if server.outgoing.default != Strategy::Unauthenticated {
+        server.outgoing.backends.extend(commands.into_iter().map(|name| (name, Strategy::Unauthenticated)));
+    }
+}
+
+/// A strategy; a token of whom, and who we are there, if the strategy leaves that open.
+type AskedWith<'s> = (&'s Strategy, Option<(&'s str, Option<&'s Client>)>);
+
+/// With what of ours a backend is asked what it offers.
+fn asked_with<'s>(server: &'s VirtualServer, workload: &Name) -> Option<AskedWith<'s>> {
+    let issuer = match &server.incoming {
+        Incoming::Oidc(issuers) => {
+            issuers.first().map(|issuer| (issuer.issuer.as_str(), issuer.client.as_ref()))
+        }
+        Incoming::Anonymous | Incoming::Local => None,
+    };
+    match server.outgoing.of(workload) {
+        // Nobody's but the caller's.
+        Strategy::Unauthenticated | Strategy::PassThrough => None,
+        strategy @ Strategy::Header(..) => Some((strategy, None)),
+        strategy @ (Strategy::ClientCredentials(_) | Strategy::TokenExchange(_)) => Some((strategy, issuer)),
     }
 }
 

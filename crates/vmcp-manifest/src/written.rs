@@ -43,43 +43,66 @@ impl Written {
     /// Its words as others may see them, with `***` for what [`Written::unshown`] has.
     pub fn shown(&self) -> String {
         let (mut shown, mut end) = (String::with_capacity(self.text.len()), 0);
-        for query in queries(&self.text) {
-            shown.push_str(self.text.get(end..query.start).unwrap_or_default());
+        for hidden in hidden(&self.text) {
+            shown.push_str(self.text.get(end..hidden.start).unwrap_or_default());
             shown.push_str("***");
-            end = query.end;
+            end = hidden.end;
         }
         shown + self.text.get(end..).unwrap_or_default()
     }
 
-    /// What stands behind a `?` in the addresses of workloads, in order: people put keys there.
+    /// What stands behind a `?` in the addresses of workloads, and in headers, in order: people put keys there.
     pub fn unshown(&self) -> Vec<&str> {
-        queries(&self.text).into_iter().filter_map(|query| self.text.get(query)).collect()
+        hidden(&self.text).into_iter().filter_map(|hidden| self.text.get(hidden)).collect()
     }
 }
 
-fn queries(text: &str) -> Vec<Range<usize>> {
-    let mut queries = Vec::new();
-    tree::parse(0, text).0.iter().for_each(|node| find_queries(node, false, text, &mut queries));
-    queries
+fn hidden(text: &str) -> Vec<Range<usize>> {
+    let mut hidden = Vec::new();
+    tree::parse(0, text).0.iter().for_each(|node| find_hidden(node, Hides::Nothing, text, &mut hidden));
+    hidden
 }
 
-/// Where queries of addresses stand, in order. `is_address`: this node is one, or a list of some.
-fn find_queries(node: &Node, is_address: bool, text: &str, queries: &mut Vec<Range<usize>>) {
+/// What of a text nobody is shown.
+#[derive(Clone, Copy)]
+enum Hides {
+    Nothing,
+    /// Behind the `?` of an address.
+    Query,
+    /// The value of a header.
+    All,
+}
+
+/// Where that stands, in order. What a member of a mapping or a list hides, each of its own hides.
+fn find_hidden(node: &Node, hides: Hides, text: &str, hidden: &mut Vec<Range<usize>>) {
     match &node.value {
+        // A reference says where a value is, and that is shown.
+        Value::Mapping(members) if members.iter().any(|(key, _)| matches!(key.text(), "env" | "file")) => {}
         Value::Mapping(members) => {
             for (key, value) in members {
-                find_queries(value, matches!(key.text(), "url" | "urls"), text, queries);
+                let hides = match (key.text(), hides) {
+                    ("url" | "urls", _) => Hides::Query,
+                    ("headers" | "header_value" | "headerValue", _) | (_, Hides::All) => Hides::All,
+                    _ => Hides::Nothing,
+                };
+                find_hidden(value, hides, text, hidden);
             }
         }
-        Value::Sequence(items) => items.iter().for_each(|item| find_queries(item, is_address, text, queries)),
-        Value::Scalar { text: meant, .. } if is_address && meant.contains('?') => {
+        Value::Sequence(items) => items.iter().for_each(|item| find_hidden(item, hides, text, hidden)),
+        Value::Scalar { text: meant, .. } => {
             let range = node.place.range();
-            let words = text.get(range.clone()).unwrap_or_default().trim_end_matches(['\'', '"', ' ', '\n']);
-            // It may be written in another way: then nothing of it is shown.
-            let start = words.find('?').map_or(range.start, |at| range.start + at + 1);
-            queries.push(start..range.start + words.len());
+            let words = text.get(range.clone()).unwrap_or_default();
+            let end = range.start + words.trim_end_matches(['\'', '"', ' ', '\n']).len();
+            let begin = range.start + words.len() - words.trim_start_matches(['\'', '"']).len();
+            match hides {
+                // It may be written in another way: then nothing of it is shown.
+                Hides::Query if meant.contains('?') => {
+                    hidden.push(words.find('?').map_or(range.start, |at| range.start + at + 1)..end);
+                }
+                Hides::All if begin < end => hidden.push(begin..end),
+                Hides::Query | Hides::All | Hides::Nothing => {}
+            }
         }
-        Value::Scalar { .. } => {}
     }
 }
 
@@ -179,12 +202,21 @@ mod tests {
     }
 
     #[test]
-    fn queries_of_addresses_are_not_shown() {
+    fn queries_of_addresses_and_values_of_headers_are_not_shown() {
         for (text, shown) in [
             ("- {name: a, url: 'http://h/mcp?key=k'}\n", "- {name: a, url: 'http://h/mcp?***'}\n"),
             ("- {url: http://h/?k=ü, name: a} # ?", "- {url: http://h/?***, name: a} # ?"),
             ("urls:\n- \"http://h/?a\"\n- http://h/\n", "urls:\n- \"http://h/?***\"\n- http://h/\n"),
             ("url: \"http://h/\\x3fkey=k\"\n", "url: ***\"\n"),
+            (
+                "- {headers: {X-A: 'k', X-B: {env: K}}, n: 1}",
+                "- {headers: {X-A: '***', X-B: {env: K}}, n: 1}",
+            ),
+            (
+                "header_injection:\n  header_name: X\n  header_value: k e y # it\n",
+                "header_injection:\n  header_name: X\n  header_value: *** # it\n",
+            ),
+            ("headerValue: \"k\"", "headerValue: \"***\""),
             ("policies: ['Resource::\"http://h/?a\"']", "policies: ['Resource::\"http://h/?a\"']"),
         ] {
             let (kind, name) = (DocumentKind::Group, "g".parse().unwrap());
@@ -194,6 +226,10 @@ mod tests {
         }
         // What was shown is not taken for what was meant.
         let text = "kind: group\nname: g\nworkloads: [{name: a, url: 'http://h/mcp?***'}]\n";
+        let faults = read(&[Source { name: "m.yaml", text }]).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.message.contains("was left out")), "{faults:?}");
+        let text =
+            "kind: group\nname: g\nworkloads: [{name: a, url: 'http://h/mcp', headers: {X-A: '***'}}]\n";
         let faults = read(&[Source { name: "m.yaml", text }]).unwrap_err();
         assert!(faults.iter().any(|fault| fault.message.contains("was left out")), "{faults:?}");
     }

@@ -16,6 +16,7 @@ use crate::message::Outcome;
 use crate::peer::{Carrier, Peer};
 use crate::stream::EventStream;
 use crate::version::{Era, ProtocolVersion};
+use crate::watch::is_for_now;
 use crate::{header, method};
 
 /// A session with a legacy backend, or the agreement to have none.
@@ -153,6 +154,7 @@ pub async fn listen(
         Ok(Answer::Refused { status: StatusCode::NOT_FOUND, .. }) if session.id.is_some() => {
             Err(Failure::Status(StatusCode::NOT_FOUND))
         }
+        Ok(Answer::Refused { status, .. }) if is_for_now(status) => Err(Failure::Status(status)),
         Ok(_) | Err(Failure::Protocol(_)) => Ok(None),
         Err(failure) => Err(failure),
     }

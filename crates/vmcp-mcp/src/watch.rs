@@ -1,6 +1,6 @@
 //! What a modern backend says by itself (MCP 2026-07-28, Subscriptions).
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 use crate::compose::{Implementation, modern_params_as, request};
 use crate::exchange::{Answer, Exchange};
@@ -8,6 +8,11 @@ use crate::failure::Failure;
 use crate::method;
 use crate::peer::Peer;
 use crate::stream::EventStream;
+
+/// Whether a "no" is to what was shown, or to the moment, and not to what was asked.
+pub(crate) fn is_for_now(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
+}
 
 const ID: &str = "\"vmcp-watch\"";
 
@@ -32,7 +37,10 @@ pub async fn watch(
     match exchange.send(call).await {
         Ok(answered) => match answered.answer {
             Answer::Stream(events) => Ok(Some(events)),
-            Answer::Refused { status, .. } if status.is_server_error() => Err(Failure::Status(status)),
+            // What it is shown, or how often it is asked, may be otherwise soon.
+            Answer::Refused { status, .. } if status.is_server_error() || is_for_now(status) => {
+                Err(Failure::Status(status))
+            }
             Answer::Message(_) | Answer::Accepted | Answer::Refused { .. } => Ok(None),
         },
         Err(Failure::Protocol(_)) => Ok(None),

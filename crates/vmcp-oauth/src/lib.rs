@@ -3,6 +3,7 @@
 mod address;
 mod bearer;
 mod client;
+mod denied;
 mod discovery;
 mod fetcher;
 mod grant;
@@ -17,9 +18,10 @@ mod verify;
 
 pub use bearer::{Bearer, hash};
 pub use client::Client;
+pub use denied::{Denied, Why};
 pub use fetcher::KeyFetcher;
 pub use grant::{Endpoint, Grant, Issued, NoToken};
 pub use reach::Reach;
 pub use tokens::Tokens;
 pub use verified::Verified;
-pub use verify::{Denied, Trusted, Verifier};
+pub use verify::{Trusted, Verifier};

@@ -11,10 +11,11 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
 use crate::client::Client;
+use crate::denied::{Denied, Why};
 use crate::introspect::introspect;
 use crate::reach::Http;
 use crate::verified::Verified;
-use crate::verify::{Denied, Trusted, is_bound, is_for, until};
+use crate::verify::{Trusted, is_bound, is_for, until};
 
 /// What issuers have said of tokens. Bounded.
 pub(crate) struct Opaque {
@@ -44,7 +45,7 @@ impl Expiry<[u8; 32], Said> for GoodFor {
     fn expire_after_create(&self, _: &[u8; 32], said: &Said, _: Instant) -> Option<Duration> {
         Some(match said {
             Ok(_) => GOOD,
-            Err(Denied::Invalid) => NOT_GOOD,
+            Err(Denied::Invalid(_)) => NOT_GOOD,
             Err(Denied::Unavailable) => UNAVAILABLE,
         })
     }
@@ -74,10 +75,14 @@ impl Opaque {
                 tracing::warn!(issuer = trusted.issuer, error, "an issuer cannot be asked about tokens");
                 Denied::Unavailable
             })?;
-            read(said.ok_or(Denied::Invalid)?, trusted, now).map(Arc::new)
+            read(said.ok_or(Denied::Invalid(Why::NotActive))?, trusted, now).map(Arc::new)
         };
         let said = self.said.get_with(key, Box::pin(asking)).await;
-        said.and_then(|verified| if now < verified.expires_at { Ok(verified) } else { Err(Denied::Invalid) })
+        said.and_then(
+            |verified| {
+                if now < verified.expires_at { Ok(verified) } else { Err(Denied::Invalid(Why::Ended)) }
+            },
+        )
     }
 
     fn turn(&self, url: &str) -> Arc<Semaphore> {
@@ -89,10 +94,16 @@ impl Opaque {
 /// Asked of the issuer itself: what it leaves out it means of itself, and never for somebody else.
 fn read(mut claims: Map<String, Value>, trusted: &Trusted, now: u64) -> Result<Verified, Denied> {
     let is_of_issuer = claims.get("iss").is_none_or(|issuer| issuer == trusted.issuer.as_str());
-    if !is_of_issuer || !is_for(&claims, &trusted.audience) || is_bound(&claims) {
-        return Err(Denied::Invalid);
+    if !is_of_issuer {
+        return Err(Denied::Invalid(Why::OtherIssuer));
+    }
+    if !is_for(&claims, &trusted.audience) {
+        return Err(Denied::Invalid(Why::OtherAudience));
+    }
+    if is_bound(&claims) {
+        return Err(Denied::Invalid(Why::Bound));
     }
     claims.entry("iss").or_insert_with(|| trusted.issuer.clone().into());
     let until = until(&claims, now, false)?.min(now + LONGEST_SECONDS);
-    Verified::read(&trusted.issuer, claims, until).ok_or(Denied::Invalid)
+    Verified::read(&trusted.issuer, claims, until).ok_or(Denied::Invalid(Why::Incomplete))
 }

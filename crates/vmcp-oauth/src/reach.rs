@@ -142,3 +142,21 @@ impl Ways {
         Ok(http)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// T18: a name is held to what it leads to, whenever it is asked.
+    #[tokio::test]
+    async fn a_name_that_leads_to_a_private_address_leads_nowhere() {
+        let found = Public.resolve("localhost".parse().unwrap()).await;
+        assert!(found.is_err_and(|why| why.to_string().contains("no public address")));
+        let http = Http::new(Reach::default()).unwrap();
+        let why = http.referred.get("http://localhost:1/").send().await.unwrap_err();
+        assert!(format!("{why:?}").contains("no public address"), "{why:?}");
+        // What an operator has written may be anywhere.
+        let why = http.named.get("http://localhost:1/").send().await.unwrap_err();
+        assert!(!format!("{why:?}").contains("no public address"), "{why:?}");
+    }
+}

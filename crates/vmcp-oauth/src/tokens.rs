@@ -1,8 +1,9 @@
 //! Tokens for backends, each asked for once as long as it is good: concurrent first calls ask once, what is refused is not asked again at
-//! once, and what was refused by a backend is forgotten.
+//! once, and what was refused by a backend is replaced.
 
 use std::fmt;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,12 +20,18 @@ use crate::verified::Verified;
 pub struct Tokens {
     ways: Arc<Ways>,
     known: Cache<[u8; 32], Arc<Known>>,
+    /// What was refused to one token of a grant.
+    refused: Cache<[u8; 32], Arc<Known>>,
+    /// What was asked for lately because a backend had refused what was known.
+    renewed: Cache<[u8; 32], Arc<Known>>,
 }
 
 /// What came of asking.
 struct Known {
     outcome: Result<Issued, NoToken>,
     good_for: Duration,
+    /// A hash of what was exchanged.
+    with: [u8; 32],
 }
 
 const TOKENS: u64 = 50_000;
@@ -36,6 +43,10 @@ const UNSAID: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// So long a refusal stands.
 const REFUSED: Duration = Duration::from_secs(10);
+/// So long nobody asks for another token in place of one that a backend has refused.
+const RENEWED: Duration = Duration::from_secs(1);
+/// How often a token is asked about while others of its grant are refused.
+const TRIES: usize = 4;
 /// So long nobody asks a server again that cannot be used.
 const UNAVAILABLE: Duration = Duration::from_secs(1);
 
@@ -55,8 +66,10 @@ impl Expiry<[u8; 32], Arc<Known>> for GoodFor {
 
 impl Default for Tokens {
     fn default() -> Self {
-        let known = Cache::builder().max_capacity(TOKENS).expire_after(GoodFor).build();
-        Self { ways: Arc::default(), known }
+        let [known, refused] =
+            [0, 1].map(|_| Cache::builder().max_capacity(TOKENS).expire_after(GoodFor).build());
+        let renewed = Cache::builder().max_capacity(TOKENS).time_to_live(RENEWED).build();
+        Self { ways: Arc::default(), known, refused, renewed }
     }
 }
 
@@ -73,17 +86,24 @@ impl Tokens {
         now: u64,
     ) -> Result<Issued, NoToken> {
         let key = exchange_key(grant, kind, caller);
-        let asking = async {
-            let http = self.ways.to(&grant.reach).map_err(|error| unusable(&error));
-            let outcome = match http {
-                Ok(http) => grant.exchange(&http, bearer, kind, now).await,
-                Err(error) => Err(error),
-            };
-            // Nobody acts for a caller who is gone.
-            let left = Duration::from_secs(caller.expires_at.saturating_sub(now));
-            Arc::new(Known::new(outcome, left))
-        };
-        self.known.get_with(key, Box::pin(asking)).await.outcome.clone()
+        let with = hash(&[bearer.reveal().as_bytes()]);
+        if let Some(known) = self.refused.get(&refused_key(&key, &with)).await {
+            return known.outcome.clone();
+        }
+        for _ in 0..TRIES {
+            let asking = self.ask_exchange(grant, kind, (caller, bearer), now);
+            let known = self.known.get_with(key, Box::pin(asking)).await;
+            if !matches!(known.outcome, Err(NoToken::Refused(_))) {
+                return known.outcome.clone();
+            }
+            // A token that is refused says nothing of the next one that the same grant gets.
+            self.refused.insert(refused_key(&key, &known.with), known.clone()).await;
+            self.known.invalidate(&key).await;
+            if known.with == with {
+                return known.outcome.clone();
+            }
+        }
+        Err(NoToken::Unavailable("others of the same grant are asked about".to_owned()))
     }
 
     /// A token of our own.
@@ -91,47 +111,80 @@ impl Tokens {
     /// # Errors
     /// [`NoToken`].
     pub async fn own(&self, grant: &Grant, now: u64) -> Result<Issued, NoToken> {
-        let asking = async {
-            let http = self.ways.to(&grant.reach).map_err(|error| unusable(&error));
-            let outcome = match http {
-                Ok(http) => grant.credentials(&http, now).await,
-                Err(error) => Err(error),
-            };
-            Arc::new(Known::new(outcome, LONGEST))
+        self.known.get_with(own_key(grant), Box::pin(self.ask_own(grant, now))).await.outcome.clone()
+    }
+
+    /// A backend has refused what it was shown: another one is asked for in its place, unless somebody has since.
+    pub async fn renew_exchanged(
+        &self,
+        grant: &Grant,
+        kind: &str,
+        (caller, bearer): (&Verified, &Bearer),
+        (refused, now): (&str, u64),
+    ) {
+        let asking = self.ask_exchange(grant, kind, (caller, bearer), now);
+        self.renew(exchange_key(grant, kind, caller), Some(refused), Box::pin(asking)).await;
+    }
+
+    /// The same of a token of our own; `None`: whichever it was.
+    pub async fn renew_own(&self, grant: &Grant, refused: Option<&str>, now: u64) {
+        self.renew(own_key(grant), refused, Box::pin(self.ask_own(grant, now))).await;
+    }
+
+    async fn ask_exchange(
+        &self,
+        grant: &Grant,
+        kind: &str,
+        (caller, bearer): (&Verified, &Bearer),
+        now: u64,
+    ) -> Arc<Known> {
+        let http = self.ways.to(&grant.reach).map_err(|error| unusable(&error));
+        let outcome = match http {
+            Ok(http) => grant.exchange(&http, bearer, kind, now).await,
+            Err(error) => Err(error),
         };
-        self.known.get_with(own_key(grant), Box::pin(asking)).await.outcome.clone()
+        // Nobody acts for a caller who is gone.
+        let left = Duration::from_secs(caller.expires_at.saturating_sub(now));
+        Arc::new(Known::new(outcome, left, hash(&[bearer.reveal().as_bytes()])))
     }
 
-    /// A backend has refused what it was shown; not if somebody has asked for another one since.
-    pub async fn forget_exchanged(&self, grant: &Grant, kind: &str, caller: &Verified, refused: &str) {
-        self.forget(exchange_key(grant, kind, caller), refused).await;
+    async fn ask_own(&self, grant: &Grant, now: u64) -> Arc<Known> {
+        let http = self.ways.to(&grant.reach).map_err(|error| unusable(&error));
+        let outcome = match http {
+            Ok(http) => grant.credentials(&http, now).await,
+            Err(error) => Err(error),
+        };
+        Arc::new(Known::new(outcome, LONGEST, [0; 32]))
     }
 
-    /// The same of a token of our own.
-    pub async fn forget_own(&self, grant: &Grant, refused: &str) {
-        self.forget(own_key(grant), refused).await;
-    }
-
-    /// The same, whichever that was.
-    pub async fn renew_own(&self, grant: &Grant) {
-        let key = own_key(grant);
-        if self.known.get(&key).await.is_some_and(|known| known.outcome.is_ok()) {
-            self.known.invalidate(&key).await;
+    /// What is known stays until there is another one, since others may be shown it, too; and a backend that refuses everything makes nobody
+    /// ask more than now and then.
+    async fn renew(
+        &self,
+        key: [u8; 32],
+        refused: Option<&str>,
+        asking: Pin<Box<dyn Future<Output = Arc<Known>> + Send + '_>>,
+    ) {
+        let is_that = |known: &Known| {
+            known
+                .outcome
+                .as_ref()
+                .is_ok_and(|issued| refused.is_none_or(|refused| issued.to_header() == refused))
+        };
+        if !self.known.get(&key).await.is_some_and(|known| is_that(&known)) {
+            return;
         }
-    }
-
-    async fn forget(&self, key: [u8; 32], refused: &str) {
-        let known = self.known.get(&key).await;
-        let is_that = known
-            .is_some_and(|known| known.outcome.as_ref().is_ok_and(|issued| issued.to_header() == refused));
-        if is_that {
-            self.known.invalidate(&key).await;
+        let asked = self.renewed.get_with(key, asking).await;
+        match &asked.outcome {
+            Ok(_) => self.known.insert(key, asked.clone()).await,
+            Err(NoToken::Refused(_)) => self.known.invalidate(&key).await,
+            Err(NoToken::Unavailable(_)) => {}
         }
     }
 }
 
 impl Known {
-    fn new(outcome: Result<Issued, NoToken>, longest: Duration) -> Self {
+    fn new(outcome: Result<Issued, NoToken>, longest: Duration, with: [u8; 32]) -> Self {
         let good_for = match &outcome {
             Ok(issued) => {
                 let life = issued.expires_in.map_or(UNSAID, Duration::from_secs).min(LONGEST);
@@ -140,13 +193,17 @@ impl Known {
             Err(NoToken::Refused(_)) => REFUSED,
             Err(NoToken::Unavailable(_)) => UNAVAILABLE,
         };
-        Self { outcome, good_for }
+        Self { outcome, good_for, with }
     }
 }
 
 /// Everything that makes one token another.
 fn exchange_key(grant: &Grant, kind: &str, caller: &Verified) -> [u8; 32] {
     hash(&[b"exchanged", &grant.mark(), kind.as_bytes(), caller.grant()])
+}
+
+fn refused_key(key: &[u8; 32], with: &[u8; 32]) -> [u8; 32] {
+    hash(&[b"refused", key, with])
 }
 
 fn own_key(grant: &Grant) -> [u8; 32] {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::bearer::hash;
-use crate::verify::is_for;
+use crate::verify::{is_for, seconds};
 
 /// Who comes with a token, and with what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +59,11 @@ impl Verified {
         let mark = hash(&[&grant, serde_json::to_string(&claims).unwrap_or_default().as_bytes()]);
         let issuer = issuer.to_owned();
         Some(Self { issuer, subject, client, scopes, actors, claims, expires_at, id, grant, mark })
+    }
+
+    /// Whether it has ended by this clock, in seconds since 1970; others may be slower.
+    pub fn has_ended(&self, now: u64) -> bool {
+        self.claims.get("exp").and_then(Value::as_f64).is_some_and(|ends| ends <= seconds(now))
     }
 
     /// Tells issuer and subject from all others; never 0.

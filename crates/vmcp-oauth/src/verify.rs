@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Header, Validation, decode, decode_header};
 use moka::sync::Cache;
 use serde::Deserialize;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::bearer::{Bearer, hash};
 use crate::client::Client;
+use crate::denied::{Denied, Why};
 use crate::keys::{Fetched, Keys};
 use crate::opaque::Opaque;
 use crate::reach::{Reach, Ways};
@@ -45,17 +47,6 @@ impl Trusted {
         let texts = [self.issuer.as_str(), &self.audience, jwks_url, asked_at].map(str::as_bytes);
         hash(&[texts[0], texts[1], texts[2], texts[3], us, &self.reach.mark()])
     }
-}
-
-/// Why a token is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
-    /// Not a token that is good here, whatever is wrong with it.
-    #[error("the token is not good here")]
-    Invalid,
-    /// Nobody can say, since the issuer cannot be reached.
-    #[error("the issuer cannot be reached")]
-    Unavailable,
 }
 
 /// Verifies tokens. Each is verified once for as long as it is good and remembered, and its issuer's keys are the same.
@@ -116,7 +107,7 @@ impl Verifier {
     ) -> Result<Arc<Verified>, Denied> {
         let token = bearer.reveal();
         if token.len() > TOKEN_BYTES {
-            return Err(Denied::Invalid);
+            return Err(Denied::Invalid(Why::Malformed));
         }
         let key_of = |trusted: &Trusted| {
             let jwks_url = trusted.jwks_url.as_deref().unwrap_or_default();
@@ -132,7 +123,7 @@ impl Verifier {
             if let Some(known) = self.verified.get(&key) {
                 if now >= known.verified.expires_at {
                     self.verified.invalidate(&key);
-                    return Err(Denied::Invalid);
+                    return Err(Denied::Invalid(Why::Ended));
                 }
                 if known.keys.turn() == known.turn {
                     if known.keys.are_to_be_fetched() {
@@ -143,7 +134,7 @@ impl Verifier {
             }
         }
         let named = named_issuer(token);
-        let mut denied = Denied::Invalid;
+        let mut denied = Denied::Invalid(Why::OtherIssuer);
         for trusted in trusted {
             // What a token that can be read says of itself is not good elsewhere.
             if named.as_deref().is_some_and(|named| named != trusted.issuer) {
@@ -152,8 +143,8 @@ impl Verifier {
             match self.look_into((key_of(trusted), token), trusted, named.is_some(), now).await {
                 Ok(verified) => return Ok(verified),
                 // Whoever could not be asked might have said yes.
-                Err(Denied::Unavailable) => denied = Denied::Unavailable,
-                Err(Denied::Invalid) => {}
+                Err(_) if denied == Denied::Unavailable => {}
+                Err(why) => denied = why,
             }
         }
         Err(denied)
@@ -191,13 +182,13 @@ impl Verifier {
             return self.opaque.verify((key, token), (&http, trusted), (url, client), now).await;
         }
         if !is_jwt {
-            return Err(Denied::Invalid);
+            return Err(Denied::Invalid(Why::Malformed));
         }
         let keys = self.keys_of(trusted);
-        let header = decode_header(token).map_err(|_| Denied::Invalid)?;
+        let header = decode_header(token).map_err(|_| Denied::Invalid(Why::Malformed))?;
         // What a token says is critical would have to be known here, and nothing is (RFC 7515, section 4.1.11).
         if !is_access_token(header.typ.as_deref()) || header.crit.is_some() {
-            return Err(Denied::Invalid);
+            return Err(Denied::Invalid(Why::OtherKind));
         }
         let fetched = keys.find(&http, header.kid.as_deref()).await;
         let verified = Arc::new(decode_by(&fetched, &header, token, trusted, now)?);
@@ -223,15 +214,48 @@ fn decode_by(
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     // Looked at below, by the clock that we are given.
     (validation.validate_exp, validation.validate_nbf) = (false, false);
-    let mut fitting =
+    let fitting =
         fetched.keys.iter().filter(|key| key.may_be(header.kid.as_deref()) && key.signs_by(header.alg));
-    let claims = fitting.find_map(|key| decode::<Map<String, Value>>(token, &key.key, &validation).ok());
-    let claims = claims.ok_or(Denied::Invalid)?.claims;
+    let (mut claims, mut why) = (None, Why::UnknownKey);
+    for key in fitting {
+        match decode::<Map<String, Value>>(token, &key.key, &validation) {
+            Ok(decoded) => {
+                claims = Some(decoded.claims);
+                break;
+            }
+            Err(error) => why = why_not(&error),
+        }
+    }
+    let claims = claims.ok_or(Denied::Invalid(why))?;
     if is_bound(&claims) {
-        return Err(Denied::Invalid);
+        return Err(Denied::Invalid(Why::Bound));
+    }
+    if is_id_token(header.typ.as_deref(), &claims) {
+        return Err(Denied::Invalid(Why::OtherKind));
     }
     let until = until(&claims, now, true)?;
-    Verified::read(&trusted.issuer, claims, until).ok_or(Denied::Invalid)
+    Verified::read(&trusted.issuer, claims, until).ok_or(Denied::Invalid(Why::Incomplete))
+}
+
+/// What is wrong with a token under a key that it could be signed by.
+fn why_not(error: &Error) -> Why {
+    match error.kind() {
+        ErrorKind::InvalidSignature => Why::Signature,
+        ErrorKind::InvalidIssuer => Why::OtherIssuer,
+        ErrorKind::InvalidAudience => Why::OtherAudience,
+        ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidClaimFormat(_) | ErrorKind::Json(_) => {
+            Why::Incomplete
+        }
+        _ => Why::Malformed,
+    }
+}
+
+/// What tells a client who has signed in is no access token, also where the client has the name that tokens must be for here. It says so
+/// by hashes of what it came with (OpenID Connect Core 1.0, section 3.3.2.11), or as Keycloak does.
+fn is_id_token(kind: Option<&str>, claims: &Map<String, Value>) -> bool {
+    let is_said_to_be = kind.is_some_and(|kind| kind.to_ascii_lowercase().ends_with("at+jwt"));
+    let is_id = claims.get("typ").is_some_and(|kind| kind == "ID");
+    !is_said_to_be && (is_id || claims.contains_key("at_hash") || claims.contains_key("c_hash"))
 }
 
 /// A token that is bound to a key is nobody's who shows no key (RFC 9449, sections 6 and 7.2; RFC 8705, section 3).
@@ -240,12 +264,12 @@ pub(crate) fn is_bound(claims: &Map<String, Value>) -> bool {
     claims.contains_key("cnf") || kind.is_some_and(|kind| kind.eq_ignore_ascii_case("dpop"))
 }
 
-/// Until when claims are good, with leeway; `Invalid` if they are not now.
+/// Until when claims are good, with leeway, if they are now.
 pub(crate) fn until(claims: &Map<String, Value>, now: u64, must_end: bool) -> Result<u64, Denied> {
     let time = |name: &str| match claims.get(name) {
         None => Ok(None),
         // Not always whole (RFC 7519, section 2, NumericDate); never a text.
-        Some(value) => value.as_f64().map(Some).ok_or(Denied::Invalid),
+        Some(value) => value.as_f64().map(Some).ok_or(Denied::Invalid(Why::Incomplete)),
     };
     let (ends, begins) = (time("exp")?, time("nbf")?);
     let (now_f, leeway) = (seconds(now), seconds(LEEWAY));
@@ -253,7 +277,9 @@ pub(crate) fn until(claims: &Map<String, Value>, now: u64, must_end: bool) -> Re
     match ends {
         Some(ends) if has_begun && ends + leeway > now_f => Ok(whole(ends).saturating_add(LEEWAY)),
         None if has_begun && !must_end => Ok(u64::MAX),
-        _ => Err(Denied::Invalid),
+        _ if !has_begun => Err(Denied::Invalid(Why::NotYet)),
+        None => Err(Denied::Invalid(Why::Incomplete)),
+        Some(_) => Err(Denied::Invalid(Why::Ended)),
     }
 }
 
@@ -285,7 +311,7 @@ fn is_access_token(kind: Option<&str>) -> bool {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
-fn seconds(value: u64) -> f64 {
+pub(crate) fn seconds(value: u64) -> f64 {
     value as f64
 }
 

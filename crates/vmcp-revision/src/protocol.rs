@@ -14,6 +14,8 @@ mod planted;
 mod publishing;
 mod rejections;
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use vmcp_core::backend::BackendId;
 use vmcp_core::health::Health;
@@ -148,6 +150,8 @@ pub struct IssuerKeys {
     pub document: String,
     /// Milliseconds since 1970.
     pub fetched_ms: u64,
+    /// The virtual servers that take its tokens. A control plane alone knows: it is not sent.
+    pub of: BTreeSet<Name>,
 }
 
 /// The other end does what the protocol does not allow; the stream ends.

@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 pub struct Issuer {
     signer: Arc<Signer>,
     fetches: Arc<AtomicUsize>,
-    introspections: Arc<AtomicUsize>,
+    introspections: Arc<Mutex<Vec<Asked>>>,
     desk: Arc<Desk>,
     task: JoinHandle<()>,
 }
@@ -131,8 +131,8 @@ impl Issuer {
         let published = signer.clone();
         let desk = Arc::<Desk>::default();
         let (asked, told) = ((signer.clone(), desk.clone()), signer.clone());
-        let introspections = Arc::<AtomicUsize>::default();
-        let counted_too = introspections.clone();
+        let introspections = Arc::<Mutex<Vec<Asked>>>::default();
+        let noted = introspections.clone();
         let router = Router::new()
             .route(
                 "/token",
@@ -142,9 +142,11 @@ impl Issuer {
             )
             .route(
                 "/introspect",
-                post(async move |body: String| {
-                    counted_too.fetch_add(1, Ordering::SeqCst);
-                    introspect(&told, &body)
+                post(async move |headers: HeaderMap, body: String| {
+                    let asked = Asked { form: form_of(&body), authorization: shown(&headers) };
+                    let said = introspect(&told, &asked.form);
+                    noted.lock().expect("nobody panics").push(asked);
+                    said
                 }),
             )
             .route("/.well-known/openid-configuration", get(async move || discovery))
@@ -169,9 +171,12 @@ impl Issuer {
         self.fetches.load(Ordering::SeqCst)
     }
 
-    /// How often it was asked about a token.
-    pub fn introspections(&self) -> usize {
-        self.introspections.load(Ordering::SeqCst)
+    /// What it was asked about tokens, in order.
+    ///
+    /// # Panics
+    /// Somebody else has.
+    pub fn introspections(&self) -> Vec<Asked> {
+        self.introspections.lock().expect("nobody panics").clone()
     }
 
     /// A good token of a subject for an audience, with some claims (an object) otherwise.
@@ -320,8 +325,7 @@ impl Signer {
 /// RFC 8693, and RFC 6749, section 4.4.
 async fn exchange(signer: &Signer, desk: &Desk, headers: &HeaderMap, body: &str) -> (StatusCode, String) {
     let form: BTreeMap<String, String> = form_of(body);
-    let authorization =
-        headers.get("authorization").and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+    let authorization = shown(headers);
     desk.asked.lock().expect("nobody panics").push(Asked { form: form.clone(), authorization });
     let mood = desk.mood.lock().expect("nobody panics").clone();
     let seconds = match mood {
@@ -351,9 +355,12 @@ async fn exchange(signer: &Signer, desk: &Desk, headers: &HeaderMap, body: &str)
     (StatusCode::OK, said.to_string())
 }
 
+fn shown(headers: &HeaderMap) -> Option<String> {
+    headers.get("authorization").and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
+}
+
 /// RFC 7662: `opaque-<subject>-<audience>` is good; that of the subject `bound` is so for who shows a key.
-fn introspect(signer: &Signer, body: &str) -> String {
-    let form = form_of(body);
+fn introspect(signer: &Signer, form: &BTreeMap<String, String>) -> String {
     let token = form.get("token").cloned().unwrap_or_default();
     let Some((subject, audience)) = token.strip_prefix("opaque-").and_then(|rest| rest.split_once('-'))
     else {

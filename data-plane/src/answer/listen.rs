@@ -16,6 +16,8 @@ use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_json::{Object, quote};
 use vmcp_mcp::{method, notification, result, sse};
+use vmcp_oauth::{Denied, Trusted};
+use vmcp_runtime::unix_ms;
 
 use crate::asked::Asked;
 use crate::mailboxes::{About, Mailbox, Said};
@@ -198,7 +200,7 @@ impl Listener {
                 biased;
                 () = drain.stopped() => self.end(),
                 changed = self.changed.changed() => match changed {
-                    Ok(()) => self.changed(),
+                    Ok(()) => self.changed().await,
                     Err(_) => self.end(),
                 },
                 () = sleep_until(self.expires_at.unwrap_or(keep_alive_at)), if self.expires_at.is_some() => self.end(),
@@ -208,14 +210,20 @@ impl Listener {
                         return Some(said.event);
                     }
                 }
-                () = sleep_until(keep_alive_at) => return Some(sse::KEEP_ALIVE),
+                () = sleep_until(keep_alive_at) => {
+                    // Keys that are withdrawn take with them what they have signed, also where nothing else changes.
+                    if self.is_vouched_for().await {
+                        return Some(sse::KEEP_ALIVE);
+                    }
+                    self.end();
+                }
             }
         }
     }
 
     /// Who may not stay goes at once. The first change is told at once, too; what follows soon is told together.
-    fn changed(&mut self) {
-        if !self.may_stay() {
+    async fn changed(&mut self) {
+        if !self.may_stay() || !self.is_vouched_for().await {
             return self.end();
         }
         let free_at = self.told_at.map(|told| told + limits::LIST_CHANGED_TIME);
@@ -230,6 +238,22 @@ impl Listener {
         let snapshot = self.plane.snapshot.load();
         let Some(server) = snapshot.server(self.server.as_str()) else { return false };
         server.may_come_in(&self.identity) && self.watched.iter().all(|heard| self.may_hear_of(server, heard))
+    }
+
+    /// Whether the keys that its issuer has now are those that its token is good by. One that nobody can ask about now stays; one that is
+    /// asked about stays for as long as it was told it may.
+    async fn is_vouched_for(&self) -> bool {
+        let Some(token) = &self.identity.token else { return true };
+        let snapshot = self.plane.snapshot.load_full();
+        let Some(server) = snapshot.server(self.server.as_str()) else { return false };
+        let issuers = server.trusted.iter().filter(|trusted| trusted.issuer == token.verified.issuer);
+        let by_keys: Vec<Trusted> =
+            issuers.filter(|trusted| trusted.introspection.is_none()).cloned().collect();
+        if by_keys.is_empty() {
+            return true;
+        }
+        let verified = self.plane.verifier.verify(&token.bearer, &by_keys, unix_ms() / 1_000).await;
+        !matches!(verified, Err(Denied::Invalid(_)))
     }
 
     /// Whether what is said is of nothing that the client may not use any more.
@@ -261,7 +285,7 @@ impl Listener {
             }
             false => guards.of_heard(&server.index, heard),
         };
-        is_there && guards.allows(&self.identity, guard.as_ref())
+        is_there && guards.allows(&self.identity, guard.as_deref())
     }
 
     /// Says what differs from what the client knows.

@@ -140,6 +140,13 @@ impl Entry {
         }
     }
 
+    /// It will not be done, for a reason in one of our words.
+    pub(crate) fn is_because(&mut self, why: &'static str) {
+        if let Some(open) = &mut self.0 {
+            open.record.reason = why;
+        }
+    }
+
     /// What policies have said of it.
     pub(crate) fn decided(&mut self, decision: Option<&Arc<Decision>>) {
         if let Some(open) = &mut self.0 {
@@ -214,7 +221,7 @@ impl Entry {
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
         let Some(mut open) = self.0.take() else { return };
         let record = &mut open.record;
-        record.error = Some((refusal.code().into(), refusal.message().to_owned()));
+        record.error = Some((refusal.code().into(), cut(refusal.message())));
         if let Some(decision) = refusal.decision() {
             record.decision = Some(decision.clone());
         }

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, Uri};
+use http::Uri;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use vmcp_core::backend::BackendId;
 use vmcp_core::desired::Sessions;
 use vmcp_core::limits;
 use vmcp_mcp::{self as mcp, Carrier, Exchange, Failure, Holder, OURSELVES, Peer};
+use vmcp_oauth::Tokens;
 
 use crate::backend::Backend;
+use crate::backend::opened::{Opened, User};
 use crate::declared::Declared;
 use crate::level::Level;
 use crate::principal::{Identity, Principal};
@@ -25,6 +26,7 @@ use crate::sticky::Carried;
 /// The sessions that are open. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct BackendSessions {
+    tokens: Tokens,
     open: Cache<Key, Arc<Opened>>,
     /// How much backends are to log, by client.
     levels: moka::sync::Cache<u128, Level>,
@@ -53,20 +55,6 @@ enum Owner {
     },
 }
 
-/// A session with a backend, ended when the last user lets go of it.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    backend: BackendId,
-    exchange: Exchange,
-    peer: Peer,
-    /// What every request to the backend carried when it was begun, whoever asked.
-    own: HeaderMap,
-    session: mcp::Session,
-    is_heard: AtomicBool,
-    /// Its client carries it, and may come back with it to anybody.
-    is_carried: AtomicBool,
-}
-
 /// A session could not be begun.
 #[derive(Debug)]
 pub(crate) struct NotOpened {
@@ -79,7 +67,7 @@ pub(crate) struct NotOpened {
 }
 
 impl BackendSessions {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(tokens: Tokens) -> Self {
         // The newest counts most: a client that has just come keeps its session.
         let open = Cache::builder()
             .eviction_policy(EvictionPolicy::lru())
@@ -90,7 +78,7 @@ impl BackendSessions {
             .max_capacity(limits::BACKEND_SESSIONS)
             .time_to_idle(limits::BACKEND_SESSION_IDLE_TIME)
             .build();
-        Self { open, levels }
+        Self { tokens, open, levels }
     }
 
     /// The session of a client with a backend, and whether it is new here; concurrent first calls begin one, with `peer`, or go on with
@@ -105,15 +93,15 @@ impl BackendSessions {
         carried: impl FnOnce() -> Option<Carried>,
     ) -> Result<(Arc<Opened>, bool), Arc<NotOpened>> {
         let is_current = |open: &Opened| {
-            backend.live.place_of(&open.peer.url).is_some()
-                && Some(&open.own) == backend.headers.as_ref()
-                && open.peer.carrier == backend.carrier
-                && !open.is_over()
+            backend.live.place_of(open.url()).is_some() && open.was_begun_as(backend) && !open.is_over()
         };
         let (key, client) = (key(caller, backend), caller.session);
         if let Some(key) = &key {
             match self.open.get(key).await {
-                Some(open) if is_current(&open) => return Ok((open, false)),
+                Some(open) if is_current(&open) => {
+                    open.is_used_by(caller.identity, backend);
+                    return Ok((open, false));
+                }
                 // A stream that has ended, or leads where the backend is no more, cannot be gone on with.
                 Some(_) => self.open.invalidate(key).await,
                 None => {}
@@ -121,17 +109,17 @@ impl BackendSessions {
         }
         // Large, and rare: every call would carry it along.
         let opening = Box::pin(async {
-            if let Some(opened) =
-                carried().and_then(|carried| carry_on(exchange, backend, peer.clone(), carried))
-            {
+            let user = || self.user(caller.identity, backend);
+            let exchange = exchange.clone();
+            if let Some(opened) = carried().and_then(|carried| carry_on(exchange.clone(), user(), carried)) {
                 return Ok(Arc::new(opened));
             }
-            let opened = open(exchange, peer, patience, client, backend).await?;
+            let opened = open(exchange.clone(), user(), peer, patience, client).await?;
             if let Some(client) = client.filter(|_| backend.sessions != Sessions::Shared)
                 && backend.abilities.logs
                 && let Some(level) = self.levels.get(&client.id)
             {
-                opened.log(exchange, level).await;
+                opened.log(&exchange, level).await;
             }
             Ok(Arc::new(opened))
         });
@@ -152,17 +140,24 @@ impl BackendSessions {
         }
     }
 
-    /// Those that a client has now with these backends, and shares with nobody.
+    /// Those that a client has now with these backends, and shares with nobody, to be used in this caller's name.
     pub(crate) async fn of(
         &self,
-        client: &Session,
+        (client, identity): (&Session, &Identity),
         backends: impl Iterator<Item = &Arc<Backend>>,
     ) -> Vec<Arc<Opened>> {
         let mut all = Vec::new();
         for backend in backends.filter(|backend| backend.legacy.is_some()) {
-            all.extend(self.open.get(&(Owner::Client(client.id), backend.id.clone())).await);
+            if let Some(opened) = self.open.get(&(Owner::Client(client.id), backend.id.clone())).await {
+                opened.is_used_by(identity, backend);
+                all.push(opened);
+            }
         }
         all
+    }
+
+    fn user(&self, identity: &Identity, backend: &Arc<Backend>) -> User {
+        User { tokens: self.tokens.clone(), identity: identity.clone(), backend: backend.clone() }
     }
 
     /// How much the backends of a client are to log from now on; those that it has no session with yet, from its beginning on.
@@ -174,19 +169,19 @@ impl BackendSessions {
     pub(crate) async fn end(
         &self,
         exchange: &Exchange,
-        client: &Session,
+        (client, identity): (&Session, &Identity),
         backends: &[Arc<Backend>],
         carried: &[Carried],
     ) {
         for backend in backends {
             let known = self.open.remove(&(Owner::Client(client.id), backend.id.clone())).await;
-            let peer = || Peer {
-                url: Uri::default(),
-                carrier: backend.carrier,
-                headers: backend.headers.clone().unwrap_or_default(),
-            };
+            if let Some(known) = &known {
+                known.is_used_by(identity, backend);
+            }
             let mut unknown = carried.iter().filter(|_| known.is_none());
-            let unknown = unknown.find_map(|carried| carry_on(exchange, backend, peer(), carried.clone()));
+            let unknown = unknown.find_map(|carried| {
+                carry_on(exchange.clone(), self.user(identity, backend), carried.clone())
+            });
             if let Some(opened) = known.filter(|opened| opened.is_carried()).or(unknown.map(Arc::new)) {
                 opened.end();
             }
@@ -217,47 +212,32 @@ fn declared(client: Option<&Session>, backend: &Backend) -> Declared {
 }
 
 /// The session that a client carries. `None`: it is with another backend, or at an address where this one is no more.
-fn carry_on(exchange: &Exchange, backend: &Backend, peer: Peer, carried: Carried) -> Option<Opened> {
-    let url = carried.at(backend)?.clone();
+fn carry_on(exchange: Exchange, user: User, carried: Carried) -> Option<Opened> {
+    let url = carried.at(&user.backend)?.clone();
     let session = mcp::Session { version: carried.version, id: Some(carried.id), duplex: None };
-    let (exchange, peer) = (exchange.clone(), Peer { url, ..peer });
-    let own = backend.headers.clone().unwrap_or_default();
-    Some(Opened {
-        backend: backend.id.clone(),
-        exchange,
-        peer,
-        own,
-        session,
-        is_heard: AtomicBool::new(false),
-        is_carried: AtomicBool::new(true),
-    })
+    let opened = Opened::new(exchange, user, url, session);
+    opened.is_now_carried();
+    Some(opened)
 }
 
 async fn open(
-    exchange: &Exchange,
+    exchange: Exchange,
+    user: User,
     peer: Peer,
     patience: Duration,
     client: Option<&Session>,
-    backend: &Backend,
 ) -> Result<Opened, NotOpened> {
+    let backend = &user.backend;
     let capabilities = declared(client, backend).to_json();
     let holder = match backend.sessions {
         Sessions::Shared => Holder::Several(&capabilities),
         Sessions::Auto | Sessions::Sticky => Holder::One(&capabilities),
     };
-    let opening = mcp::open(exchange, &peer, &OURSELVES, holder);
+    let opening = mcp::open(&exchange, &peer, &OURSELVES, holder);
     let opened = tokio::time::timeout(limits::PROBE_TIME.min(patience), opening).await;
     let reason = match opened {
         Ok(Ok(Some(initialized))) => {
-            return Ok(Opened {
-                backend: backend.id.clone(),
-                exchange: exchange.clone(),
-                peer,
-                own: backend.headers.clone().unwrap_or_default(),
-                session: initialized.session,
-                is_heard: AtomicBool::new(false),
-                is_carried: AtomicBool::new(false),
-            });
+            return Ok(Opened::new(exchange, user, peer.url, initialized.session));
         }
         Ok(Ok(None)) => Reason::Protocol,
         Ok(Err(failure)) => {
@@ -279,82 +259,5 @@ impl NotOpened {
     /// Whether nobody else has said yet what this shows of the backend: of those who waited for one opening, one does.
     pub(crate) fn is_first(&self) -> bool {
         !self.is_judged.swap(true, Ordering::Relaxed)
-    }
-}
-
-impl Opened {
-    pub(crate) fn session(&self) -> &mcp::Session {
-        &self.session
-    }
-
-    /// As its client is to carry it. `None`: it has no id. From now on the end of this value is not its end.
-    pub(crate) fn carried(&self, backend: &Backend) -> Option<Carried> {
-        let id = self.session.id.clone()?;
-        self.is_carried.store(true, Ordering::Release);
-        Some(Carried::new(backend, &self.peer.url, self.session.version, id))
-    }
-
-    fn is_carried(&self) -> bool {
-        self.is_carried.load(Ordering::Acquire)
-    }
-
-    /// With which backend.
-    pub(crate) fn backend(&self) -> &BackendId {
-        &self.backend
-    }
-
-    /// With whom it was begun: no other address knows it.
-    pub(crate) fn peer(&self) -> &Peer {
-        &self.peer
-    }
-
-    /// Asks the backend to log so much.
-    pub(crate) async fn log(&self, exchange: &Exchange, level: Level) {
-        let body = level.to_request();
-        let asking = self.session.ask(exchange, &self.peer, body, Level::ID);
-        // One that cannot says more, or less, than was wanted; its answers are good all the same.
-        let _ = tokio::time::timeout(limits::PROBE_TIME, asking).await;
-    }
-
-    /// Whether nobody listens to what the backend says in it by itself. From now on somebody does.
-    pub(crate) fn begins_to_be_heard(&self) -> bool {
-        !self.is_heard.swap(true, Ordering::AcqRel)
-    }
-
-    pub(crate) fn is_heard_no_more(&self) {
-        self.is_heard.store(false, Ordering::Release);
-    }
-
-    /// Sends a message that wants no answer. Whether the backend likes it changes nothing for the client.
-    pub(crate) fn say(self: &Arc<Self>, exchange: &Exchange, body: Bytes) {
-        let (opened, exchange) = (self.clone(), exchange.clone());
-        tokio::spawn(async move {
-            let sending = opened.session.send(&exchange, &opened.peer, body);
-            let _ = tokio::time::timeout(limits::PROBE_TIME, sending).await;
-        });
-    }
-
-    fn is_over(&self) -> bool {
-        self.session.duplex.as_ref().is_some_and(|duplex| duplex.is_over())
-    }
-}
-
-impl Opened {
-    fn end(&self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (exchange, peer, session) = (self.exchange.clone(), self.peer.clone(), self.session.clone());
-        runtime.spawn(async move {
-            // A backend that does not answer is not waited for; it will forget the session by itself.
-            let ending = mcp::close(&exchange, &peer, &session);
-            let _ = tokio::time::timeout(limits::PROBE_TIME, ending).await;
-        });
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        if !self.is_carried() {
-            self.end();
-        }
     }
 }

@@ -10,19 +10,24 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use vmcp_core::limits;
-use vmcp_mcp::{self as mcp, EventStream, Failure, ProtocolVersion, sse};
+use vmcp_mcp::{EventStream, Failure, ProtocolVersion, sse};
 
 use crate::bridge::Bridge;
-use crate::refusal::Reason;
+use crate::refusal::{Reason, Refusal};
 use crate::relay::resumption::{self, id_for_client};
 use crate::relay::{Passed, Relay};
 
 /// Answers with a stream.
 pub(super) fn respond(relay: Relay, events: EventStream) -> Response {
     let now = Instant::now();
+    let mut changed = relay.plane.changed.subscribe();
+    // What is served may have changed since it was permitted.
+    changed.mark_changed();
     let running = Running {
+        changed: relay.standing.is_some().then_some(changed),
         relay,
         events: Some(events),
         ready: VecDeque::new(),
@@ -60,6 +65,8 @@ pub(crate) fn event_stream(body: Body) -> Response {
 /// say what the client has not said.
 struct Running {
     relay: Relay,
+    /// What is served, if it can change whether this may go on.
+    changed: Option<watch::Receiver<u64>>,
     events: Option<EventStream>,
     /// Pieces for the client.
     ready: VecDeque<Bytes>,
@@ -103,6 +110,8 @@ enum Heard {
     Event(Bytes),
     /// Nothing, until something was due.
     Due,
+    /// Nothing, until something else was served.
+    Changed,
     /// The stream is over, or broken. It may be gone on with.
     Cut(Reason),
     /// Nothing more is wanted of it.
@@ -129,6 +138,7 @@ impl Running {
                 }
                 Heard::End(reason) => self.end(reason),
                 Heard::Due => self.look_at_clock(),
+                Heard::Changed => self.look_at_policies(),
             }
         }
     }
@@ -144,14 +154,12 @@ impl Running {
         self.resumptions += 1;
         tokio::time::sleep(pause).await;
         let left = left.saturating_sub(pause);
-        let exchange = &self.relay.plane.exchange;
-        let resuming = mcp::resume(exchange, opened.peer(), opened.session(), &id);
-        match tokio::time::timeout(left, resuming).await {
-            Ok(Ok(Some(events))) => {
+        match tokio::time::timeout(left, opened.resume(&self.relay.plane.exchange, &id)).await {
+            Ok(Some(events)) => {
                 (self.events, self.heard) = (Some(events), Instant::now());
                 true
             }
-            Ok(Ok(None) | Err(_)) | Err(_) => false,
+            Ok(None) | Err(_) => false,
         }
     }
 
@@ -217,9 +225,20 @@ impl Running {
     }
 
     fn end(&mut self, reason: Reason) {
+        self.end_with(&self.relay.refusal(reason));
+    }
+
+    /// What may not be done any more ends.
+    fn look_at_policies(&mut self) {
+        let refusal = self.relay.standing.as_ref().and_then(|standing| standing.refusal(&self.relay.plane));
+        if let Some(refusal) = refusal {
+            self.end_with(&refusal.with_id(&self.relay.id));
+        }
+    }
+
+    fn end_with(&mut self, refusal: &Refusal) {
         self.is_answered = true;
-        let refusal = self.relay.refusal(reason);
-        self.relay.entry.refused(&refusal);
+        self.relay.entry.refused(refusal);
         self.ready.push_back(sse::encode(refusal.to_message().as_bytes()));
     }
 
@@ -271,7 +290,12 @@ impl Running {
         if Instant::now() >= due {
             return Heard::Due;
         }
-        match tokio::time::timeout_at(due, events.next()).await {
+        let heard = tokio::select! {
+            biased;
+            () = changes(&mut self.changed) => return Heard::Changed,
+            heard = tokio::time::timeout_at(due, events.next()) => heard,
+        };
+        match heard {
             Err(_) => Heard::Due,
             Ok(Ok(Some(event))) => Heard::Event(event.data),
             Ok(Ok(None)) => Heard::Cut(Reason::Protocol),
@@ -293,6 +317,18 @@ impl Running {
             self.ready.push_back(sse::KEEP_ALIVE);
         }
     }
+}
+
+/// Resolves when something else is served; never, where that changes nothing.
+async fn changes(changed: &mut Option<watch::Receiver<u64>>) {
+    if let Some(receiver) = changed {
+        if receiver.changed().await.is_ok() {
+            return;
+        }
+        // Nothing else will be served.
+        *changed = None;
+    }
+    std::future::pending().await
 }
 
 impl Drop for Running {

@@ -16,6 +16,8 @@ use crate::snapshot::Server;
 #[derive(Debug)]
 pub(super) struct TurnedAway {
     pub(super) refusal: Refusal,
+    /// In a word for operators; it is not said to whoever asks.
+    pub(super) why: &'static str,
     pub(super) who: Option<Box<Identity>>,
 }
 
@@ -33,13 +35,14 @@ pub(super) async fn authenticate(
         Incoming::Oidc(issuers) => issuers,
     };
     let asked = Address { scheme: plane.scheme, path, headers };
-    let refused = |error: Option<&str>| TurnedAway {
+    let refused = |error: Option<&str>, why| TurnedAway {
         refusal: Refusal::unauthenticated(&challenge::of(server, asked, error)),
+        why,
         who: None,
     };
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok());
-    let token = value.and_then(bearer).ok_or_else(|| refused(None))?;
+    let token = value.and_then(bearer).ok_or_else(|| refused(None, "no_token"))?;
     let bearer = Bearer::new(token);
     match plane.verifier.verify(&bearer, &server.trusted, unix_ms() / 1_000).await {
         Ok(verified) => {
@@ -48,14 +51,26 @@ pub(super) async fn authenticate(
                 Some(issuer) => {
                     let challenge = challenge::of_scopes(server, asked, &issuer.required_scopes);
                     let refusal = Refusal::insufficient_scope(&challenge);
-                    Err(TurnedAway { refusal, who: Some(Box::new(Identity::of(verified, bearer))) })
+                    Err(TurnedAway {
+                        refusal,
+                        why: "insufficient_scope",
+                        who: Some(Box::new(Identity::of(verified, bearer))),
+                    })
                 }
                 None => Ok(Identity::of(verified, bearer)),
             }
         }
-        Err(Denied::Invalid) => Err(refused(Some("invalid_token"))),
-        Err(Denied::Unavailable) => Err(TurnedAway { refusal: Refusal::issuer_unavailable(), who: None }),
+        Err(Denied::Invalid(why)) => Err(refused(Some("invalid_token"), why.as_str())),
+        Err(Denied::Unavailable) => {
+            Err(TurnedAway { refusal: Refusal::issuer_unavailable(), why: "issuer_unavailable", who: None })
+        }
     }
+}
+
+/// What is exchanged has ended by the clock of whoever exchanges it: another token mends that.
+pub(super) fn ended(plane: &Plane, server: &Server, path: &str, headers: &HeaderMap) -> Refusal {
+    let asked = Address { scheme: plane.scheme, path, headers };
+    Refusal::unauthenticated(&challenge::of(server, asked, Some("invalid_token")))
 }
 
 /// RFC 6750, section 2.1.

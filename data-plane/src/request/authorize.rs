@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use vmcp_authz::Decision;
+use vmcp_authz::{Decision, Guarded};
+use vmcp_core::limits;
+use vmcp_json::{Limits, Value};
 
 use crate::asked::{Action, Asked, Client};
 use crate::principal::{Identity, Principal, Scope};
 use crate::refusal::Refusal;
+use crate::relay::Standing;
 use crate::session::Sessions;
-use crate::snapshot::Server;
+use crate::snapshot::{Guard, Guards, Server};
 
 /// The permission to do it; routing takes nothing else. Made here only.
 #[derive(Debug)]
@@ -27,34 +30,61 @@ pub(super) fn authorize<'a>(
 ) -> Result<Authorized<'a>, Refusal> {
     let principal = identity.principal;
     let Some(guards) = &server.guards else { return Ok(Authorized { principal, action, decision: None }) };
+    let guard = guard(server, guards, (sessions, principal), &action);
+    let is_modern = asked.client == Client::Modern;
+    let decision = decide(guards, guard.as_deref(), identity, &action, (asked.arguments_value(), is_modern))?;
+    Ok(Authorized { principal, action, decision: Some(decision) })
+}
+
+/// What guards the item that it is done with. `None`: it is not there.
+fn guard(
+    server: &Server,
+    guards: &Guards,
+    (sessions, principal): (&Sessions, Principal),
+    action: &Action<'_>,
+) -> Option<Guard> {
     let index = &server.index;
-    let of_uri;
-    let guard = match &action {
-        Action::CallTool(name) => index.tool(name).and_then(|target| target.guard.as_ref()),
-        Action::GetPrompt(name) | Action::CompletePrompt(name) => {
-            index.prompt(name).and_then(|target| target.guard.as_ref())
-        }
-        Action::CompleteTemplate(uri) => index.template(uri).and_then(|target| target.guard.as_ref()),
-        Action::ReadResource(uri) | Action::WatchResource(uri) => {
-            of_uri = guards.of_uri(index, uri);
-            of_uri.as_ref()
-        }
+    match action {
+        Action::CallTool(name) => index.tool(name)?.guard.clone(),
+        Action::GetPrompt(name) | Action::CompletePrompt(name) => index.prompt(name)?.guard.clone(),
+        Action::CompleteTemplate(uri) => index.template(uri)?.guard.clone(),
+        Action::ReadResource(uri) | Action::WatchResource(uri) => guards.of_uri(index, uri),
         Action::UseTask(id) => {
-            let task = sessions.open_task(Scope { server: &server.name, principal }, id);
-            task.and_then(|task| index.tool(&task.tool)).and_then(|target| target.guard.as_ref())
+            let task = sessions.open_task(Scope { server: &server.name, principal }, id)?;
+            index.tool(&task.tool)?.guard.clone()
         }
+    }
+}
+
+/// What permits it.
+fn decide(
+    guards: &Guards,
+    guard: Option<&Guarded>,
+    identity: &Identity,
+    action: &Action<'_>,
+    (arguments, is_modern): (Option<Value<'_>>, bool),
+) -> Result<Arc<Decision>, Refusal> {
+    let read = match action {
+        Action::CallTool(_) | Action::GetPrompt(_) => guards.arguments(guard, arguments),
+        _ => Ok(Vec::new()),
     };
-    let arguments = match &action {
-        Action::CallTool(_) | Action::GetPrompt(_) => guards.arguments(guard, asked)?,
-        _ => Vec::new(),
+    let arguments = match read {
+        Ok(arguments) => arguments,
+        Err(malformed) if guards.allows(identity, guard) => return Err(malformed),
+        // Who may not use it hears what everybody hears of what is not there.
+        Err(_) => {
+            return Err(refused(action, false, is_modern).denied(guards.decision(identity, guard, &[])));
+        }
     };
     let decided = guards.decision(identity, guard, &arguments);
-    if decided.as_ref().is_some_and(|decision| decision.is_allowed) {
-        return Ok(Authorized { principal, action, decision: decided });
+    match decided {
+        Some(decision) if decision.is_allowed => Ok(decision),
+        decided => {
+            // What is denied for its arguments alone the caller sees.
+            let is_seen = !arguments.is_empty() && guards.allows(identity, guard);
+            Err(refused(action, is_seen, is_modern).denied(decided))
+        }
     }
-    // What is denied for its arguments alone the caller sees.
-    let is_seen = !arguments.is_empty() && guards.allows(identity, guard);
-    Err(refused(&action, is_seen, asked.client == Client::Modern).denied(decided))
 }
 
 fn refused(action: &Action<'_>, is_seen: bool, is_modern: bool) -> Refusal {
@@ -85,4 +115,29 @@ impl<'a> Authorized<'a> {
     pub(super) fn principal(&self) -> Principal {
         self.principal
     }
+}
+
+/// What was permitted and goes on for a while is decided again when policies change; what nobody offers any more comes to its end.
+/// `None`: nothing is guarded.
+pub(super) fn standing(server: &Server, identity: &Identity, asked: &Asked<'_>) -> Option<Standing> {
+    let guards = server.guards.as_ref()?;
+    let action = asked.action().ok()??.into_owned();
+    let arguments = asked.arguments_value().filter(|_| guards.read_arguments());
+    let arguments: Option<Box<str>> = arguments.map(|arguments| arguments.raw().into());
+    let (name, identity, is_modern) = (server.name.clone(), identity.clone(), asked.client == Client::Modern);
+    Some(Standing::new(move |plane| {
+        let snapshot = plane.snapshot.load();
+        let served = snapshot.server(name.as_str())?;
+        if !served.may_come_in(&identity) {
+            return Some(refused(&action, false, is_modern));
+        }
+        let own = plane.personal_inventories.made(served, &identity);
+        let server = own.as_ref().unwrap_or(served);
+        let guards = server.guards.as_ref()?;
+        let guard = guard(server, guards, (&plane.sessions, identity.principal), &action)?;
+        let raw = arguments.as_deref().map(str::as_bytes);
+        let limits = |raw: &[u8]| Limits::new(raw.len(), limits::DEPTH).with_lone_surrogates();
+        let arguments = raw.and_then(|raw| Value::parse(raw, &limits(raw)).ok());
+        decide(guards, Some(&guard), &identity, &action, (arguments, is_modern)).err()
+    }))
 }

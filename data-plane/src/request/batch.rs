@@ -8,7 +8,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use vmcp_core::limits;
 use vmcp_json::Value;
-use vmcp_mcp::{Malformed, ProtocolVersion, header, sse};
+use vmcp_mcp::{Malformed, Message, ProtocolVersion, header, sse};
 
 use crate::metrics::Outcome;
 use crate::refusal::Refusal;
@@ -52,12 +52,31 @@ pub(super) async fn answer(
     messages: Vec<Bytes>,
 ) -> Result<(Response, Outcome), Refusal> {
     let mut answers: Vec<Bytes> = Vec::with_capacity(messages.len());
+    // Of all together, so that one small body makes nobody hold what many large ones would.
+    let mut room = limits::BATCH_ANSWER_BYTES;
     for message in messages {
+        let id = id(&message);
+        let too_large = |id: &Option<String>| {
+            id.as_deref().map(|id| Refusal::large_batch().with_id(id).to_message().into())
+        };
+        if room == 0 {
+            answers.extend(too_large(&id));
+            continue;
+        }
         let response = match Box::pin(single(arrived, message)).await {
             Ok((response, _)) => response,
             Err(refusal) => refusal.into_response(),
         };
-        answers.extend(last_message(response).await);
+        match last_message(response, room).await {
+            Ok(answer) => {
+                room = room.saturating_sub(answer.as_ref().map_or(0, Bytes::len));
+                answers.extend(answer);
+            }
+            Err(TooLarge) => {
+                room = 0;
+                answers.extend(too_large(&id));
+            }
+        }
     }
     if answers.is_empty() {
         return Ok((empty(StatusCode::ACCEPTED), Outcome::Answered));
@@ -66,14 +85,25 @@ pub(super) async fn answer(
     Ok((json(StatusCode::OK, body), Outcome::Answered))
 }
 
-/// The response itself; of a stream, what it ends with.
-async fn last_message(response: Response) -> Option<Bytes> {
-    let is_stream = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "text/event-stream");
-    let body = to_bytes(response.into_body(), limits::BATCH_ANSWER_BYTES).await.ok()?;
-    if !is_stream {
-        return (!body.is_empty()).then_some(body);
+/// The id of a message that wants an answer.
+fn id(message: &Bytes) -> Option<String> {
+    match Message::parse(message, &limits::REQUEST) {
+        Ok(Message::Request(request)) => Some(request.id.raw().to_owned()),
+        _ => None,
     }
-    let mut decoder = sse::Decoder::new(limits::BATCH_ANSWER_BYTES);
-    decoder.push(&body).ok()?;
-    std::iter::from_fn(|| decoder.next_event()).last().map(|event| event.data)
+}
+
+/// An answer that finds no room.
+struct TooLarge;
+
+/// The response itself; of a stream, what it ends with.
+async fn last_message(response: Response, room: usize) -> Result<Option<Bytes>, TooLarge> {
+    let is_stream = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "text/event-stream");
+    let body = to_bytes(response.into_body(), room).await.map_err(|_| TooLarge)?;
+    if !is_stream {
+        return Ok((!body.is_empty()).then_some(body));
+    }
+    let mut decoder = sse::Decoder::new(room);
+    decoder.push(&body).map_err(|_| TooLarge)?;
+    Ok(std::iter::from_fn(|| decoder.next_event()).last().map(|event| event.data))
 }

@@ -52,7 +52,11 @@ impl Credential {
         backend: &Backend,
     ) -> Option<Result<Self, Refusal>> {
         let (_, refused) = self.0.as_ref().filter(|_| backend.shown.is_renewable())?;
-        backend.shown.forget(&plane.tokens, identity, refused).await;
-        Some(shown(plane, identity, backend).await)
+        backend.shown.replace(&plane.tokens, identity, refused).await;
+        match shown(plane, identity, backend).await {
+            // There is no other one for now.
+            Ok(Self(Some((_, same)))) if same == refused => None,
+            another => Some(another),
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::plane::Plane;
 use crate::principal::Identity;
 use crate::refusal::{Reason, Refusal};
 use crate::relay::{self, Relay};
+use crate::request::authorize::standing;
 use crate::request::credential::Credential;
 use crate::request::in_session::Calling;
 use crate::request::route::Route;
@@ -72,7 +73,10 @@ pub(super) async fn forward(
         }
         let (admitted, answered, session) = sent?;
         let how = (bridge, round, shared);
-        let relay = Relay::new(plane.clone(), admitted, how, (asked, entry.take()), session);
+        let is_stream = matches!(answered.answer, Answer::Stream(_));
+        let standing = if is_stream { standing(server, identity, asked) } else { None };
+        let whose = (server.is_public(), standing);
+        let relay = Relay::new(plane.clone(), admitted, how, whose, (asked, entry.take()), session);
         return relay::answer(relay, answered).await;
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use vmcp_mcp::{Notification, Response, method};
 
 use crate::plane::Plane;
+use crate::principal::Identity;
 use crate::session::Session;
 use crate::snapshot::Server;
 
@@ -14,7 +15,7 @@ use crate::snapshot::Server;
 pub(super) async fn told(
     plane: &Arc<Plane>,
     server: &Server,
-    session: &Session,
+    (session, identity): (&Session, &Identity),
     told: &Notification<'_>,
     body: &Bytes,
 ) {
@@ -23,17 +24,26 @@ pub(super) async fn told(
     }
     let is_cancelled = told.method == method::CANCELLED;
     if is_cancelled && let Some((opened, body)) = plane.shared_calls.cancelled(session, told, body) {
+        opened.is_spoken_in_by(identity);
         return opened.say(&plane.exchange, body);
     }
-    for opened in plane.backend_sessions.of(session, server.backends.iter()).await {
+    for opened in plane.backend_sessions.of((session, identity), server.backends.iter()).await {
         opened.say(&plane.exchange, body.clone());
     }
 }
 
 /// What it was asked by a backend. What nobody has asked is counted, and goes nowhere.
-pub(super) fn answered(plane: &Arc<Plane>, session: &Session, response: &Response<'_>, body: &[u8]) {
+pub(super) fn answered(
+    plane: &Arc<Plane>,
+    (session, identity): (&Session, &Identity),
+    response: &Response<'_>,
+    body: &[u8],
+) {
     match plane.questions.answer(session, response, body) {
-        Some(answer) => answer.opened.say(&plane.exchange, answer.body),
+        Some(answer) => {
+            answer.opened.is_spoken_in_by(identity);
+            answer.opened.say(&plane.exchange, answer.body);
+        }
         None => {
             plane.counters.dropped().inc();
         }

@@ -10,7 +10,7 @@ use vmcp_mcp::{Answer, Answered, Failure, header};
 
 use crate::asked::Asked;
 use crate::backend::{Admitted, Backend, Caller, Legacy, Opened};
-use crate::hear::{Hearer, hear};
+use crate::hear::hear;
 use crate::plane::Plane;
 use crate::principal::{Identity, Scope};
 use crate::refusal::{Reason, Refusal};
@@ -72,10 +72,8 @@ impl Calling<'_> {
             );
             let opened = match opening.await {
                 Ok((opened, is_new)) => {
-                    let hearer =
-                        |client| Hearer { client, identity: self.identity.clone(), backend: backend.clone() };
                     if let Some(client) = client.filter(|_| is_new && !backend.shares_sessions())
-                        && let Some(begins) = hear(plane, hearer(client), &opened)
+                        && let Some(begins) = hear(plane, client, &opened)
                     {
                         // What the call makes the backend say by itself is not to be missed.
                         let _ = tokio::time::timeout(limits::HEAR_TIME, begins).await;
@@ -95,7 +93,7 @@ impl Calling<'_> {
                     });
                 }
             };
-            admitted.go_to(&opened.peer().url);
+            admitted.go_to(opened.url());
             if let Some(shared) = self.shared {
                 shared.goes_out(&opened);
             }

@@ -11,11 +11,10 @@ use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_json::{Object, Value};
 
-use crate::asked::Asked;
 use crate::principal::Identity;
 use crate::refusal::Refusal;
 use crate::snapshot::lists::Lists;
-use crate::snapshot::normal::is_normal;
+use crate::snapshot::normal::{is_itself, is_normal};
 use crate::snapshot::{Index, Reading, Target};
 use crate::watch::Heard;
 
@@ -88,7 +87,8 @@ impl Guards {
     /// What guards a URI: what guards the item that has it, seen under that URI. `None`: nobody has it, or it is one that nobody lists and
     /// that a backend may read as another one.
     pub(crate) fn of_uri(&self, index: &Index, uri: &str) -> Option<Guard> {
-        if !index.lists(uri) && !is_normal(uri) {
+        let is_sure = || is_normal(uri) && is_itself(uri, index.is_of_query(uri));
+        if !index.lists(uri) && !is_sure() {
             return None;
         }
         match index.resource(uri) {
@@ -133,17 +133,20 @@ impl Guards {
         }
     }
 
-    /// The arguments that policies read. One that is there twice could be read as either.
+    /// The arguments that policies read. One that is there twice could be read as either, and what is no object as anything.
     pub(crate) fn arguments<'a>(
         &self,
-        guard: Option<&Guard>,
-        asked: &Asked<'a>,
+        guard: Option<&Guarded>,
+        said: Option<Value<'a>>,
     ) -> Result<Vec<(String, &'a str)>, Refusal> {
-        let Some(arguments) =
-            asked.arguments().filter(|_| guard.is_some_and(|guard| guard.reads_arguments()))
-        else {
+        if !guard.is_some_and(|guard| guard.reads_arguments()) {
             return Ok(Vec::new());
-        };
+        }
+        let Some(said) = said.filter(|said| said.raw() != "null") else { return Ok(Vec::new()) };
+        // A backend may read into anything else what nobody has judged.
+        let arguments = said
+            .as_object()
+            .ok_or_else(|| Refusal::malformed_params("`params.arguments` is not an object"))?;
         if arguments.duplicate().is_some() {
             return Err(Refusal::malformed_params("a member of `params.arguments` is there twice"));
         }
@@ -159,7 +162,7 @@ impl Guards {
     }
 
     /// Whether a principal may do what is done with an item without arguments.
-    pub(crate) fn allows(&self, identity: &Identity, guard: Option<&Guard>) -> bool {
+    pub(crate) fn allows(&self, identity: &Identity, guard: Option<&Guarded>) -> bool {
         self.decision(identity, guard, &[]).is_some_and(|decision| decision.is_allowed)
     }
 
@@ -167,7 +170,7 @@ impl Guards {
     pub(crate) fn decision(
         &self,
         identity: &Identity,
-        guard: Option<&Guard>,
+        guard: Option<&Guarded>,
         arguments: &[(String, &str)],
     ) -> Option<Arc<Decision>> {
         let guard = guard?;
@@ -200,7 +203,7 @@ impl Guards {
         })
     }
 
-    fn decide(&self, subject: &Subject, guard: &Guard, arguments: &[(&str, &str)]) -> Decision {
+    fn decide(&self, subject: &Subject, guard: &Guarded, arguments: &[(&str, &str)]) -> Decision {
         let decision = self.policies.decide(subject, guard, arguments);
         if let Some(error) = &decision.error {
             tracing::warn!(item = guard.name(), error, "a policy cannot be evaluated, so it is denied");

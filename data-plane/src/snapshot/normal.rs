@@ -28,6 +28,12 @@ pub(crate) fn is_normal(uri: &str) -> bool {
         && codes(behind).all(|code| code.is_some_and(|byte| byte != 0))
 }
 
+/// Whether a URI that nobody lists can be none but itself. Who reads one may pass over its fragment, its query and a `/` at its end, and
+/// then it is another one. `has_query`: it is of a template with a query.
+pub(crate) fn is_itself(uri: &str, has_query: bool) -> bool {
+    !uri.contains('#') && !uri.ends_with('/') && (has_query || !uri.contains('?'))
+}
+
 /// What is written as codes; `None` where that is none, is in lower case, or stands for what could stand for itself.
 fn codes(text: &str) -> impl Iterator<Item = Option<u8>> {
     text.split('%').skip(1).map(|rest| {
@@ -52,6 +58,19 @@ fn has_plain_segments(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_read_as_another_one_is_not_itself() {
+        for (uri, is_plain, with_query) in [
+            ("file:///a.md", true, true),
+            ("file:///a.md?x", false, true),
+            ("file:///a.md#x", false, false),
+            ("file:///a.md/", false, false),
+            ("file:///a.md?", false, true),
+        ] {
+            assert_eq!((is_itself(uri, false), is_itself(uri, true)), (is_plain, with_query), "{uri}");
+        }
+    }
 
     #[test]
     fn what_can_be_read_in_two_ways_is_not_normal() {

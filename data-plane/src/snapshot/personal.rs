@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use vmcp_core::aggregation::{Aggregation, ConflictResolution};
 use vmcp_core::backend::{Backend as Described, BackendId};
 use vmcp_core::catalog::Share;
 use vmcp_core::desired::{Inventories, VirtualServer};
 use vmcp_core::inventory::Inventory;
 use vmcp_core::item::Kind;
+use vmcp_core::limits;
 use vmcp_core::name::Name;
 use vmcp_core::owners::{Guarded, Owners};
 use vmcp_core::resolve::{Offered, Resolver};
@@ -37,6 +39,8 @@ pub(crate) struct PersonalBackend {
     pub(crate) described: Arc<Usable>,
     /// What it is asked by: itself and its virtual server. What was said to others of them is not what it says now.
     pub(crate) asked_by: [Digest; 2],
+    /// Places for those who ask it: one that is slow keeps nobody from asking another.
+    pub(crate) at_once: Arc<Semaphore>,
 }
 
 impl Personal {
@@ -63,6 +67,7 @@ impl Personal {
                     backend: backend.clone(),
                     described: described.clone(),
                     asked_by,
+                    at_once: Arc::new(Semaphore::new(limits::PERSONAL_ASKED_AT_ONCE)),
                 });
             }
         }

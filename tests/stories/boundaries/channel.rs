@@ -276,6 +276,10 @@ async fn a_replica_gets_what_its_identity_allows_whatever_it_says() {
         }
     );
     assert_eq!(lists("one").await, 200, "what it has it serves");
+    let taken = authority.certs(&["operator", "other", "--role", "read"]);
+    assert!(taken.code != Some(0) && taken.err.contains("has a certificate as"), "{taken:?}");
+    let odd = authority.certs(&["control-plane", "third", "--host", "https://a.example:4490"]);
+    assert!(odd.code != Some(0) && odd.err.contains("is not the name of a host"), "{odd:?}");
     let listed = authority.certs(&["list"]).good().out;
     assert!(listed.lines().any(|line| line.contains("replica/edge") && line.contains("yes")), "{listed}");
 }

@@ -155,7 +155,12 @@ async fn a_token_that_a_backend_refuses_is_asked_for_anew_once() {
             let is_old = shown(recorded)
                 .is_some_and(|token| claims(&token)["jti"] == "1" || claims(&token)["sub"] == "gone");
             if is_old {
-                return Reply::Status(http::StatusCode::UNAUTHORIZED, String::new());
+                // Whatever it says besides.
+                let error = format!(
+                    r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":-32001,"message":"Unauthorized: theirs"}}}}"#,
+                    recorded.id()
+                );
+                return Reply::Status(http::StatusCode::UNAUTHORIZED, error);
             }
             let tools = r#"{"name":"b","inputSchema":{"type":"object"}}"#;
             mcp_reply(recorded, is_modern, tools)
@@ -174,6 +179,7 @@ async fn a_token_that_a_backend_refuses_is_asked_for_anew_once() {
         let refused = ask(&client, Some(&gone), is_modern, "tools/call", &call("two_b")).await;
         assert_eq!(refused.json()["error"]["data"]["reason"], "backend_auth_failed", "{}", refused.text());
         assert_eq!(refused.header("www-authenticate"), None);
+        assert!(!refused.text().contains("theirs"), "{}", refused.text());
         assert_eq!(issuer.asked().len(), 4, "once, not again and again");
     }
 }

@@ -76,6 +76,15 @@ fn a_decision_is_explained_and_policies_are_held_to_cases() {
             && unclear.out.contains("cases 2, failed 1"),
         "{unclear:?}"
     );
+    fs_err::write(&file, "[]\n").unwrap();
+    let none = authz(&["test", file.to_str().unwrap(), "--config", ROLES]);
+    assert!(none.code != Some(0) && none.err.contains("has no case"), "{none:?}");
+    let elsewhere =
+        explain(&["--principal", "ada", "--claim", "iss=https://other.example", "--item", "github_merge"]);
+    assert!(
+        elsewhere.code != Some(0) && elsewhere.err.contains("takes no tokens of the issuer"),
+        "{elsewhere:?}"
+    );
     let hint = explain(&["--principal", "ada", "--item", "github_merge", "--hint", "readonly=true"]);
     assert!(hint.err.contains("readOnlyHint"), "{hint:?}");
 }

@@ -178,6 +178,42 @@ async fn exchange_cache_isolation_in_time() {
     }
 }
 
+/// T16: what is refused to one token says nothing of the next one of the same grant.
+#[tokio::test]
+async fn exchange_cache_isolation_of_a_token_and_the_next() {
+    let (one, two) = (offering(&["a"], false).await, offering(&["b"], true).await);
+    let issuer = Issuer::start().await;
+    let (_folder, secret) = secret();
+    let served = exchanging(&issuer, &secret, &one, &two).await;
+    let client = served.client();
+    let [old, new] = ["old", "new"].map(|jti| issuer.token("ada", "vmcp", &json!({"jti": jti})));
+    let asking =
+        async |token: &str| ask(&client, Some(token), true, "tools/call", &call("two_b")).await.json();
+    issuer.is(Mood::Refusing(400, "invalid_grant"));
+    assert_eq!(asking(&old).await["error"]["data"]["reason"], "backend_auth_failed");
+    let asked = issuer.asked().len();
+    issuer.is(Mood::Good);
+    assert_eq!(asking(&old).await["error"]["data"]["reason"], "backend_auth_failed", "it is remembered");
+    assert_eq!(issuer.asked().len(), asked);
+    assert!(asking(&new).await["result"].is_object(), "and of that one alone");
+    assert_eq!(issuer.asked().len(), asked + 1);
+}
+
+/// T16: a token that has just ended by the provider's clock is the caller's to replace, who hears so.
+#[tokio::test]
+async fn exchange_cache_isolation_of_a_token_that_has_just_ended() {
+    let (one, two) = (offering(&["a"], false).await, offering(&["b"], true).await);
+    let issuer = Issuer::start().await;
+    let (_folder, secret) = secret();
+    let served = exchanging(&issuer, &secret, &one, &two).await;
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let ended = issuer.token("ada", "vmcp", &json!({"exp": now - 5}));
+    issuer.is(Mood::Refusing(400, "invalid_grant"));
+    let answer = ask(&served.client(), Some(&ended), true, "tools/call", &call("two_b")).await;
+    assert_eq!(answer.status.as_u16(), 401, "{}", answer.text());
+    assert!(answer.header("www-authenticate").is_some_and(|header| header.contains("invalid_token")));
+}
+
 /// T16: who is revoked at the provider goes on for as long as what was issued before is good, and no longer; others go on.
 #[tokio::test]
 async fn exchange_cache_isolation_of_a_user_who_is_revoked() {
@@ -255,9 +291,15 @@ async fn two_boundaries_04_a_shared_session_is_one_virtual_servers_and_one_crede
     let (folder, _) = secret();
     let key = folder.path().join("key");
     fs_err::write(&key, "the-key").unwrap();
-    let server = |name: &str, strategy: &str| {
+    let server = |name: &str, group: &str, strategy: &str| {
         format!(
-            "name: {name}\ngroup: g\nincoming_auth: {{type: anonymous}}\noutgoing_auth: {{default: {strategy}}}\n---\n"
+            "name: {name}\ngroup: {group}\nincoming_auth: {{type: anonymous}}\noutgoing_auth: {{default: {strategy}}}\n---\n"
+        )
+    };
+    let group = |name: &str| {
+        format!(
+            "kind: group\nname: {name}\nworkloads: [{{name: b, url: '{}', sessions: shared}}]\n",
+            backend.url()
         )
     };
     let injected = format!(
@@ -265,11 +307,12 @@ async fn two_boundaries_04_a_shared_session_is_one_virtual_servers_and_one_crede
         key.display()
     );
     let manifest = format!(
-        "{}{}{}kind: group\nname: g\nworkloads: [{{name: b, url: '{}', sessions: shared}}]\n",
-        server("public", "{type: unauthenticated}"),
-        server("staff", &injected),
-        server("others", "{type: unauthenticated}"),
-        backend.url()
+        "{}{}{}{}---\n{}",
+        server("public", "g", "{type: unauthenticated}"),
+        server("staff", "h", &injected),
+        server("others", "g", "{type: unauthenticated}"),
+        group("g"),
+        group("h")
     );
     let served = serve(&manifest, &["b"]).await;
     let base = served.url().split('/').take(3).collect::<Vec<_>>().join("/");

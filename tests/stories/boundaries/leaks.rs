@@ -59,6 +59,36 @@ async fn list_filter_leaks() {
     }
 }
 
+/// A backend of which a caller may use nothing is not there for that caller, also when it is gone.
+#[tokio::test]
+async fn a_backend_that_is_gone_is_missed_by_those_alone_who_may_use_it() {
+    for mode in ["fail", "best_effort"] {
+        let (here, gone) = (super::offering(&["x"], true).await, super::offering(&["x"], true).await);
+        let issuer = Issuer::start().await;
+        let policies = [
+            r#"permit(principal, action, resource in Backend::"here");"#,
+            r#"permit(principal == Client::"alice", action, resource);"#,
+        ];
+        let more = format!(
+            "operational: {{failure_handling: {{partial_failure_mode: {mode}, health_check_interval: 1s, unhealthy_threshold: 1}}}}\n"
+        );
+        let manifest = guarded(&issuer, &policies, &more, &[("here", here.url()), ("gone", gone.url())]);
+        let served = super::serve(&manifest, &["here", "gone"]).await;
+        let [alice, bob] = ["alice", "bob"].map(|name| issuer.token(name, "vmcp", &json!({})));
+        drop(gone);
+        served.until("gone", "unhealthy", std::time::Duration::from_secs(10)).await;
+        let client = served.client();
+        let listed = async |token: &str| ask(&client, Some(token), true, "tools/list", "").await.text();
+        let is_missed = vmcp_testkit::eventually(std::time::Duration::from_secs(5), async || {
+            let text = listed(&alice).await;
+            text.contains("vmcp/unavailableBackends") || text.contains("\"backends\":[\"gone\"]")
+        });
+        assert!(is_missed.await, "{mode}: {}", listed(&alice).await);
+        let text = listed(&bob).await;
+        assert!(text.contains("here_x") && !text.contains("gone"), "{mode}: {text}");
+    }
+}
+
 /// A backend whose list of tools is written in an unusual way, with names where none belong.
 async fn odd(kind: &'static str) -> WireBackend {
     WireBackend::start(move |recorded: &Recorded| {

@@ -106,6 +106,8 @@ async fn refused(client: &Client, bearer: &str, era: &Era) {
         call(r#""name":"a_echo","arguments":{"n":01}"#),
         call(r#""name":'a_echo'"#),
         call(r#""name":"a_echo",}"#),
+        call(r#""name":"a_echo","arguments":[{"path":"/etc/x"}]"#),
+        call(r#""name":"a_echo","arguments":"{\"path\":\"/etc/x\"}""#),
         deep(65),
         deep(10_000),
         deep(1_000_000),

@@ -186,3 +186,28 @@ workloads: [{{name: account, url: '{1}'}}, {{name: exchange, url: '{2}'}}, {{nam
         assert!(answer.json()["result"].is_object(), "{tool}: {}", answer.text());
     }
 }
+
+/// One that is slow to say what it offers keeps nobody from hearing what another does, however many ask.
+#[tokio::test]
+async fn a_backend_that_is_slow_to_say_what_it_offers_holds_up_no_other() {
+    let (issuer, (_folder, secret)) = (Issuer::start().await, secret());
+    let own = personal(true, Arc::default()).await;
+    let slow = RawBackend::start(|recorded: &Recorded| match recorded.header("authorization") {
+        None => Reply::Status(StatusCode::UNAUTHORIZED, String::new()),
+        Some(_) => Reply::Silence,
+    })
+    .await;
+    let manifest =
+        manifest(&issuer, &secret, &own.url(), &offering(&["echo"], true).await.url(), "").replace(
+            "outgoing_auth: {backends: {",
+            "outgoing_auth: {backends: {slow: {type: token_exchange, token_exchange: {audience: slow-api}}, ",
+        ) + &format!("- {{name: slow, url: '{}', inventory: per_principal}}\n", slow.url());
+    let served = super::serve(&manifest, &["own"]).await;
+    let client = served.client();
+    let tokens: Vec<String> =
+        (0..130).map(|caller| issuer.token(&format!("caller{caller}"), "vmcp", &json!({}))).collect();
+    let lists = join_all(tokens.iter().map(|token| ask(&client, Some(token), true, "tools/list", ""))).await;
+    for (caller, list) in lists.iter().enumerate() {
+        assert!(tools(list).contains(&format!("own_of_caller{caller}")), "{}", list.text());
+    }
+}

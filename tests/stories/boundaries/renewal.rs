@@ -84,6 +84,101 @@ workloads: [{{name: personal, url: '{}', inventory: per_principal}}, {{name: acc
     }
 }
 
+/// One backend that refuses everything costs the others nothing, and the provider little.
+#[tokio::test]
+async fn a_token_that_one_backend_refuses_stays_for_others_until_there_is_another() {
+    let (issuer, (_folder, secret)) = (Issuer::start().await, secret());
+    let hostile = WireBackend::start(|recorded: &Recorded| match recorded.mcp_method().as_deref() {
+        Some("tools/call") => whole("401 Unauthorized", "", b""),
+        _ => match mcp_reply(recorded, true, r#"{"name":"x","inputSchema":{"type":"object"}}"#) {
+            Some(reply) => vmcp_testkit::well(reply),
+            None => whole("404 Not Found", "", b""),
+        },
+    })
+    .await;
+    let good = super::offering(&["x"], true).await;
+    let manifest = format!(
+        "name: all
+group: g
+incoming_auth: {{type: oidc, oidc: {}}}
+outgoing_auth: {{default: {{type: service_account, service_account: {{audience: api}}}}}}
+---
+kind: group
+name: g
+workloads: [{{name: good, url: '{}'}}, {{name: hostile, url: '{}'}}]
+",
+        oidc(&issuer, &secret),
+        good.url(),
+        hostile.url()
+    );
+    let served = serve(&manifest, &["good", "hostile"]).await;
+    let (client, ada) = (served.client(), issuer.token("ada", "vmcp", &json!({})));
+    let asking = async |tool: &str| ask(&client, Some(&ada), true, "tools/call", &call(tool)).await.json();
+    assert!(asking("good_x").await["result"].is_object());
+    let before = issuer.asked().len();
+    let began = std::time::Instant::now();
+    for _ in 0..50 {
+        assert_eq!(asking("hostile_x").await["error"]["data"]["reason"], "backend_auth_failed");
+    }
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap();
+    assert!(issuer.asked().len() - before <= seconds + 2, "{} times", issuer.asked().len() - before);
+    issuer.is(Mood::Refusing(503, "temporarily_unavailable"));
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(asking("hostile_x").await["error"]["data"]["reason"], "backend_auth_failed");
+    assert!(asking("good_x").await["result"].is_object(), "what is known is good for others");
+}
+
+/// What is said in a session is shown what its caller is shown now: an answer to a question of the backend's, long after the session began.
+#[tokio::test]
+async fn what_is_said_in_a_session_is_shown_a_token_that_is_good() {
+    let heard = crate::eras::Heard::default();
+    let backend = crate::eras::backend(&heard).await;
+    let (issuer, (_folder, secret)) = (Issuer::start().await, secret());
+    let manifest = format!(
+        "name: all
+group: g
+incoming_auth: {{type: oidc, oidc: {}}}
+outgoing_auth: {{default: {{type: token_exchange, token_exchange: {{audience: api}}}}}}
+---
+kind: group
+name: g
+workloads: [{{name: b, url: '{}'}}]
+",
+        oidc(&issuer, &secret),
+        backend.url()
+    );
+    let served = serve(&manifest, &["b"]).await;
+    issuer.is(Mood::GoodFor(2));
+    let (client, ada) = (served.client(), issuer.token("ada", "vmcp", &json!({})));
+    let authorization = format!("Bearer {ada}");
+    let session = begin(&client, &ada, r#"{"elicitation":{}}"#).await;
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("mcp-session-id", session.as_str()),
+        ("mcp-protocol-version", "2025-11-25"),
+    ];
+    let asks = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"b_asks"}}"#.to_owned();
+    let mut stream = client.listen(&headers, Some(asks)).await;
+    let question = stream.next().await.expect("a question");
+    let question: serde_json::Value = serde_json::from_str(&question).unwrap();
+    // The token that the session began with ends meanwhile.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let answer =
+        json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {}}});
+    assert_eq!(client.post(&headers, answer.to_string()).await.status.as_u16(), 202);
+    let answers = || {
+        let all = backend.recorded();
+        all.iter()
+            .filter(|one| one.json()["result"]["action"] == "accept")
+            .filter_map(bearer)
+            .collect::<Vec<_>>()
+    };
+    assert!(eventually(Duration::from_secs(5), async || !answers().is_empty()).await);
+    let shown = |recorded: &Recorded| recorded.mcp_method().as_deref() == Some("tools/call");
+    let began = backend.recorded().iter().find(|one| shown(one)).and_then(bearer).expect("a token");
+    assert_ne!(answers(), [began], "another one");
+}
+
 #[tokio::test]
 async fn a_stream_of_a_backend_is_opened_again_with_a_token_that_is_good() {
     let (issuer, (_folder, secret)) = (Issuer::start().await, secret());

@@ -131,7 +131,7 @@ async fn plaintext_stays_on_loopback_and_settings_can_be_variables() {
         ),
         (
             PROGRAMS.control_plane,
-            vec!["--data-dir", &data, "--publish-listen", "0.0.0.0:0"],
+            vec!["--data-dir", &data, "--api-listen", "127.0.0.1:0", "--publish-listen", "0.0.0.0:0"],
             "not a loopback address",
         ),
         (PROGRAMS.data_plane, vec!["--control-plane", "http://10.1.1.1:4491"], "not on this machine"),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{anyhow, bail};
 use serde_json::{Map, Value, json};
-use vmcp_authz::{Act, Claims, Decision, Described, Hints, Policies};
+use vmcp_authz::{Act, Claims, Decision, Described, GROUP_CLAIMS, Hints, Policies};
 use vmcp_core::aggregation::ConflictResolution;
-use vmcp_core::boundary::Incoming;
+use vmcp_core::boundary::{Authorization, Incoming};
 use vmcp_core::desired::{Desired, VirtualServer};
 use vmcp_core::item::Kind;
 use vmcp_core::name::Name;
@@ -23,6 +23,8 @@ pub(super) struct Question {
     virtual_server: Option<Name>,
     principal: String,
     claims: Map<String, Value>,
+    /// Groups may be written as a text, `a,b`, though they are lists in tokens.
+    has_plain_groups: bool,
     action: &'static str,
     item: String,
     backend: Option<Name>,
@@ -60,12 +62,7 @@ impl Question {
             let value = serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.as_str()));
             (name, value)
         };
-        let claims = pairs(&explain.claims)?.into_iter().map(read).map(|(name, value)| {
-            // Groups are lists in tokens.
-            let list = value.as_str().filter(|_| matches!(&*name, "groups" | "roles"));
-            let list = list.map(|text| text.split(',').map(Value::from).collect());
-            (name, list.unwrap_or(value))
-        });
+        let claims = pairs(&explain.claims)?.into_iter().map(read);
         let hints = pairs(&explain.hints)?.into_iter().map(|(name, text)| {
             if !Hints::NAMES.contains(&&*name) {
                 return Err(
@@ -80,6 +77,7 @@ impl Question {
             virtual_server: explain.virtual_server.clone(),
             principal: explain.principal.clone(),
             claims: claims.collect(),
+            has_plain_groups: true,
             action: explain.action.as_str(),
             item: explain.item.clone(),
             backend: explain.backend.clone(),
@@ -100,6 +98,7 @@ impl Question {
             virtual_server: case.virtual_server.clone(),
             principal: case.principal.clone(),
             claims: case.claims.clone(),
+            has_plain_groups: false,
             action: action.as_str(),
             item: case.item.clone(),
             backend: case.backend.clone(),
@@ -151,10 +150,8 @@ impl Question {
         let policies = Policies::compile(server.name.as_str(), authorization).map_err(|faults| {
             anyhow!("{}", faults.iter().map(|fault| fault.message.as_str()).collect::<Vec<_>>().join("; "))
         })?;
-        let issuer = match &server.incoming {
-            Incoming::Oidc(issuers) => issuers.first().map_or("vmcp", |issuer| &issuer.issuer),
-            Incoming::Anonymous | Incoming::Local => "vmcp",
-        };
+        let issuer = self.issuer(server)?;
+        let claims = self.claims(authorization);
         let (backend, original_name) = self.owner(server, desired)?;
         let act = Act::named(self.action).ok_or_else(|| anyhow!("unknown action"))?;
         let hint = |name: &str| self.hints.get(name).copied();
@@ -172,7 +169,7 @@ impl Question {
             hints,
         };
         let guard = policies.guard(described, None);
-        let subject = policies.subject(Claims { subject: &self.principal, issuer, all: &self.claims });
+        let subject = policies.subject(Claims { subject: &self.principal, issuer, all: &claims });
         let written: Vec<(&String, String)> =
             self.arguments.iter().map(|(name, value)| (name, value.to_string())).collect();
         let arguments: Vec<(&str, &str)> =
@@ -186,6 +183,39 @@ impl Question {
         let said = format!("{} {} {} of `{backend}`", self.principal, self.action, self.item);
         let considered = policies.considered(&guard);
         Ok(Answered { said, decision, considered, is_listed, places: places.collect() })
+    }
+
+    /// Who vouches for the principal: whom the claim `iss` names, or else the first.
+    fn issuer<'s>(&self, server: &'s VirtualServer) -> anyhow::Result<&'s str> {
+        let Incoming::Oidc(issuers) = &server.incoming else { return Ok("vmcp") };
+        let Some(named) = self.claims.get("iss") else {
+            return Ok(issuers.first().map_or("vmcp", |issuer| &issuer.issuer));
+        };
+        let known = issuers.iter().find(|issuer| *named == issuer.issuer);
+        known.map(|issuer| issuer.issuer.as_str()).ok_or_else(|| {
+            let all: Vec<&str> = issuers.iter().map(|issuer| issuer.issuer.as_str()).collect();
+            anyhow!(
+                "`{}` takes no tokens of the issuer {named}: it takes those of {}",
+                server.name,
+                all.join(", ")
+            )
+        })
+    }
+
+    /// The claims, with lists where groups and roles are read.
+    fn claims(&self, authorization: &Authorization) -> Map<String, Value> {
+        let mut claims = self.claims.clone();
+        let said = [&authorization.group_claim, &authorization.role_claim];
+        let named: Vec<&str> = said.into_iter().flatten().map(String::as_str).collect();
+        let usual: &[&str] = if authorization.group_claim.is_none() { &GROUP_CLAIMS } else { &[] };
+        for name in named.into_iter().chain(usual.iter().copied()).filter(|_| self.has_plain_groups) {
+            if let Some(Value::String(text)) = claims.get(name) {
+                let list: Vec<&str> = text.split(',').collect();
+                let list = list.into();
+                claims.insert(name.to_owned(), list);
+            }
+        }
+        claims
     }
 
     /// Whose the item is, and what it is called there: as is said, or as its name says.

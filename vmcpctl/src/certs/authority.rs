@@ -116,6 +116,19 @@ impl Authority {
             Whose::Operator(role) => (Vec::new(), format!("operator/{}", role.as_str())),
         };
         let id = format!("spiffe://{}/{step}/{name}", self.index.trust_domain);
+        // Their files would be the same, and whoever is revoked is named by it.
+        let mut others = self.index.made.iter().filter(|made| made.name == name.as_str() && !made.is_revoked);
+        if let Some(other) = others.find(|made| made.id != id) {
+            bail!(
+                "`{name}` has a certificate as {}; choose another name, or take that one back with `vmcpctl certs revoke {name}`",
+                other.id
+            );
+        }
+        if let Some(host) = hosts.iter().find(|host| !is_host(host)) {
+            bail!(
+                "`{host}` is not the name of a host; write `control.example.com`, without a scheme or a port"
+            );
+        }
         let mut params = CertificateParams::new(hosts).context("that cannot be the name of a host")?;
         params.subject_alt_names.push(SanType::URI(id.as_str().try_into()?));
         params.distinguished_name.push(DnType::CommonName, name.as_str());
@@ -186,6 +199,18 @@ impl Authority {
         write(&self.folder.join("crl.pem"), &list, false)?;
         write(&self.folder.join("index.json"), &(serde_json::to_string_pretty(&self.index)? + "\n"), false)
     }
+}
+
+/// A name, of which the first step may be `*`, or an address.
+fn is_host(text: &str) -> bool {
+    let is_name = |text: &str| {
+        !text.is_empty()
+            && text.split('.').all(|step| {
+                !step.is_empty()
+                    && step.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            })
+    };
+    text.parse::<std::net::IpAddr>().is_ok() || is_name(text.strip_prefix("*.").unwrap_or(text))
 }
 
 /// So many days from now: as it is written, and for certificates.

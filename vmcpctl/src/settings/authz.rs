@@ -25,7 +25,7 @@ pub(crate) struct Explain {
     /// Who: the subject of a token
     #[arg(long, value_name = "SUB")]
     pub(crate) principal: String,
-    /// What else the token says: a text or JSON, such as `groups=["eng"]`; of `groups=a,b` a list is made, too
+    /// What else the token says: a text or JSON, such as `groups=["eng"]`; of `a,b` a list is made where groups are read
     #[arg(long = "claim", value_name = "NAME=VALUE")]
     pub(crate) claims: Vec<String>,
     /// What is done
@@ -58,7 +58,8 @@ pub(crate) struct Explain {
 pub(crate) struct Test {
     #[command(flatten)]
     pub(crate) manifests: Manifests,
-    /// A YAML list of cases: `principal`, `claims`, `action`, `item`, `arguments`, `expect: allow` or `deny`
+    /// A YAML list of cases: `principal`, `claims`, `action`, `item`, `arguments`, `expect: allow` or `deny`; and where it takes more,
+    /// `virtual_server`, `backend`, `original_name`, `hints`, `policies`
     pub(crate) cases: PathBuf,
     /// How to show it
     #[arg(short, long, value_enum, default_value_t = Output::Table, env = "VMCP_OUTPUT")]

@@ -62,7 +62,7 @@ pub const STREAMS_PER_PEER: usize = 1_024;
 /// Until every backend has said what it offers one caller; lists and first calls wait for it.
 pub const PERSONAL_ASK_TIME: Duration = Duration::from_secs(5);
 
-/// Questions to backends about what one caller is offered, at once, of one data plane.
+/// Questions to one backend about what a caller is offered, at once, of one data plane.
 pub const PERSONAL_ASKED_AT_ONCE: usize = 64;
 
 /// How long that is taken for true, unless the backend says less.

@@ -1,7 +1,7 @@
 //! The first boundary of a virtual server: who may come in.
 
 use http::Uri;
-use vmcp_core::boundary::{Authorization, Incoming, Issuer};
+use vmcp_core::boundary::{Authorization, Incoming, Issuer, Proof};
 use vmcp_core::limits;
 use vmcp_core::sentence::shown;
 
@@ -63,8 +63,10 @@ pub(super) fn incoming(
     let authorization = fields
         .get("authz")
         .and_then(|(node, path)| authz::authorization(decoder, node, &path, name.unwrap_or_default()));
+    // Whoever says whose tokens are good does not mean everybody.
+    let of_type = if fields.get("oidc").is_some() { "write `type: oidc`" } else { help };
     let kind = fields
-        .require(decoder, "type", help)
+        .require(decoder, "type", of_type)
         .and_then(|(node, path)| decoder.word(node, &path, &INCOMING_TYPE));
     let oidc = fields.get("oidc");
     let incoming = match (kind, oidc) {
@@ -151,7 +153,10 @@ fn issuer(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Issuer> {
         client::address(decoder, node, &path, &reach)
     };
     let (jwks_url, introspection_url) = (url("jwks_url"), url("introspection_url"));
-    if let Some((node, path)) = fields.get("introspection_url").filter(|_| client.is_none()) {
+    let is_known = client.as_ref().is_some_and(|client| client.proof != Proof::None)
+        // What is wrong with it has been said.
+        || (client.is_none() && fields.get("client_id").is_some());
+    if let Some((node, path)) = fields.get("introspection_url").filter(|_| !is_known) {
         let help = "an issuer answers nobody whom it does not know (RFC 7662, section 2.1)".to_owned();
         let message = "`introspection_url` needs `client_id` and a secret".to_owned();
         decoder.fault(&node.place, &path, message, Some(help));

@@ -95,10 +95,12 @@ pub(super) fn client(decoder: &mut Decoder, fields: &Fields<'_>) -> Option<Clien
         fields.get("client_key_algorithm").and_then(|(node, path)| decoder.word(node, &path, &KEY_ALGORITHM));
     let method =
         fields.get("client_auth_method").and_then(|(node, path)| decoder.word(node, &path, &AUTH_METHOD));
-    let method = method.unwrap_or(match (&secret, &key) {
-        (_, Some(_)) => "private_key_jwt",
-        (Some(_), None) => "client_secret_basic",
-        (None, None) => "none",
+    // By what is written, also where it is wrong.
+    let is_written = |names: &[&str]| names.iter().any(|name| fields.get(name).is_some());
+    let method = method.unwrap_or(match (is_written(&["client_key"]), is_written(&SECRET)) {
+        (true, _) => "private_key_jwt",
+        (false, true) => "client_secret_basic",
+        (false, false) => "none",
     });
     let written = SECRET.into_iter().chain(KEY).chain(["client_auth_method"]);
     let first = written.filter_map(|name| fields.get(name)).next();
@@ -122,7 +124,10 @@ pub(super) fn client(decoder: &mut Decoder, fields: &Fields<'_>) -> Option<Clien
             Proof::PrivateKey { key, key_id, algorithm }
         }
         ("private_key_jwt", ..) => {
-            needs("client_key");
+            // A key that could not be read has been said to be wrong.
+            if !is_written(&["client_key"]) {
+                needs("client_key");
+            }
             return None;
         }
         ("client_secret_post", Some(secret), _) => Proof::Post(secret),

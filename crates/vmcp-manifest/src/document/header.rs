@@ -55,6 +55,12 @@ pub(super) fn headers(decoder: &mut Decoder, node: &Node, path: &str) -> Vec<(He
 /// What a header holds: a text, or a reference to where it is found.
 pub(super) fn value(decoder: &mut Decoder, node: &Node, path: &str) -> Option<Text> {
     let text = secret::text(decoder, node, path)?;
+    if matches!(&text, Text::Plain(plain) if plain == "***") {
+        let message = "the value of this header was left out where it was shown".to_owned();
+        let help = "write it again, or better `{env: NAME}` or `{file: PATH}`".to_owned();
+        decoder.fault(&node.place, path, message, Some(help));
+        return None;
+    }
     if let Text::Plain(plain) = &text
         && http::HeaderValue::from_str(plain).is_err()
     {

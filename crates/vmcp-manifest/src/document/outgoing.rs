@@ -153,7 +153,12 @@ pub(super) fn outgoing(
 
 fn strategy(decoder: &mut Decoder, node: &Node, path: &str, incoming: Option<&Incoming>) -> Option<Strategy> {
     let fields = decoder.mapping(node, path, &STRATEGY)?;
-    let kind = fields.require(decoder, "type", "write `type: unauthenticated`");
+    let meant = ["token_exchange", "service_account", "header_injection"];
+    let help = match meant.into_iter().find(|name| fields.get(name).is_some()) {
+        Some(name) => format!("write `type: {name}`"),
+        None => "write one of `token_exchange`, `service_account`, `header_injection`, `pass_through`, `unauthenticated`".to_owned(),
+    };
+    let kind = fields.require(decoder, "type", &help);
     let kind = kind.and_then(|(node, path)| Some((decoder.word(node, &path, &STRATEGY_TYPE)?, node, path)));
     let mut incoming = incoming;
     if let Some((kind @ ("pass_through" | "token_exchange"), node, path)) = &kind

@@ -73,10 +73,10 @@ async fn two_boundaries_05_a_token_is_verified_once_while_the_keys_of_its_issuer
     assert!(Arc::ptr_eq(&again, &verifier.verify(&token, &trusted, NOW).await.unwrap()));
     // A key that is withdrawn takes with it what it has signed.
     learn(&[&two]);
-    assert_eq!(verifier.verify(&token, &trusted, NOW).await.unwrap_err(), Denied::Invalid);
+    assert_eq!(verifier.verify(&token, &trusted, NOW).await.unwrap_err(), Denied::Invalid(Why::UnknownKey));
     let ended = two.token(&json!({"jti": "2"}));
     assert!(verifier.verify(&ended, &trusted, NOW).await.is_ok());
-    assert_eq!(verifier.verify(&ended, &trusted, NOW + 331).await.unwrap_err(), Denied::Invalid);
+    assert_eq!(verifier.verify(&ended, &trusted, NOW + 331).await.unwrap_err(), Denied::Invalid(Why::Ended));
 }
 
 #[tokio::test]
@@ -109,7 +109,39 @@ async fn what_is_bound_to_a_key_is_nobodys_who_shows_none() {
     verifier.learn(&trusted[0], &keys(&[&one]), Duration::ZERO).unwrap();
     for bound in [json!({"cnf": {"jkt": "x"}}), json!({"token_type": "DPoP"})] {
         let denied = verifier.verify(&one.token(&bound), &trusted, NOW).await.unwrap_err();
-        assert_eq!(denied, Denied::Invalid, "{bound}");
+        assert_eq!(denied, Denied::Invalid(Why::Bound), "{bound}");
+    }
+}
+
+/// Operators hear what is wrong with a token, each of which is one thing.
+#[tokio::test]
+async fn what_is_wrong_with_a_token_is_known() {
+    let one = Signer::new("one");
+    let (verifier, trusted) = (Verifier::new().unwrap(), [trusted()]);
+    verifier.learn(&trusted[0], &keys(&[&one]), Duration::ZERO).unwrap();
+    let table = [
+        (json!({"iss": "https://other.example"}), Why::OtherIssuer),
+        (json!({"aud": "else"}), Why::OtherAudience),
+        (json!({"aud": null}), Why::Incomplete),
+        (json!({"exp": NOW - 31}), Why::Ended),
+        (json!({"exp": "never"}), Why::Incomplete),
+        (json!({"nbf": NOW + 31}), Why::NotYet),
+        (json!({"sub": ""}), Why::Incomplete),
+        (json!({"at_hash": "x", "nonce": "n"}), Why::OtherKind),
+        (json!({"c_hash": "x"}), Why::OtherKind),
+        (json!({"typ": "ID"}), Why::OtherKind),
+    ];
+    for (otherwise, why) in table {
+        let denied = verifier.verify(&one.token(&otherwise), &trusted, NOW).await.unwrap_err();
+        assert_eq!(denied, Denied::Invalid(why), "{otherwise}");
+    }
+    for (token, why) in [
+        (Bearer::new("opaque"), Why::Malformed),
+        (Bearer::new(&"x".repeat(17_000)), Why::Malformed),
+        (Signer::new("two").token(&json!({})), Why::UnknownKey),
+        (Signer::new("one").token(&json!({})), Why::Signature),
+    ] {
+        assert_eq!(verifier.verify(&token, &trusted, NOW).await.unwrap_err(), Denied::Invalid(why));
     }
 }
 
@@ -137,19 +169,19 @@ async fn jwt_and_jwks_hardening_of_documents() {
         with(one.jwk(), "x", "AAAA"),
     ] {
         learn(vec![useless.clone(), other.jwk()]);
-        assert_eq!(verified(&token).await, Err(Denied::Invalid), "{useless}");
+        assert_eq!(verified(&token).await, Err(Denied::Invalid(Why::Signature)), "{useless}");
     }
     // A key that has taken another's id verifies what it has signed, and nothing else.
     learn(vec![one.jwk()]);
     assert_eq!(verified(&token).await, Ok("ada".to_owned()));
     learn(vec![other.jwk()]);
-    assert_eq!(verified(&token).await, Err(Denied::Invalid));
+    assert_eq!(verified(&token).await, Err(Denied::Invalid(Why::Signature)));
     assert_eq!(verified(&other.token(&json!({}))).await, Ok("ada".to_owned()));
     // Nobody looks through ten thousand.
     let many =
         |last: Value| (0..10_000).map(|_| with(other.jwk(), "kid", "x")).chain([last]).collect::<Vec<_>>();
     learn(many(one.jwk()));
-    assert_eq!(verified(&token).await, Err(Denied::Invalid));
+    assert_eq!(verified(&token).await, Err(Denied::Invalid(Why::UnknownKey)));
     learn(many(one.jwk()).into_iter().rev().collect());
     assert_eq!(verified(&token).await, Ok("ada".to_owned()));
 }

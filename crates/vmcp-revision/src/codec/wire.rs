@@ -1,6 +1,6 @@
 //! Messages of the publish protocol as generated types and back, and what a replica keeps on disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -156,13 +156,13 @@ impl TryFrom<v1::ToReplica> for ToReplica {
 }
 
 fn keys_to_wire(keys: IssuerKeys) -> v1::IssuerKeys {
-    let IssuerKeys { issuer, jwks_url, document, fetched_ms } = keys;
+    let IssuerKeys { issuer, jwks_url, document, fetched_ms, of: _ } = keys;
     v1::IssuerKeys { issuer, jwks_url, document, fetched_ms }
 }
 
 fn read_keys(keys: v1::IssuerKeys) -> IssuerKeys {
     let v1::IssuerKeys { issuer, jwks_url, document, fetched_ms } = keys;
-    IssuerKeys { issuer, jwks_url, document, fetched_ms }
+    IssuerKeys { issuer, jwks_url, document, fetched_ms, of: BTreeSet::new() }
 }
 
 /// What a replica keeps on disk of what it serves, in the clear.

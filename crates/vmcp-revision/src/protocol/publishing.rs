@@ -180,6 +180,7 @@ impl Peer {
         let mut observe = observe.clone();
         if !self.wanted.is_empty() {
             observe.backends.retain(|(id, _)| self.sent.contains_key(&PartName::Backend(id.clone())));
+            observe.keys.retain(|keys| self.wanted.iter().any(|server| keys.of.contains(server)));
         }
         observe
     }

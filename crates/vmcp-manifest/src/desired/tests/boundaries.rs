@@ -303,3 +303,81 @@ fn a_workload_is_shown_one_credential_of_ours() {
     assert_eq!(faults.len(), 1, "{faults:#?}");
     assert!(faults[0].message.contains("`a` shows `w` another credential"), "{faults:#?}");
 }
+
+/// What is learnt with a credential is listed by nobody who does not show it.
+#[test]
+fn nobody_lists_what_another_virtual_server_was_told() {
+    let read = |text: &str| crate::read(&[crate::Source { name: "a.yaml", text }]);
+    let exchange = |audience: &str| {
+        format!(
+            "{{type: token_exchange, token_exchange: {{audience: {audience}, client_id: c, client_secret_env: K}}}}"
+        )
+    };
+    let header = "{type: header_injection, header_injection: {header_name: X-Key, header_value_env: K}}";
+    let server = |name: &str, strategy: &str| {
+        format!("name: {name}\ngroup: g\n{OIDC}\noutgoing_auth: {{default: {strategy}}}\n---\n")
+    };
+    for (one, two, more, is_good) in [
+        ("{type: unauthenticated}", "{type: pass_through}", "", true),
+        ("{type: unauthenticated}", header, "", false),
+        ("{type: pass_through}", header, "", false),
+        (&exchange("x"), header, "", false),
+        (&exchange("x"), &exchange("y"), "", false),
+        (&exchange("x"), &exchange("x"), "", true),
+        ("{type: unauthenticated}", &exchange("x"), "", false),
+        ("{type: unauthenticated}", header, ", inventory: per_principal", true),
+    ] {
+        let group = format!("kind: group\nname: g\nworkloads: [{{name: w, url: 'http://h/'{more}}}]\n");
+        let outcome = read(&(server("a", one) + &server("b", two) + &group));
+        assert_eq!(outcome.is_ok(), is_good, "{one} {two}: {outcome:#?}");
+    }
+    // Whom ToolHive will find nobody knows yet.
+    let group = "kind: group\nname: g\ntoolhive: {}\n";
+    assert!(read(&(server("a", "{type: unauthenticated}") + &server("b", header) + group)).is_err());
+}
+
+/// A program that a command starts is shown nothing: a strategy for it would do nothing.
+#[test]
+fn strategies_are_for_workloads_with_an_address() {
+    let text = |outgoing: &str| {
+        format!(
+            "name: a\ngroup: g\n{OIDC}\noutgoing_auth: {outgoing}\n---\nkind: group\nname: g\nworkloads: [{{name: w, url: 'http://h/'}}, {{name: c, command: x}}]\n"
+        )
+    };
+    let header = "{type: header_injection, header_injection: {header_name: X-Key, header_value_env: K}}";
+    let found = faults(&text(&format!("{{backends: {{c: {header}}}}}")));
+    assert!(found.len() == 1 && found[0].contains("outgoing_auth.backends.c: `c` is a command"), "{found:?}");
+    assert!(read_one(&text("{backends: {c: {type: unauthenticated}}}")).is_ok());
+    let desired = read_one(&text(&format!("{{default: {header}}}"))).unwrap();
+    let server = desired.virtual_servers.values().next().unwrap();
+    let of = |name: &str| server.outgoing.of(&name.parse().unwrap());
+    assert!(matches!(of("w"), Strategy::Header(..)) && *of("c") == Strategy::Unauthenticated);
+}
+
+/// Whoever forgets a word is told that word, and not to open a door; and what is wrong is said once.
+#[test]
+fn a_type_that_is_forgotten_is_what_stands_beside_it() {
+    let said = |server: &str| {
+        let text = format!(
+            "name: a\ngroup: g\n{server}\n---\nkind: group\nname: g\nworkloads: [{{name: b, url: 'http://h/'}}]\n"
+        );
+        let faults = crate::read(&[crate::Source { name: "a.yaml", text: &text }]).unwrap_err();
+        faults
+            .into_iter()
+            .map(|fault| format!("{} ({})", fault.message, fault.help.unwrap_or_default()))
+            .collect::<Vec<_>>()
+    };
+    let incoming = said("incoming_auth: {oidc: {issuer: 'https://i', audience: a}}");
+    assert_eq!(incoming, ["`type` is missing (write `type: oidc`)"]);
+    let outgoing =
+        said(&format!("{OIDC}\noutgoing_auth: {{backends: {{b: {{token_exchange: {{audience: x}}}}}}}}"));
+    assert_eq!(outgoing, ["`type` is missing (write `type: token_exchange`)"]);
+    let literal = said(
+        "incoming_auth: {type: oidc, oidc: {issuer: 'https://i', audience: a, client_id: us, client_secret: hush}}",
+    );
+    assert!(literal.len() == 1 && literal[0].contains("does not stand in a manifest"), "{literal:?}");
+    let nobody = said(
+        "incoming_auth: {type: oidc, oidc: {issuer: 'https://i', audience: a, client_id: us, introspection_url: 'https://i/x'}}",
+    );
+    assert!(nobody.len() == 1 && nobody[0].contains("needs `client_id` and a secret"), "{nobody:?}");
+}
