@@ -21,7 +21,7 @@ use crate::plane::Plane;
 use crate::principal::{Identity, Scope};
 use crate::refusal::Refusal;
 use crate::reply::json;
-use crate::snapshot::{Page, Server};
+use crate::snapshot::{Lists, Page, Server};
 
 pub(crate) use listen::{listen_legacy, listen_modern};
 
@@ -153,8 +153,11 @@ fn list(
     let filtered = server.guards.as_ref().map(|guards| guards.lists(identity, &server.lists));
     let told = plane.told.load();
     let mut missing = server.unavailable(&told);
-    // Of whom a caller may use nothing it does not hear.
-    missing.retain(|backend| filtered.as_ref().is_none_or(|lists| lists.has_any_of(backend)));
+    // A caller does not hear of whom it may use nothing. What nobody has heard of yet is missed by all.
+    missing.retain(|backend| {
+        let is_seen = |lists: &Arc<Lists>| lists.has_any_of(backend) || !server.lists.has_any_of(backend);
+        filtered.as_ref().is_none_or(is_seen)
+    });
     if !missing.is_empty() && server.partial_failure == PartialFailure::Fail {
         return Err(Refusal::missing(&missing));
     }

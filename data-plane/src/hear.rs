@@ -4,11 +4,12 @@
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
+use http::StatusCode;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use vmcp_core::item::Kind;
 use vmcp_core::limits;
-use vmcp_mcp::{EventStream, Message, Request, method, sse};
+use vmcp_mcp::{EventStream, Failure, Message, Request, method, sse};
 
 use crate::backend::Opened;
 use crate::mailboxes::{About, Said};
@@ -32,10 +33,10 @@ pub(crate) fn hear(
     Some(begins)
 }
 
-/// What a client has missed of a stream that it comes back to: it comes on the stream that it listens on now. One stream at a time of each
-/// session.
+/// What a client has missed of a stream that it comes back to: it comes on the stream that it listens on now. Each is asked for
+/// once at a time.
 pub(crate) fn resume(plane: &Arc<Plane>, client: Session, opened: Arc<Opened>, last_id: Vec<u8>) {
-    if !opened.begins_to_be_resumed() {
+    if !opened.begins_to_be_resumed(&last_id) {
         return;
     }
     let mut listening = Listening::new(plane, client, true);
@@ -50,7 +51,7 @@ pub(crate) fn resume(plane: &Arc<Plane>, client: Session, opened: Arc<Opened>, l
             listening.take(events, &held).await;
         }
         if let Some(opened) = held.upgrade() {
-            opened.is_resumed_no_more();
+            opened.is_resumed_no_more(&last_id);
         }
     });
 }
@@ -72,7 +73,7 @@ impl Listening {
     async fn run(mut self, opened: Weak<Opened>, begun: oneshot::Sender<()>) {
         let mut begun = Some(begun);
         // The session is held only while something is done with it: its end ends this.
-        let mut pause = limits::RETRY_FIRST;
+        let (mut pause, mut refusals) = (limits::RETRY_FIRST, 0);
         while let Some(held) = opened.upgrade() {
             let began = Instant::now();
             let stream = held.listen(&self.plane.exchange).await;
@@ -80,8 +81,19 @@ impl Listening {
             // Whoever does not wait for it has gone.
             begun.take().map(|begun| begun.send(()));
             match stream {
-                Ok(Some(events)) => self.take(events, &opened).await,
+                Ok(Some(events)) => {
+                    refusals = 0;
+                    self.take(events, &opened).await;
+                }
                 Ok(None) => return,
+                // Whatever it is shown.
+                Err(Failure::Status(StatusCode::UNAUTHORIZED)) if refusals == limits::STREAM_REFUSALS => {
+                    if let Some(held) = opened.upgrade() {
+                        held.is_heard_no_more();
+                    }
+                    return;
+                }
+                Err(Failure::Status(StatusCode::UNAUTHORIZED)) => refusals += 1,
                 Err(_) => {}
             }
             // A stream that is cut now and then is opened again soon; one that never stands, later and later.

@@ -117,6 +117,11 @@ impl Shown {
         matches!(self, Self::Exchanged { .. } | Self::Own(_))
     }
 
+    /// Whether it may be another one before long.
+    pub(crate) fn may_be_another(&self) -> bool {
+        self.is_renewable() || self.is_of_caller()
+    }
+
     /// A backend has failed to do what it was asked for: what it was shown is replaced if that is why, and another one may be had. Whether so.
     pub(crate) async fn replace_refused(
         &self,

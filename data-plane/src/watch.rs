@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use vmcp_core::backend::BackendId;
@@ -11,7 +11,8 @@ use vmcp_core::item::Kind;
 use vmcp_core::limits;
 use vmcp_json::{Object, quote};
 use vmcp_mcp::{
-    self as mcp, EventStream, Message, NO_CAPABILITIES, OURSELVES, extension, method, notification, sse,
+    self as mcp, EventStream, Failure, Message, NO_CAPABILITIES, OURSELVES, extension, method, notification,
+    sse,
 };
 
 use crate::backend::{self, Backend};
@@ -114,13 +115,19 @@ struct Watching {
 
 impl Watching {
     async fn run(self) {
-        let mut pause = limits::RETRY_FIRST;
+        let (mut pause, mut refusals) = (limits::RETRY_FIRST, 0);
         while !self.tell.is_closed() {
             let began = Instant::now();
             match self.open().await {
-                Ok(Some(events)) => self.take(events).await,
+                Ok(Some(events)) => {
+                    refusals = 0;
+                    self.take(events).await;
+                }
                 Ok(None) => return,
-                Err(NotNow) => {}
+                // Whatever it is shown.
+                Err(NotNow::Refused) if refusals == limits::STREAM_REFUSALS => return,
+                Err(NotNow::Refused) => refusals += 1,
+                Err(NotNow::Otherwise) => {}
             }
             // A stream that is cut now and then is opened again soon; one that never stands, later and later.
             if began.elapsed() > limits::STEADY_TIME {
@@ -137,9 +144,9 @@ impl Watching {
     /// Counts as a call until the stream stands. `None`: the backend does not say. What it is shown is had anew each time, since tokens end.
     async fn open(&self) -> Result<Option<EventStream>, NotNow> {
         let shown = &self.watch.backend.shown;
-        let header = shown.header(&self.plane.tokens, &self.identity).await.map_err(|_| NotNow)?;
+        let header = shown.header(&self.plane.tokens, &self.identity).await.map_err(|_| NotNow::Otherwise)?;
         let headers: HeaderMap = header.iter().cloned().collect();
-        let admitted = backend::admit(&self.watch.backend).await.map_err(|_| NotNow)?;
+        let admitted = backend::admit(&self.watch.backend).await.map_err(|_| NotNow::Otherwise)?;
         let (peer, exchange) = (admitted.peer(), &self.plane.exchange);
         let (capabilities, wanted) = (self.watch.capabilities(), self.watch.filter());
         let watching = mcp::watch(exchange, &peer, &OURSELVES, (&capabilities, &wanted), &headers);
@@ -148,12 +155,14 @@ impl Watching {
                 admitted.succeeded();
                 Ok(events)
             }
+            Ok(Err(Failure::Status(StatusCode::UNAUTHORIZED))) if !shown.may_be_another() => Ok(None),
             Ok(Err(failure)) => {
                 let whose = (&self.plane.tokens, &self.identity);
                 shown.replace_refused(whose, header.as_ref(), &failure).await;
-                Err(NotNow)
+                let is_refused = matches!(failure, Failure::Status(StatusCode::UNAUTHORIZED));
+                Err(if is_refused { NotNow::Refused } else { NotNow::Otherwise })
             }
-            Err(_) => Err(NotNow),
+            Err(_) => Err(NotNow::Otherwise),
         }
     }
 
@@ -203,4 +212,8 @@ impl Watching {
 }
 
 /// The backend cannot be listened to at the moment.
-struct NotNow;
+enum NotNow {
+    /// It does not accept what it is shown.
+    Refused,
+    Otherwise,
+}

@@ -310,12 +310,17 @@ async fn a_legacy_client_that_comes_back_to_a_stream_hears_the_rest_of_it() {
     }
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(resumed(&backend)[2..], ["event/9"]);
+    // And for another one all the same: `event/8`.
+    let headers = [LEGACY[0], ("mcp-session-id", session.id.as_str()), ("last-event-id", "b.ZXZlbnQvOA")];
+    drop(session.client.listen(&headers, None).await);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(resumed(&backend)[2..], ["event/9", "event/8"]);
     // Another session has nothing to come back to.
     let other = Session::begin(&served, "{}").await;
     let headers = [LEGACY[0], ("mcp-session-id", other.id.as_str()), ("last-event-id", id)];
     let _stream = other.client.listen(&headers, None).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(resumed(&backend).len(), 3);
+    assert_eq!(resumed(&backend).len(), 4);
 }
 
 const LARGE: usize = 10 * 1024 * 1024;

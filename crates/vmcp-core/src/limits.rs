@@ -186,6 +186,12 @@ pub const BACKEND_QUEUE_TIME: Duration = Duration::from_millis(500);
 /// How often a stream of a legacy backend that ends before the response is gone on with.
 pub const RESUMPTIONS: usize = 8;
 
+/// Streams of one session with a backend that a client goes on with at a time.
+pub const RESUMED_AT_ONCE: usize = 8;
+
+/// How often a backend may refuse another credential for a stream before it is taken to mean every one.
+pub const STREAM_REFUSALS: usize = 3;
+
 /// How long to wait before that where the backend does not say, and the longest that it is believed.
 pub const RESUMPTION_TIME: Duration = Duration::from_secs(1);
 /// See [`RESUMPTION_TIME`].

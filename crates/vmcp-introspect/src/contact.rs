@@ -287,6 +287,8 @@ async fn shown(peer: &Peer, credential: &Credential) -> Result<Peer, Failure> {
     let header =
         header.map_err(|why| Failure::Protocol(format!("is not asked without its credential: {why}")))?;
     let mut peer = peer.clone();
-    peer.headers.extend(header);
+    if let Some((name, value)) = header {
+        peer.headers.insert(name, value);
+    }
     Ok(peer)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use vmcp_core::aggregation::ConflictResolution;
-use vmcp_core::boundary::{Client, Incoming, Strategy};
+use vmcp_core::boundary::{Client, Grant, Incoming, Strategy};
 use vmcp_core::desired::{Address, Desired, Group, Inventories, VirtualServer};
 use vmcp_core::limits;
 use vmcp_core::name::Name;
@@ -202,9 +202,11 @@ fn check_credentials(decoder: &mut Decoder, desired: &mut Desired, name: &Name, 
                 Some(Address::Command(_)) => false,
                 None => true,
             };
-            is_asked_for_all && asked_with(server, workload) != asked_with(other, workload)
+            let (mine, theirs) = (server.outgoing.of(workload), other.outgoing.of(workload));
+            is_asked_for_all && asked_with(server, mine) != asked_with(other, theirs)
         };
-        let by_default = server.outgoing.default != other.outgoing.default && group.toolhive.is_some();
+        let by_default = group.toolhive.is_some()
+            && asked_with(server, &server.outgoing.default) != asked_with(other, &other.outgoing.default);
         let workload = all.find(is_another).map(|workload| format!("`{workload}`"));
         if let Some(workload) = workload.or_else(|| by_default.then(|| "what is found".to_owned())) {
             let message = format!("the virtual server `{}` shows {workload} another credential", other.name);
@@ -221,22 +223,26 @@ fn check_credentials(decoder: &mut Decoder, desired: &mut Desired, name: &Name, 
     }
 }
 
-/// A strategy; a token of whom, and who we are there, if the strategy leaves that open.
-type AskedWith<'s> = (&'s Strategy, Option<(&'s str, Option<&'s Client>)>);
+/// A strategy; a token of whom, and who we are there, as far as it leaves that to the virtual server.
+type AskedWith<'s> = (&'s Strategy, Option<&'s str>, Option<&'s Client>);
 
-/// With what of ours a backend is asked what it offers.
-fn asked_with<'s>(server: &'s VirtualServer, workload: &Name) -> Option<AskedWith<'s>> {
+/// With what of ours it is asked what a workload offers that a virtual server shows this.
+fn asked_with<'s>(server: &'s VirtualServer, strategy: &'s Strategy) -> Option<AskedWith<'s>> {
     let issuer = match &server.incoming {
-        Incoming::Oidc(issuers) => {
-            issuers.first().map(|issuer| (issuer.issuer.as_str(), issuer.client.as_ref()))
-        }
+        Incoming::Oidc(issuers) => issuers.first(),
         Incoming::Anonymous | Incoming::Local => None,
     };
-    match server.outgoing.of(workload) {
+    let of = |grant: &Grant| {
+        let named = issuer.filter(|_| grant.token_url.is_none()).map(|issuer| issuer.issuer.as_str());
+        let client = issuer.filter(|_| grant.client.is_none()).and_then(|issuer| issuer.client.as_ref());
+        Some((strategy, named, client))
+    };
+    match strategy {
         // Nobody's but the caller's.
         Strategy::Unauthenticated | Strategy::PassThrough => None,
-        strategy @ Strategy::Header(..) => Some((strategy, None)),
-        strategy @ (Strategy::ClientCredentials(_) | Strategy::TokenExchange(_)) => Some((strategy, issuer)),
+        Strategy::Header(..) => Some((strategy, None, None)),
+        Strategy::ClientCredentials(grant) => of(grant),
+        Strategy::TokenExchange(exchange) => of(&exchange.grant),
     }
 }
 

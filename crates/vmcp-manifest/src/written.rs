@@ -69,7 +69,9 @@ enum Hides {
     Nothing,
     /// Behind the `?` of an address.
     Query,
-    /// The value of a header.
+    /// The value of each member.
+    Values,
+    /// The whole value.
     All,
 }
 
@@ -77,12 +79,13 @@ enum Hides {
 fn find_hidden(node: &Node, hides: Hides, text: &str, hidden: &mut Vec<Range<usize>>) {
     match &node.value {
         // A reference says where a value is, and that is shown.
-        Value::Mapping(members) if members.iter().any(|(key, _)| matches!(key.text(), "env" | "file")) => {}
+        Value::Mapping(_) if matches!(hides, Hides::All) => {}
         Value::Mapping(members) => {
             for (key, value) in members {
                 let hides = match (key.text(), hides) {
+                    (_, Hides::Values) | ("header_value" | "headerValue", _) => Hides::All,
+                    ("headers", _) => Hides::Values,
                     ("url" | "urls", _) => Hides::Query,
-                    ("headers" | "header_value" | "headerValue", _) | (_, Hides::All) => Hides::All,
                     _ => Hides::Nothing,
                 };
                 find_hidden(value, hides, text, hidden);
@@ -100,7 +103,7 @@ fn find_hidden(node: &Node, hides: Hides, text: &str, hidden: &mut Vec<Range<usi
                     hidden.push(words.find('?').map_or(range.start, |at| range.start + at + 1)..end);
                 }
                 Hides::All if begin < end => hidden.push(begin..end),
-                Hides::Query | Hides::All | Hides::Nothing => {}
+                Hides::Query | Hides::Values | Hides::All | Hides::Nothing => {}
             }
         }
     }
@@ -217,6 +220,7 @@ mod tests {
                 "header_injection:\n  header_name: X\n  header_value: *** # it\n",
             ),
             ("headerValue: \"k\"", "headerValue: \"***\""),
+            ("headers: {env: k, url: l, X: {file: /f}}", "headers: {env: ***, url: ***, X: {file: /f}}"),
             ("policies: ['Resource::\"http://h/?a\"']", "policies: ['Resource::\"http://h/?a\"']"),
         ] {
             let (kind, name) = (DocumentKind::Group, "g".parse().unwrap());

@@ -67,7 +67,7 @@ impl Session {
         body: Bytes,
     ) -> Result<Answered, Failure> {
         match &self.duplex {
-            Some(duplex) => duplex.send(headers, body).await,
+            Some(duplex) => duplex.send(peer.with_own(headers), body).await,
             None => exchange.send(peer.call(headers, body)).await,
         }
     }

@@ -11,7 +11,7 @@ use crate::stream::EventStream;
 
 /// Whether a "no" is to what was shown, or to the moment, and not to what was asked.
 pub(crate) fn is_for_now(status: StatusCode) -> bool {
-    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS)
 }
 
 const ID: &str = "\"vmcp-watch\"";

@@ -62,6 +62,16 @@ impl Expiry<[u8; 32], Arc<Known>> for GoodFor {
     fn expire_after_create(&self, _: &[u8; 32], known: &Arc<Known>, _: Instant) -> Option<Duration> {
         Some(known.good_for)
     }
+
+    fn expire_after_update(
+        &self,
+        _: &[u8; 32],
+        known: &Arc<Known>,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(known.good_for)
+    }
 }
 
 impl Default for Tokens {

@@ -251,11 +251,12 @@ fn why_not(error: &Error) -> Why {
 }
 
 /// What tells a client who has signed in is no access token, also where the client has the name that tokens must be for here. It says so
-/// by hashes of what it came with (OpenID Connect Core 1.0, section 3.3.2.11), or as Keycloak does.
+/// by a hash of the code that it came with (OpenID Connect Core 1.0, section 3.3.2.11), or as Keycloak does; `at_hash` is in Dex's
+/// access tokens, too.
 fn is_id_token(kind: Option<&str>, claims: &Map<String, Value>) -> bool {
     let is_said_to_be = kind.is_some_and(|kind| kind.to_ascii_lowercase().ends_with("at+jwt"));
     let is_id = claims.get("typ").is_some_and(|kind| kind == "ID");
-    !is_said_to_be && (is_id || claims.contains_key("at_hash") || claims.contains_key("c_hash"))
+    !is_said_to_be && (is_id || claims.contains_key("c_hash"))
 }
 
 /// A token that is bound to a key is nobody's who shows no key (RFC 9449, sections 6 and 7.2; RFC 8705, section 3).

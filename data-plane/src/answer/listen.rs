@@ -135,6 +135,8 @@ struct Listener {
     watched: Vec<Heard>,
     /// When the token is good no more that the client has come with.
     expires_at: Option<Instant>,
+    /// When it is seen again whether that token is good by the keys of its issuer.
+    look_at: Instant,
     wanted: Wanted,
     ends: Endings,
     changed: watched::Receiver<u64>,
@@ -171,6 +173,7 @@ impl Listener {
             identity: identity.clone(),
             watched: Vec::new(),
             expires_at: identity.seconds_left().map(|left| Instant::now() + left),
+            look_at: Instant::now() + limits::VOUCHED_TIME,
             wanted,
             ends,
             changed,
@@ -204,19 +207,18 @@ impl Listener {
                     Err(_) => self.end(),
                 },
                 () = sleep_until(self.expires_at.unwrap_or(keep_alive_at)), if self.expires_at.is_some() => self.end(),
+                // Keys that are withdrawn take with them what they have signed, also where nothing else changes.
+                () = sleep_until(self.look_at), if self.expires_at.is_some() => match self.is_vouched_for().await {
+                    true => self.look_at = Instant::now() + limits::VOUCHED_TIME,
+                    false => self.end(),
+                },
                 () = sleep_until(due_at), if self.due_at.is_some() => self.compare(),
                 said = next_message(&mut self.source) => {
                     if self.may_hear(&said) {
                         return Some(said.event);
                     }
                 }
-                () = sleep_until(keep_alive_at) => {
-                    // Keys that are withdrawn take with them what they have signed, also where nothing else changes.
-                    if self.is_vouched_for().await {
-                        return Some(sse::KEEP_ALIVE);
-                    }
-                    self.end();
-                }
+                () = sleep_until(keep_alive_at) => return Some(sse::KEEP_ALIVE),
             }
         }
     }

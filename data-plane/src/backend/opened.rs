@@ -1,12 +1,12 @@
 //! A session with a legacy backend. Whatever is said in it is shown what its user is shown now: tokens end before sessions do, and the next
 //! caller of the same client may have come with another grant.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use vmcp_core::backend::BackendId;
 use vmcp_core::limits;
 use vmcp_mcp::{self as mcp, Carrier, Exchange, Failure, Peer};
@@ -38,7 +38,8 @@ pub(crate) struct Opened {
     session: mcp::Session,
     user: ArcSwap<User>,
     is_heard: AtomicBool,
-    is_resumed: AtomicBool,
+    /// The events behind which somebody goes on with a stream that has ended.
+    resumed: Mutex<Vec<Vec<u8>>>,
     /// Its client carries it, and may come back with it to anybody.
     is_carried: AtomicBool,
 }
@@ -58,7 +59,7 @@ impl Opened {
             session,
             user: ArcSwap::from_pointee(user),
             is_heard: AtomicBool::new(false),
-            is_resumed: AtomicBool::new(false),
+            resumed: Mutex::default(),
             is_carried: AtomicBool::new(false),
         }
     }
@@ -102,11 +103,13 @@ impl Opened {
         let user = self.user.load_full();
         let header = user.backend.shown.header(&user.tokens, &user.identity).await.ok()?;
         let mut headers = self.own.clone();
-        headers.extend(header.iter().cloned());
+        if let Some((name, value)) = &header {
+            headers.insert(name, value.clone());
+        }
         Some((Peer { url: self.url.clone(), carrier: self.carrier, headers }, header))
     }
 
-    /// What the backend says in it by itself. `None`: it says nothing so.
+    /// What the backend says in it by itself. `None`: it says nothing so, or to nobody who shows what is shown here.
     ///
     /// # Errors
     /// It cannot be heard now.
@@ -116,11 +119,17 @@ impl Opened {
         let listening = mcp::listen(exchange, &peer, &self.session);
         let heard =
             tokio::time::timeout(limits::PROBE_TIME, listening).await.unwrap_or(Err(Failure::TimedOut));
-        if let Err(failure) = &heard {
-            let whose = (&user.tokens, &user.identity);
-            user.backend.shown.replace_refused(whose, header.as_ref(), failure).await;
+        match &heard {
+            Err(Failure::Status(StatusCode::UNAUTHORIZED)) if !user.backend.shown.may_be_another() => {
+                Ok(None)
+            }
+            Err(failure) => {
+                let whose = (&user.tokens, &user.identity);
+                user.backend.shown.replace_refused(whose, header.as_ref(), failure).await;
+                heard
+            }
+            Ok(_) => heard,
         }
-        heard
     }
 
     /// What comes behind the event with this id, if the backend offers that.
@@ -129,13 +138,18 @@ impl Opened {
         mcp::resume(exchange, &peer, &self.session, last_id).await.ok()?
     }
 
-    /// Whether nobody goes on with a stream that has ended, in it. From now on somebody does.
-    pub(crate) fn begins_to_be_resumed(&self) -> bool {
-        !self.is_resumed.swap(true, Ordering::AcqRel)
+    /// Whether nobody goes on behind this event, and not too many behind others. From now on somebody does.
+    pub(crate) fn begins_to_be_resumed(&self, last_id: &[u8]) -> bool {
+        let mut resumed = self.resumed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = resumed.len() < limits::RESUMED_AT_ONCE && resumed.iter().all(|known| known != last_id);
+        if is_new {
+            resumed.push(last_id.to_vec());
+        }
+        is_new
     }
 
-    pub(crate) fn is_resumed_no_more(&self) {
-        self.is_resumed.store(false, Ordering::Release);
+    pub(crate) fn is_resumed_no_more(&self, last_id: &[u8]) {
+        self.resumed.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| known != last_id);
     }
 
     /// Asks the backend to log so much.
@@ -197,7 +211,9 @@ impl Opened {
         runtime.spawn(async move {
             let ending = async {
                 let header = user.backend.shown.header(&user.tokens, &user.identity).await.ok()?;
-                peer.headers.extend(header);
+                if let Some((name, value)) = header {
+                    peer.headers.insert(name, value);
+                }
                 mcp::close(&exchange, &peer, &session).await;
                 Some(())
             };

@@ -23,11 +23,14 @@ use crate::relay::{Passed, Relay};
 /// Answers with a stream.
 pub(super) fn respond(relay: Relay, events: EventStream) -> Response {
     let now = Instant::now();
-    let mut changed = relay.plane.changed.subscribe();
-    // What is served may have changed since it was permitted.
-    changed.mark_changed();
+    let changed = relay.standing.as_ref().map(|_| {
+        let mut changed = relay.plane.changed.subscribe();
+        // What is served may have changed since it was permitted.
+        changed.mark_changed();
+        changed
+    });
     let running = Running {
-        changed: relay.standing.is_some().then_some(changed),
+        changed,
         relay,
         events: Some(events),
         ready: VecDeque::new(),

@@ -14,7 +14,7 @@ use vmcp_json::{Object, Value};
 use crate::principal::Identity;
 use crate::refusal::Refusal;
 use crate::snapshot::lists::Lists;
-use crate::snapshot::normal::{is_itself, is_normal};
+use crate::snapshot::normal::{is_normal, ornaments};
 use crate::snapshot::{Index, Reading, Target};
 use crate::watch::Heard;
 
@@ -87,7 +87,7 @@ impl Guards {
     /// What guards a URI: what guards the item that has it, seen under that URI. `None`: nobody has it, or it is one that nobody lists and
     /// that a backend may read as another one.
     pub(crate) fn of_uri(&self, index: &Index, uri: &str) -> Option<Guard> {
-        let is_sure = || is_normal(uri) && is_itself(uri, index.is_of_query(uri));
+        let is_sure = || is_normal(uri) && ornaments(uri).all(|has| index.is_of_template(uri, has));
         if !index.lists(uri) && !is_sure() {
             return None;
         }

@@ -112,14 +112,12 @@ impl Index {
         self.resources.contains_key(uri)
     }
 
-    /// Whether it is of a template that has a query.
-    pub(crate) fn is_of_query(&self, uri: &str) -> bool {
-        let mut with_query = self
-            .patterns
-            .iter()
-            .filter(|(pattern, of)| of.original_name.contains('?') && pattern.begins(uri));
+    /// Whether a URI is of a template whose text is like this.
+    pub(crate) fn is_of_template(&self, uri: &str, is_like: fn(&str) -> bool) -> bool {
+        let alike =
+            self.patterns.iter().filter(|(pattern, of)| is_like(&of.original_name) && pattern.begins(uri));
         // With more than that it is nobody's.
-        with_query.by_ref().take(limits::TEMPLATES_TRIED).any(|(pattern, _)| pattern.matches(uri))
+        alike.take(limits::TEMPLATES_TRIED).any(|(pattern, _)| pattern.matches(uri))
     }
 
     /// Whom a URI belongs to: by exact URI, then template, then to the only backend that lists its scheme and authority.

@@ -28,10 +28,11 @@ pub(crate) fn is_normal(uri: &str) -> bool {
         && codes(behind).all(|code| code.is_some_and(|byte| byte != 0))
 }
 
-/// Whether a URI that nobody lists can be none but itself. Who reads one may pass over its fragment, its query and a `/` at its end, and
-/// then it is another one. `has_query`: it is of a template with a query.
-pub(crate) fn is_itself(uri: &str, has_query: bool) -> bool {
-    !uri.contains('#') && !uri.ends_with('/') && (has_query || !uri.contains('?'))
+/// What a URI has that who reads it may pass over, so that it is another one: a fragment, a query, a `/` at its end.
+pub(crate) fn ornaments(uri: &str) -> impl Iterator<Item = fn(&str) -> bool> {
+    let all: [fn(&str) -> bool; 3] =
+        [|text| text.contains('#'), |text| text.contains('?'), |text| text.ends_with('/')];
+    all.into_iter().filter(move |has| has(uri))
 }
 
 /// What is written as codes; `None` where that is none, is in lower case, or stands for what could stand for itself.
@@ -60,15 +61,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_read_as_another_one_is_not_itself() {
-        for (uri, is_plain, with_query) in [
-            ("file:///a.md", true, true),
-            ("file:///a.md?x", false, true),
-            ("file:///a.md#x", false, false),
-            ("file:///a.md/", false, false),
-            ("file:///a.md?", false, true),
+    fn what_may_be_passed_over_a_template_must_have() {
+        for (uri, template, is_fine) in [
+            ("file:///a.md", "", true),
+            ("file:///a.md?x", "", false),
+            ("file:///a.md?x", "file:///a.md{?q}", true),
+            ("file:///a.md?", "file:///{+path}", false),
+            ("file:///a.md#x", "file:///a.md{?q}", false),
+            ("file:///a.md#x", "file:///a.md{#section}", true),
+            ("file:///a/", "file:///{a}", false),
+            ("file:///a/", "file:///{a}/", true),
         ] {
-            assert_eq!((is_itself(uri, false), is_itself(uri, true)), (is_plain, with_query), "{uri}");
+            assert_eq!(ornaments(uri).all(|has| has(template)), is_fine, "{uri} {template}");
         }
     }
 

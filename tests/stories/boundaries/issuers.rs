@@ -70,7 +70,7 @@ async fn operators_hear_of_issuers_that_cannot_be_reached_and_why_tokens_are_ref
         (Some(stranger.token("ada", "vmcp", &json!({}))), "token_of_other_issuer"),
         (Some(issuer.token("ada", "vmcp", &json!({"exp": 1_000_000_000}))), "token_ended"),
         (
-            Some(issuer.token_under(Some("only"), "JWT", "ada", "vmcp", &json!({"at_hash": "x"}))),
+            Some(issuer.token_under(Some("only"), "JWT", "ada", "vmcp", &json!({"c_hash": "x"}))),
             "token_of_other_kind",
         ),
     ];

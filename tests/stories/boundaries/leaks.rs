@@ -89,6 +89,21 @@ async fn a_backend_that_is_gone_is_missed_by_those_alone_who_may_use_it() {
     }
 }
 
+/// One that has never answered may be anybody's: all hear that it is missing.
+#[tokio::test]
+async fn a_backend_that_nobody_has_heard_of_is_missed_by_all() {
+    let (here, issuer) = (super::offering(&["x"], true).await, Issuer::start().await);
+    let policies = [r#"permit(principal, action, resource in Backend::"here");"#];
+    let workloads = [("here", here.url()), ("never", "http://127.0.0.1:1/mcp".to_owned())];
+    let served = super::serve(&guarded(&issuer, &policies, "", &workloads), &["here"]).await;
+    let (client, token) = (served.client(), issuer.token("bob", "vmcp", &json!({})));
+    let is_missed = vmcp_testkit::eventually(std::time::Duration::from_secs(5), async || {
+        let list = ask(&client, Some(&token), true, "tools/list", "").await.json();
+        list["result"]["_meta"]["vmcp/unavailableBackends"] == json!(["never"])
+    });
+    assert!(is_missed.await, "{}", ask(&client, Some(&token), true, "tools/list", "").await.text());
+}
+
 /// A backend whose list of tools is written in an unusual way, with names where none belong.
 async fn odd(kind: &'static str) -> WireBackend {
     WireBackend::start(move |recorded: &Recorded| {

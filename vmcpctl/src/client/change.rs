@@ -42,7 +42,7 @@ pub(crate) fn plan(response: &v1::ChangeResponse) -> String {
         line(&mut text, &format!("{BOLD}{} {}{BOLD:#}", would(change), subject(change)));
         lines(&mut text, change.before.as_deref().unwrap_or(""), change.after.as_deref().unwrap_or(""));
         if change.unshown_differs {
-            line(&mut text, "  what stands behind the `?` of an address differs, and is not shown");
+            line(&mut text, "  the query of an address, or the value of a header, differs, and is not shown");
         }
     }
     catalogs(&mut text, response);

@@ -59,6 +59,9 @@ pub const AUDIT_FLUSH_TIME: Duration = Duration::from_secs(5);
 /// Publish streams of one identity at once: replicas may share a certificate, and nobody has more of them than this.
 pub const STREAMS_PER_PEER: usize = 1_024;
 
+/// How often it is seen whether the tokens of those who listen are good by the keys that their issuers have now.
+pub const VOUCHED_TIME: Duration = Duration::from_secs(15);
+
 /// Until every backend has said what it offers one caller; lists and first calls wait for it.
 pub const PERSONAL_ASK_TIME: Duration = Duration::from_secs(5);
 

@@ -333,7 +333,24 @@ fn nobody_lists_what_another_virtual_server_was_told() {
     }
     // Whom ToolHive will find nobody knows yet.
     let group = "kind: group\nname: g\ntoolhive: {}\n";
-    assert!(read(&(server("a", "{type: unauthenticated}") + &server("b", header) + group)).is_err());
+    for (one, two, is_good) in [
+        ("{type: unauthenticated}", header, false),
+        ("{type: unauthenticated}", "{type: pass_through}", true),
+        (&exchange("x"), &exchange("x"), true),
+    ] {
+        assert_eq!(read(&(server("a", one) + &server("b", two) + group)).is_ok(), is_good, "{one} {two}");
+    }
+    // What is all said is the same, whoever comes in; what is left to the issuer is not.
+    let whole = "{type: service_account, service_account: {token_url: 'https://t/token', client_id: c, client_secret_env: K, audience: x}}";
+    let open = "{type: service_account, service_account: {audience: x}}";
+    let of = |name: &str, issuer: &str, strategy: &str| {
+        server(name, strategy).replace("https://i", &format!("https://{issuer}"))
+    };
+    let group = "kind: group\nname: g\nworkloads: [{name: w, url: 'http://h/'}]\n";
+    for (strategy, is_good) in [(whole, true), (open, false)] {
+        let text = of("a", "one", strategy) + &of("b", "two", strategy) + group;
+        assert_eq!(read(&text).is_ok(), is_good, "{strategy}: {:#?}", read(&text).err());
+    }
 }
 
 /// A program that a command starts is shown nothing: a strategy for it would do nothing.
