@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use cedar_policy::{Entities, Entity, EntityUid, RestrictedExpression};
 
 use crate::compile::Policies;
+use crate::hints::Hints;
 use crate::select::Chosen;
 use crate::vocabulary::{Act, uid};
 
@@ -23,19 +24,6 @@ pub struct Described<'a> {
     pub hints: Hints,
 }
 
-/// What a tool says of itself (MCP, `ToolAnnotations`); absent where it does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Hints {
-    /// It changes nothing.
-    pub read_only: Option<bool>,
-    /// It may destroy something.
-    pub destructive: Option<bool>,
-    /// Calling it twice is like calling it once.
-    pub idempotent: Option<bool>,
-    /// It reaches beyond what the server knows.
-    pub open_world: Option<bool>,
-}
-
 /// An item with the policies that can speak of it.
 #[derive(Debug, Clone)]
 pub struct Guarded {
@@ -48,21 +36,6 @@ pub struct Guarded {
     pub(crate) parents: Vec<EntityUid>,
     pub(crate) chosen: Arc<Chosen>,
     pub(crate) class: Box<str>,
-}
-
-impl Hints {
-    /// As MCP calls them.
-    pub const NAMES: [&str; 4] = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"];
-
-    fn all(self) -> [(&'static str, Option<bool>); 4] {
-        let [read_only, destructive, idempotent, open_world] = Self::NAMES;
-        [
-            (read_only, self.read_only),
-            (destructive, self.destructive),
-            (idempotent, self.idempotent),
-            (open_world, self.open_world),
-        ]
-    }
 }
 
 impl Guarded {

@@ -6,8 +6,8 @@ use cedar_policy::Schema;
 use serde_json::{Map, Value, json};
 
 use crate::entity::Given;
+use crate::hints::Hints;
 use crate::infer::Uses;
-use crate::item::Hints;
 use crate::shape::{Shape, record};
 use crate::vocabulary::{ACTION, Act, BACKEND, CLIENT, MCP};
 

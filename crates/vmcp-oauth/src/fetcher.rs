@@ -2,7 +2,7 @@
 
 use crate::keys::fetch;
 use crate::reach::Ways;
-use crate::verify::Trusted;
+use crate::trusted::Trusted;
 
 /// Asks issuers for their keys.
 #[derive(Debug, Default)]

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::bearer::{Bearer, hash};
+use crate::claims::is_for;
 use crate::client::{Client, form};
 use crate::discovery::discover;
 use crate::reach::{Http, Reach, send};
-use crate::verify::is_for;
 
 /// What is asked for, and where.
 #[derive(Debug, Clone)]

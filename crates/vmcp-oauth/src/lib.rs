@@ -2,6 +2,7 @@
 
 mod address;
 mod bearer;
+mod claims;
 mod client;
 mod denied;
 mod discovery;
@@ -13,6 +14,7 @@ mod opaque;
 pub mod prepare;
 mod reach;
 mod tokens;
+mod trusted;
 mod verified;
 mod verify;
 
@@ -23,5 +25,6 @@ pub use fetcher::KeyFetcher;
 pub use grant::{Endpoint, Grant, Issued, NoToken};
 pub use reach::Reach;
 pub use tokens::Tokens;
+pub use trusted::Trusted;
 pub use verified::Verified;
-pub use verify::{Trusted, Verifier};
+pub use verify::Verifier;

@@ -10,12 +10,13 @@ use moka::future::Cache;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
+use crate::claims::{is_bound, is_for, until};
 use crate::client::Client;
 use crate::denied::{Denied, Why};
 use crate::introspect::introspect;
 use crate::reach::Http;
+use crate::trusted::Trusted;
 use crate::verified::Verified;
-use crate::verify::{Trusted, is_bound, is_for, until};
 
 /// What issuers have said of tokens. Bounded.
 pub(crate) struct Opaque {

@@ -9,7 +9,7 @@ use vmcp_runtime::{secret_file, secret_variable};
 use crate::client::Client;
 use crate::grant::{Endpoint, Grant};
 use crate::reach::Reach;
-use crate::verify::Trusted;
+use crate::trusted::Trusted;
 
 /// Whose tokens are taken.
 ///

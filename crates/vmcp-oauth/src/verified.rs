@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::bearer::hash;
-use crate::verify::{is_for, seconds};
+use crate::claims::{is_for, seconds};
 
 /// Who comes with a token, and with what.
 #[derive(Debug, Clone, PartialEq, Eq)]

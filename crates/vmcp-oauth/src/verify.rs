@@ -14,40 +14,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::bearer::{Bearer, hash};
-use crate::client::Client;
+use crate::claims::{is_bound, is_id_token, until};
 use crate::denied::{Denied, Why};
 use crate::keys::{Fetched, Keys};
 use crate::opaque::Opaque;
 use crate::reach::{Reach, Ways};
+use crate::trusted::Trusted;
 use crate::verified::Verified;
-
-/// Whose tokens are taken, and for what they must be.
-#[derive(Debug, Clone)]
-pub struct Trusted {
-    /// As it calls itself.
-    pub issuer: String,
-    /// What a token must be for.
-    pub audience: String,
-    /// Where its keys are; found by discovery if absent.
-    pub jwks_url: Option<String>,
-    /// Where it says whether a token is good, and who we are there; tokens are not looked into then.
-    pub introspection: Option<(String, Client)>,
-    /// How it is reached.
-    pub reach: Reach,
-}
-
-impl Trusted {
-    /// Tells it, with what it is asked with, from all others.
-    pub fn mark(&self) -> [u8; 32] {
-        let (asked_at, us) = match &self.introspection {
-            Some((url, client)) => (url.as_str(), client.mark().as_slice()),
-            None => Default::default(),
-        };
-        let jwks_url = self.jwks_url.as_deref().unwrap_or_default();
-        let texts = [self.issuer.as_str(), &self.audience, jwks_url, asked_at].map(str::as_bytes);
-        hash(&[texts[0], texts[1], texts[2], texts[3], us, &self.reach.mark()])
-    }
-}
 
 /// Verifies tokens. Each is verified once for as long as it is good and remembered, and its issuer's keys are the same.
 pub struct Verifier {
@@ -76,8 +49,6 @@ impl fmt::Debug for Verifier {
 const TOKEN_BYTES: usize = 16 * 1024;
 const ISSUERS: u64 = 1_000;
 const REMEMBERED: u64 = 10_000;
-/// By how much clocks may differ, in seconds.
-const LEEWAY: u64 = 30;
 
 impl Verifier {
     /// Knows no issuer yet.
@@ -250,49 +221,6 @@ fn why_not(error: &Error) -> Why {
     }
 }
 
-/// What tells a client who has signed in is no access token, also where the client has the name that tokens must be for here. It says so
-/// by a hash of the code that it came with (OpenID Connect Core 1.0, section 3.3.2.11), or as Keycloak does; `at_hash` is in Dex's
-/// access tokens, too.
-fn is_id_token(kind: Option<&str>, claims: &Map<String, Value>) -> bool {
-    let is_said_to_be = kind.is_some_and(|kind| kind.to_ascii_lowercase().ends_with("at+jwt"));
-    let is_id = claims.get("typ").is_some_and(|kind| kind == "ID");
-    !is_said_to_be && (is_id || claims.contains_key("c_hash"))
-}
-
-/// A token that is bound to a key is nobody's who shows no key (RFC 9449, sections 6 and 7.2; RFC 8705, section 3).
-pub(crate) fn is_bound(claims: &Map<String, Value>) -> bool {
-    let kind = claims.get("token_type").and_then(Value::as_str);
-    claims.contains_key("cnf") || kind.is_some_and(|kind| kind.eq_ignore_ascii_case("dpop"))
-}
-
-/// Until when claims are good, with leeway, if they are now.
-pub(crate) fn until(claims: &Map<String, Value>, now: u64, must_end: bool) -> Result<u64, Denied> {
-    let time = |name: &str| match claims.get(name) {
-        None => Ok(None),
-        // Not always whole (RFC 7519, section 2, NumericDate); never a text.
-        Some(value) => value.as_f64().map(Some).ok_or(Denied::Invalid(Why::Incomplete)),
-    };
-    let (ends, begins) = (time("exp")?, time("nbf")?);
-    let (now_f, leeway) = (seconds(now), seconds(LEEWAY));
-    let has_begun = begins.is_none_or(|begins| begins <= now_f + leeway);
-    match ends {
-        Some(ends) if has_begun && ends + leeway > now_f => Ok(whole(ends).saturating_add(LEEWAY)),
-        None if has_begun && !must_end => Ok(u64::MAX),
-        _ if !has_begun => Err(Denied::Invalid(Why::NotYet)),
-        None => Err(Denied::Invalid(Why::Incomplete)),
-        Some(_) => Err(Denied::Invalid(Why::Ended)),
-    }
-}
-
-/// Whether somebody is in `aud`: one text, or one of several.
-pub(crate) fn is_for(claims: &Map<String, Value>, audience: &str) -> bool {
-    match claims.get("aud") {
-        Some(Value::String(one)) => one == audience,
-        Some(Value::Array(all)) => all.iter().any(|one| one == audience),
-        _ => false,
-    }
-}
-
 /// Whom a token that can be read says it is of, which is nothing to go by but to choose whom to ask.
 fn named_issuer(token: &str) -> Option<String> {
     #[derive(Deserialize)]
@@ -309,20 +237,6 @@ fn named_issuer(token: &str) -> Option<String> {
 fn is_access_token(kind: Option<&str>) -> bool {
     let good = ["jwt", "at+jwt", "application/at+jwt"];
     kind.is_none_or(|kind| good.iter().any(|good| kind.eq_ignore_ascii_case(good)))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
-pub(crate) fn seconds(value: u64) -> f64 {
-    value as f64
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "what does not fit is at a bound"
-)]
-fn whole(value: f64) -> u64 {
-    value as u64
 }
 
 #[cfg(test)]
