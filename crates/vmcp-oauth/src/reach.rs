@@ -1,6 +1,7 @@
 //! How an authorization server is reached: over TLS, without redirects, and not into networks that are nobody else's business.
 
 use std::collections::HashMap;
+use std::error::Error as StdError;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -99,7 +100,7 @@ impl Http {
 
 /// The status and the body, within their bounds.
 pub(crate) async fn send(request: RequestBuilder) -> Result<(u16, Vec<u8>), String> {
-    let failed = |error: reqwest::Error| error.without_url().to_string();
+    let failed = |error: reqwest::Error| causes(&error.without_url());
     let mut response: Response = request.send().await.map_err(failed)?;
     let mut text = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(failed)? {
@@ -109,6 +110,15 @@ pub(crate) async fn send(request: RequestBuilder) -> Result<(u16, Vec<u8>), Stri
         }
     }
     Ok((response.status().as_u16(), text))
+}
+
+/// What went wrong, with the last of its causes, which says most.
+fn causes(error: &reqwest::Error) -> String {
+    let mut last: Option<&dyn StdError> = error.source();
+    while let Some(cause) = last.and_then(StdError::source) {
+        last = Some(cause);
+    }
+    last.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 /// Finds public addresses alone, so that no name leads elsewhere, however often it is asked.

@@ -56,7 +56,9 @@ async fn operators_hear_of_issuers_that_cannot_be_reached_and_why_tokens_are_ref
     let (served, _backend) = serving(away, "").await;
     let said = async || served.status().await["diagnostics"].to_string();
     let is_said = eventually(Duration::from_secs(10), async || {
-        said().await.contains("the keys of the issuer `http://127.0.0.1:1` cannot be had")
+        let said = said().await;
+        said.contains("the keys of the issuer `http://127.0.0.1:1` cannot be had")
+            && said.contains("Connection refused")
     });
     assert!(is_said.await, "{}", said().await);
 
