@@ -277,3 +277,34 @@ impl Peer {
         self.under_way = Some(UnderWay { target, steps, has_begun: false, is_committed: false });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::IssuerKeys;
+
+    #[test]
+    fn a_replica_gets_the_keys_of_its_own_virtual_servers_issuers() {
+        let keys = |issuer: &str, of: &[&str]| IssuerKeys {
+            issuer: issuer.to_owned(),
+            jwks_url: None,
+            document: "{}".to_owned(),
+            fetched_ms: 1,
+            of: of.iter().filter_map(|name| name.parse().ok()).collect(),
+        };
+        let all = vec![
+            keys("https://one", &["one"]),
+            keys("https://two", &["two"]),
+            keys("https://both", &["one", "two"]),
+        ];
+        let observe = Observe { backends: Vec::new(), keys: all };
+        let got = |wanted: &[&str]| -> Vec<String> {
+            let virtual_servers = wanted.iter().filter_map(|name| name.parse().ok()).collect();
+            let peer = Peer::new(&Hello { virtual_servers, ..Hello::default() });
+            peer.observes(&observe).keys.into_iter().map(|keys| keys.issuer).collect()
+        };
+        assert_eq!(got(&["one"]), ["https://one", "https://both"]);
+        assert_eq!(got(&["three"]), [""; 0]);
+        assert_eq!(got(&[]).len(), 3, "all, who serves all");
+    }
+}
