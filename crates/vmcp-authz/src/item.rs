@@ -119,4 +119,19 @@ impl Policies {
         let entities = OnceLock::new();
         Guarded { act, uid: item, attributes, entity, entities, parents, chosen, class: class.into() }
     }
+    /// An item that was seen under other policies, seen under these.
+    pub fn guard_again(&self, before: &Guarded) -> Guarded {
+        let Guarded { act, uid: item, attributes, parents, .. } = before;
+        let name: &str = item.id().unescaped();
+        let is_named = self.selection.speaks_of(*act, name);
+        let backend = parents.first().map_or("", |backend| backend.id().unescaped());
+        let chosen = self.selection.choose(*act, is_named.then_some(name), backend);
+        // No other class begins so: it is decided about by itself.
+        let mut class = format!("={item}");
+        for (name, value) in attributes {
+            class.extend([" ", name, "=", &format!("{value:?}")]);
+        }
+        let entity = self.given.complete(item.clone(), attributes.iter().cloned(), parents.clone());
+        Guarded { entity, entities: OnceLock::new(), chosen, class: class.into(), ..Guarded::clone(before) }
+    }
 }

@@ -32,7 +32,8 @@ pub(super) fn authorize<'a>(
     let Some(guards) = &server.guards else { return Ok(Authorized { principal, action, decision: None }) };
     let guard = guard(server, guards, (sessions, principal), &action);
     let is_modern = asked.client == Client::Modern;
-    let decision = decide(guards, guard.as_deref(), identity, &action, (asked.arguments_value(), is_modern))?;
+    let arguments = || asked.arguments_value();
+    let decision = decide(guards, guard.as_deref(), identity, &action, (arguments, is_modern))?;
     Ok(Authorized { principal, action, decision: Some(decision) })
 }
 
@@ -57,15 +58,16 @@ fn guard(
 }
 
 /// What permits it.
-fn decide(
+fn decide<'v>(
     guards: &Guards,
     guard: Option<&Guarded>,
     identity: &Identity,
     action: &Action<'_>,
-    (arguments, is_modern): (Option<Value<'_>>, bool),
+    (arguments, is_modern): (impl FnOnce() -> Option<Value<'v>>, bool),
 ) -> Result<Arc<Decision>, Refusal> {
+    let are_read = guard.is_some_and(Guarded::reads_arguments);
     let read = match action {
-        Action::CallTool(_) | Action::GetPrompt(_) => guards.arguments(guard, arguments),
+        Action::CallTool(_) | Action::GetPrompt(_) if are_read => guards.arguments(arguments()),
         _ => Ok(Vec::new()),
     };
     let arguments = match read {
@@ -117,27 +119,32 @@ impl<'a> Authorized<'a> {
     }
 }
 
-/// What was permitted and goes on for a while is decided again when policies change; what nobody offers any more comes to its end.
-/// `None`: nothing is guarded.
-pub(super) fn standing(server: &Server, identity: &Identity, asked: &Asked<'_>) -> Option<Standing> {
+/// What was permitted and goes on for a while is decided again when policies change, also where nobody offers it any more, or only the
+/// caller was offered it. `None`: nothing is guarded.
+pub(super) fn standing(
+    (server, sessions): (&Server, &Sessions),
+    identity: &Identity,
+    asked: &Asked<'_>,
+) -> Option<Standing> {
     let guards = server.guards.as_ref()?;
     let action = asked.action().ok()??.into_owned();
+    let before = guard(server, guards, (sessions, identity.principal), &action)?;
     let arguments = asked.arguments_value().filter(|_| guards.read_arguments());
     let arguments: Option<Box<str>> = arguments.map(|arguments| arguments.raw().into());
     let (name, identity, is_modern) = (server.name.clone(), identity.clone(), asked.client == Client::Modern);
     Some(Standing::new(move |plane| {
         let snapshot = plane.snapshot.load();
-        let served = snapshot.server(name.as_str())?;
-        if !served.may_come_in(&identity) {
+        let server = snapshot.server(name.as_str())?;
+        if !server.may_come_in(&identity) {
             return Some(refused(&action, false, is_modern));
         }
-        let own = plane.personal_inventories.made(served, &identity);
-        let server = own.as_ref().unwrap_or(served);
         let guards = server.guards.as_ref()?;
-        let guard = guard(server, guards, (&plane.sessions, identity.principal), &action)?;
-        let raw = arguments.as_deref().map(str::as_bytes);
-        let limits = |raw: &[u8]| Limits::new(raw.len(), limits::DEPTH).with_lone_surrogates();
-        let arguments = raw.and_then(|raw| Value::parse(raw, &limits(raw)).ok());
-        decide(guards, Some(&guard), &identity, &action, (arguments, is_modern)).err()
+        let now = guard(server, guards, (&plane.sessions, identity.principal), &action);
+        let now = now.unwrap_or_else(|| guards.again(&before));
+        let arguments = || {
+            let raw = arguments.as_deref()?.as_bytes();
+            Value::parse(raw, &Limits::new(raw.len(), limits::DEPTH).with_lone_surrogates()).ok()
+        };
+        decide(guards, Some(&now), &identity, &action, (arguments, is_modern)).err()
     }))
 }

@@ -74,7 +74,7 @@ pub(super) async fn forward(
         let (admitted, answered, session) = sent?;
         let how = (bridge, round, shared);
         let is_stream = matches!(answered.answer, Answer::Stream(_));
-        let standing = if is_stream { standing(server, identity, asked) } else { None };
+        let standing = if is_stream { standing((server, &plane.sessions), identity, asked) } else { None };
         let whose = (server.is_public(), standing);
         let relay = Relay::new(plane.clone(), admitted, how, whose, (asked, entry.take()), session);
         return relay::answer(relay, answered).await;

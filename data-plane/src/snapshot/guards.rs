@@ -97,6 +97,11 @@ impl Guards {
         }
     }
 
+    /// The same item under the policies that there are now.
+    pub(crate) fn again(&self, before: &Guarded) -> Guard {
+        Arc::new(self.policies.guard_again(before))
+    }
+
     /// What guards something that is heard of. `None`: its backend does not have it any more, or never had.
     pub(crate) fn of_heard(&self, index: &Index, heard: &Heard) -> Option<Guard> {
         let (target, guard) = match heard.kind {
@@ -134,14 +139,7 @@ impl Guards {
     }
 
     /// The arguments that policies read. One that is there twice could be read as either, and what is no object as anything.
-    pub(crate) fn arguments<'a>(
-        &self,
-        guard: Option<&Guarded>,
-        said: Option<Value<'a>>,
-    ) -> Result<Vec<(String, &'a str)>, Refusal> {
-        if !guard.is_some_and(|guard| guard.reads_arguments()) {
-            return Ok(Vec::new());
-        }
+    pub(crate) fn arguments<'a>(&self, said: Option<Value<'a>>) -> Result<Vec<(String, &'a str)>, Refusal> {
         let Some(said) = said.filter(|said| said.raw() != "null") else { return Ok(Vec::new()) };
         // A backend may read into anything else what nobody has judged.
         let arguments = said

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use vmcp_testkit::{
-    ControlPlane, Events, Issuer, Recorded, Step, WireBackend, event, events, eventually, mcp_reply, modern,
-    well,
+    Client, ControlPlane, Events, Issuer, Recorded, Step, WireBackend, event, events, eventually, mcp_reply,
+    modern, well,
 };
 
 use super::{ask, call, guarded, listen, offering, serve};
@@ -40,39 +40,50 @@ async fn rest(stream: &mut Events, time: Duration) -> (Vec<String>, bool) {
     (heard, false)
 }
 
+/// A call of the long tool, of which the beginning has been heard.
+async fn begun(client: &Client, token: &str) -> Events {
+    let bearer = format!("Bearer {token}");
+    let (more, body) = modern("tools/call", r#""name":"a_long","arguments":{"n":1}"#);
+    let mut headers = vec![("authorization", bearer.as_str())];
+    headers.extend(more.iter().map(|(name, value)| (*name, value.as_str())));
+    let mut stream = client.listen(&headers, Some(body)).await;
+    assert!(stream.next().await.is_some_and(|event| event.contains("begun")));
+    stream
+}
+
+/// Also where the backend offers each caller something else, so that the virtual server that everybody sees has nothing of it.
 #[tokio::test]
 async fn two_boundaries_07_a_call_under_way_ends_when_it_is_forbidden() {
-    let (backend, issuer) = (going_on().await, Issuer::start().await);
-    let control_plane = ControlPlane::start(PROGRAMS).await;
-    let plane = data_plane(&control_plane, &[]).await;
-    let may = |who: &str| {
-        format!(
-            r#"permit(principal == Client::"{who}", action == Action::"call_tool", resource) when {{ context has arg_n && context.arg_n == 1 }};"#
-        )
-    };
-    let (ada, ben) = (may("ada"), may("ben"));
-    let manifest = |policies: &[&str]| guarded(&issuer, policies, "", &[("a", backend.url())]);
-    control_plane.apply(&manifest(&[&ada, &ben]), &["--wait"]).await.good();
-    let mut streams = Vec::new();
-    for name in ["ada", "ben"] {
-        let bearer = format!("Bearer {}", issuer.token(name, "vmcp", &json!({})));
-        let (more, body) = modern("tools/call", r#""name":"a_long","arguments":{"n":1}"#);
-        let mut headers = vec![("authorization", bearer.as_str())];
-        headers.extend(more.iter().map(|(name, value)| (*name, value.as_str())));
-        let mut stream = plane.client().listen(&headers, Some(body)).await;
-        assert!(stream.next().await.is_some_and(|event| event.contains("begun")));
-        streams.push(stream);
+    for more in ["", ", inventory: per_principal"] {
+        let (backend, issuer) = (going_on().await, Issuer::start().await);
+        let control_plane = ControlPlane::start(PROGRAMS).await;
+        let plane = data_plane(&control_plane, &[]).await;
+        let may = |who: &str| {
+            format!(
+                r#"permit(principal == Client::"{who}", action == Action::"call_tool", resource) when {{ context has arg_n && context.arg_n == 1 }};"#
+            )
+        };
+        let (ada, ben) = (may("ada"), may("ben"));
+        let manifest = |policies: &[&str]| {
+            let whole = guarded(&issuer, policies, "", &[("a", backend.url())]);
+            whole.replace("/mcp'}", &format!("/mcp'{more}}}"))
+        };
+        control_plane.apply(&manifest(&[&ada, &ben]), &["--wait"]).await.good();
+        let mut streams = Vec::new();
+        for name in ["ada", "ben"] {
+            streams.push(begun(&plane.client(), &issuer.token(name, "vmcp", &json!({}))).await);
+        }
+        // Another change ends nothing.
+        control_plane.apply(&manifest(&[&ada, &ben, &may("eve")]), &["--wait"]).await.good();
+        for stream in &mut streams {
+            assert!(!rest(stream, Duration::from_millis(500)).await.1, "{more}");
+        }
+        control_plane.apply(&manifest(&[&ben, &may("eve")]), &["--wait"]).await.good();
+        let (heard, has_ended) = rest(&mut streams[0], Duration::from_secs(1)).await;
+        let last = heard.last().cloned().unwrap_or_default();
+        assert!(has_ended && last.contains("Unknown tool: a_long"), "{more}: {has_ended} {last}");
+        assert!(!rest(&mut streams[1], Duration::from_millis(500)).await.1, "{more}: others go on");
     }
-    // Another change ends nothing.
-    control_plane.apply(&manifest(&[&ada, &ben, &may("eve")]), &["--wait"]).await.good();
-    for stream in &mut streams {
-        assert!(!rest(stream, Duration::from_millis(500)).await.1);
-    }
-    control_plane.apply(&manifest(&[&ben, &may("eve")]), &["--wait"]).await.good();
-    let (heard, has_ended) = rest(&mut streams[0], Duration::from_secs(1)).await;
-    let last = heard.last().cloned().unwrap_or_default();
-    assert!(has_ended && last.contains("Unknown tool: a_long"), "{has_ended} {last}");
-    assert!(!rest(&mut streams[1], Duration::from_millis(500)).await.1, "others go on");
 }
 
 /// A key that its issuer has withdrawn lets nobody stay, as it lets nobody in.
