@@ -98,15 +98,15 @@ impl Opened {
         self.is_used_by(identity, &backend);
     }
 
+    /// Where it is, and with what everybody asks there.
+    fn bare(&self) -> Peer {
+        Peer { url: self.url.clone(), carrier: self.carrier, headers: self.own.clone() }
+    }
+
     /// With what the backend is asked now. `None`: there is nothing that it could be shown.
-    async fn peer(&self) -> Option<(Peer, Header)> {
+    async fn peer(&self) -> Option<Peer> {
         let user = self.user.load_full();
-        let header = user.backend.shown.header(&user.tokens, &user.identity).await.ok()?;
-        let mut headers = self.own.clone();
-        if let Some((name, value)) = &header {
-            headers.insert(name, value.clone());
-        }
-        Some((Peer { url: self.url.clone(), carrier: self.carrier, headers }, header))
+        Some(shown(self.bare(), &user).await?.0)
     }
 
     /// What the backend says in it by itself. `None`: it says nothing so, or to nobody who shows what is shown here.
@@ -114,8 +114,8 @@ impl Opened {
     /// # Errors
     /// It cannot be heard now.
     pub(crate) async fn listen(&self, exchange: &Exchange) -> Result<Option<mcp::EventStream>, Failure> {
-        let Some((peer, header)) = self.peer().await else { return Err(Failure::TimedOut) };
         let user = self.user.load_full();
+        let Some((peer, header)) = shown(self.bare(), &user).await else { return Err(Failure::TimedOut) };
         let listening = mcp::listen(exchange, &peer, &self.session);
         let heard =
             tokio::time::timeout(limits::PROBE_TIME, listening).await.unwrap_or(Err(Failure::TimedOut));
@@ -134,7 +134,7 @@ impl Opened {
 
     /// What comes behind the event with this id, if the backend offers that.
     pub(crate) async fn resume(&self, exchange: &Exchange, last_id: &[u8]) -> Option<mcp::EventStream> {
-        let (peer, _) = self.peer().await?;
+        let peer = self.peer().await?;
         mcp::resume(exchange, &peer, &self.session, last_id).await.ok()?
     }
 
@@ -155,7 +155,7 @@ impl Opened {
     /// Asks the backend to log so much.
     pub(crate) async fn log(&self, exchange: &Exchange, level: Level) {
         let asking = async {
-            let (peer, _) = self.peer().await?;
+            let peer = self.peer().await?;
             // One that cannot says more, or less, than was wanted; its answers are good all the same.
             self.session.ask(exchange, &peer, level.to_request(), Level::ID).await.ok()
         };
@@ -167,7 +167,7 @@ impl Opened {
         let (opened, exchange) = (self.clone(), exchange.clone());
         tokio::spawn(async move {
             let sending = async {
-                let (peer, _) = opened.peer().await?;
+                let peer = opened.peer().await?;
                 opened.session.send(&exchange, &peer, body).await.ok()
             };
             let _ = tokio::time::timeout(limits::PROBE_TIME, sending).await;
@@ -206,20 +206,25 @@ impl Opened {
     pub(super) fn end(&self) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let user = self.user.load_full();
-        let mut peer = Peer { url: self.url.clone(), carrier: self.carrier, headers: self.own.clone() };
-        let (exchange, session) = (self.exchange.clone(), self.session.clone());
+        let (bare, exchange, session) = (self.bare(), self.exchange.clone(), self.session.clone());
         runtime.spawn(async move {
             let ending = async {
-                let header = user.backend.shown.header(&user.tokens, &user.identity).await.ok()?;
-                if let Some((name, value)) = header {
-                    peer.headers.insert(name, value);
+                if let Some((peer, _)) = shown(bare, &user).await {
+                    mcp::close(&exchange, &peer, &session).await;
                 }
-                mcp::close(&exchange, &peer, &session).await;
-                Some(())
             };
             let _ = tokio::time::timeout(limits::PROBE_TIME, ending).await;
         });
     }
+}
+
+/// The same with what its user is shown now. `None`: there is nothing.
+async fn shown(mut peer: Peer, user: &User) -> Option<(Peer, Header)> {
+    let header = user.backend.shown.header(&user.tokens, &user.identity).await.ok()?;
+    if let Some((name, value)) = &header {
+        peer.headers.insert(name, value.clone());
+    }
+    Some((peer, header))
 }
 
 impl Drop for Opened {
