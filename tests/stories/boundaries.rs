@@ -109,6 +109,11 @@ pub(crate) async fn begin(client: &Client, token: &str, capabilities: &str) -> S
     answer.header("mcp-session-id").unwrap_or_else(|| panic!("{}", answer.text()))
 }
 
+/// Of what is said in such a session. `bearer`: with its scheme.
+fn in_session<'a>(bearer: &'a str, session: &'a str) -> [(&'a str, &'a str); 3] {
+    [("authorization", bearer), ("mcp-session-id", session), ("mcp-protocol-version", "2025-11-25")]
+}
+
 fn call(tool: &str) -> String {
     format!(r#""name":"{tool}""#)
 }

@@ -10,7 +10,7 @@ use vmcp_testkit::{
     eventually, mcp_reply, modern, well, whole,
 };
 
-use super::{ask, begin, call, guarded, listen, offering, tools};
+use super::{ask, begin, call, guarded, in_session, listen, offering, tools};
 use crate::eras::{self, Heard};
 use crate::two_planes::{PROGRAMS, data_plane};
 
@@ -150,11 +150,7 @@ async fn two_boundaries_07_whatever_is_heard_of_ends_with_the_right_to_it() {
 
     let bearer = format!("Bearer {ada}");
     let session = begin(&client, &ada, "{}").await;
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("mcp-session-id", session.as_str()),
-        ("mcp-protocol-version", "2025-11-25"),
-    ];
+    let headers = in_session(&bearer, &session);
     let watch = r#"{"jsonrpc":"2.0","id":3,"method":"resources/subscribe","params":{"uri":"raw://one"}}"#;
     assert_eq!(client.post(&headers, watch).await.json()["result"], json!({}));
     let mut of_resource = client.listen(&headers, None).await;
@@ -240,11 +236,7 @@ async fn two_boundaries_07_what_a_backend_says_by_itself_ends_with_all_rights_to
     let (client, ada) = (plane.client(), issuer.token("ada", "vmcp", &json!({})));
     let bearer = format!("Bearer {ada}");
     let session = begin(&client, &ada, r#"{"elicitation":{}}"#).await;
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("mcp-session-id", session.as_str()),
-        ("mcp-protocol-version", "2025-11-25"),
-    ];
+    let headers = in_session(&bearer, &session);
     let used = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"l_x"}}"#;
     assert!(client.post(&headers, used).await.json()["result"].is_object());
     let mut heard = client.listen(&headers, None).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use vmcp_testkit::{Issuer, Mood, Recorded, Reply, WireBackend, claims, eventually, mcp_reply, whole};
 
-use super::{ask, begin, call, listen, oidc, secret, serve, tools};
+use super::{ask, begin, call, in_session, listen, oidc, secret, serve, tools};
 
 fn bearer(recorded: &Recorded) -> Option<String> {
     Some(recorded.header("authorization")?.strip_prefix("Bearer ")?.to_owned())
@@ -152,11 +152,7 @@ workloads: [{{name: b, url: '{}'}}]
     let (client, ada) = (served.client(), issuer.token("ada", "vmcp", &json!({})));
     let authorization = format!("Bearer {ada}");
     let session = begin(&client, &ada, r#"{"elicitation":{}}"#).await;
-    let headers = [
-        ("authorization", authorization.as_str()),
-        ("mcp-session-id", session.as_str()),
-        ("mcp-protocol-version", "2025-11-25"),
-    ];
+    let headers = in_session(&authorization, &session);
     let asks = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"b_asks"}}"#.to_owned();
     let mut stream = client.listen(&headers, Some(asks)).await;
     let question = stream.next().await.expect("a question");
@@ -205,11 +201,7 @@ workloads: [{{name: l, url: '{}'}}, {{name: m, url: '{}'}}]
 
     let authorization = format!("Bearer {ada}");
     let session = begin(&client, &ada, "{}").await;
-    let headers = [
-        ("authorization", authorization.as_str()),
-        ("mcp-session-id", session.as_str()),
-        ("mcp-protocol-version", "2025-11-25"),
-    ];
+    let headers = in_session(&authorization, &session);
     let _legacy = client.listen(&headers, None).await;
     let used = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"l_x"}}"#;
     assert!(client.post(&headers, used).await.json()["result"].is_object());
